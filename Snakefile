@@ -1,0 +1,55 @@
+"""Task vectors are cross-modal: the workflow's table of contents.
+
+collect -> curate -> (prepare) -> read -> average -> write -> score -> render
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/collect.smk"
+include: "workflow/rules/curate.smk"
+include: "workflow/rules/prepare.smk"
+include: "workflow/rules/read.smk"
+include: "workflow/rules/average.smk"
+include: "workflow/rules/write.smk"
+include: "workflow/rules/score.smk"
+include: "workflow/rules/render.smk"
+
+
+# Everything that the experiment shows.
+rule all:
+    default_target: True
+    input:
+        ITEM_FILES,
+        f"{RESULTS}/run_config.yaml",
+
+
+# One target per table and figure of the paper, by its name: `snakemake figure_11`.
+rule table_3:
+    input:
+        item_files("table_3"),
+
+
+rule table_8:
+    input:
+        item_files("table_8"),
+
+
+rule figure_11:
+    input:
+        item_files("figure_11"),
+
+
+# Pictures, datasets and models only: what a machine with a network prepares for one without.
+rule fetch_models:
+    input:
+        [model_folder(model) for model in MODELS],

@@ -1,0 +1,19 @@
+# Stage average: task vectors, the mean activations over the validation prompts.
+#
+# REQUIRED INPUTS: read/<model>/<template>/<task>/activations.safetensors
+# OUTPUTS:         results/<experiment>/average/<model>/<template>/<task>/vectors.safetensors
+
+
+rule average:
+    input:
+        f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
+    output:
+        f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
+    params:
+        code=code_hash("taskvectors.average"),
+    log:
+        f"{LOGS}/average/{{model}}/{{template}}/{{task}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    shell:
+        "python -m taskvectors.average --activations {input} --out {output} --log {log}"

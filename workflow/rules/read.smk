@@ -1,0 +1,48 @@
+# Stage read: activations at the delimiters, and the prompting baselines from the same passes.
+#
+# REQUIRED INPUTS: a model folder, curate/<task>/
+# OUTPUTS:         results/<experiment>/read/<model>/<template>/<task>/
+#                  {activations.safetensors,activations.json,baselines.parquet}
+
+
+def exemplar_specifications(wildcards):
+    """The configured specifications that a model can take."""
+    return [
+        name
+        for name in config["specifications"]
+        if name != "image_icl" or SOURCES[wildcards.model].image_icl
+    ]
+
+
+rule read:
+    input:
+        model=lambda wildcards: model_folder(wildcards.model),
+        tasks="resources/tasks.yaml",
+        templates="resources/templates.yaml",
+        validation=f"{RESULTS}/curate/{{task}}/validation.jsonl",
+        test=f"{RESULTS}/curate/{{task}}/test.jsonl",
+        exemplars=f"{RESULTS}/curate/{{task}}/exemplars.jsonl",
+        pictures=f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures",
+    output:
+        activations=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
+        sidecar=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.json",
+        baselines=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/baselines.parquet",
+    params:
+        dataset=subpath(input.test, parent=True),
+        out=subpath(output.sidecar, parent=True),
+        specifications=exemplar_specifications,
+        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        code=code_hash("taskvectors.read"),
+    log:
+        f"{LOGS}/read/{{model}}/{{template}}/{{task}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        gpu=gpus,
+        mem_mb=4000,
+    shell:
+        "python -m taskvectors.read --model {input.model} --name {wildcards.model} "
+        "--dtype {params.dtype} --tasks {input.tasks} --task {wildcards.task} "
+        "--templates {input.templates} --template {wildcards.template} "
+        "--specifications {params.specifications} --dataset {params.dataset} "
+        "--out {params.out} --log {log}"

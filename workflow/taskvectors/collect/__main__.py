@@ -1,0 +1,101 @@
+"""``python -m taskvectors.collect``: pictures of one rendering, a manifest, the attribution."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from taskvectors.collect.packages import RENDERINGS, Rendering, package_files, read_picture
+from taskvectors.entities import Entity, read_entities
+from taskvectors.errors import UserError, run_command
+from taskvectors.files import sha256, write_text
+from taskvectors.pictures import save_png
+from taskvectors.progress import start_logging, track
+
+log = logging.getLogger("taskvectors")
+MANIFEST_COLUMNS = ["entity_set", "entity", "file", "rendering", "package", "version", "path", "author", "licence", "licence_url", "width", "height", "source_sha256", "sha256"]
+
+
+def collect(rendering: Rendering, entities: list[Entity], out: Path) -> pd.DataFrame:
+    """Write ``out/pictures/<entity set>/<slug>.png`` (RGBA, 224 px wide); return the manifest.
+
+    An entity that the rendering lacks has no row. Raises `UserError` if it lacks them all.
+    """
+    version, root, files = package_files(rendering.package)
+    rows = []
+    for entity in track(entities, len(entities), f"collect {rendering.name}"):
+        source = rendering.locate(entity, files)
+        if source is None:
+            continue
+        picture = read_picture(root / source)
+        file = Path("pictures") / entity.entity_set / f"{entity.slug}.png"
+        save_png(picture, out / file)
+        rows.append(
+            {
+                "entity_set": entity.entity_set,
+                "entity": entity.name,
+                "file": file.as_posix(),
+                "rendering": rendering.name,
+                "package": rendering.package,
+                "version": version,
+                "path": source,
+                "author": rendering.author,
+                "licence": rendering.licence,
+                "licence_url": rendering.licence_url,
+                "width": picture.width,
+                "height": picture.height,
+                "source_sha256": sha256(root / source),
+                "sha256": sha256(out / file),
+            }
+        )
+    if not rows:
+        raise UserError(
+            f"the package {rendering.package} has no picture of any entity; reinstall it with "
+            "`make setup`."
+        )
+    return pd.DataFrame(rows, columns=MANIFEST_COLUMNS)
+
+
+def attribution(rendering: Rendering, manifest: pd.DataFrame) -> str:
+    """The notice that goes with the pictures, as the licence asks for it."""
+    asked = "asks for this notice" if rendering.asks_for_attribution else "asks for no notice"
+    return (
+        f"# Pictures of the rendering {rendering.name}\n\n"
+        f"{len(manifest)} pictures by {rendering.author}, from the package {rendering.package} "
+        f"{manifest['version'].iloc[0]}, under {rendering.licence} ({rendering.licence_url}), "
+        f"which {asked}.\n\nChanges: rasterised or resized to 224 pixels wide. "
+        "Each picture's source is a row of manifest.csv.\n"
+    )
+
+
+def report_missing(entities: Iterable[Entity], manifest: pd.DataFrame) -> None:
+    """Log how many entities of each set have no picture here."""
+    drawn = set(zip(manifest["entity_set"], manifest["entity"], strict=True))
+    missing = [entity for entity in entities if (entity.entity_set, entity.name) not in drawn]
+    for entity_set in sorted({entity.entity_set for entity in missing}):
+        names = [entity.name for entity in missing if entity.entity_set == entity_set]
+        log.info("%s: no picture of %d entities, e.g. %s", entity_set, len(names), names[0])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m taskvectors.collect", description=__doc__)
+    parser.add_argument("--rendering", required=True, choices=sorted(RENDERINGS))
+    parser.add_argument("--entities", required=True, nargs="+", type=Path)
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--log", type=Path)
+    args = parser.parse_args()
+    start_logging(args.log)
+    rendering = RENDERINGS[args.rendering]
+    entities = [entity for table in args.entities for entity in read_entities(table)]
+    manifest = collect(rendering, entities, args.out)
+    report_missing(entities, manifest)
+    write_text(args.out / "ATTRIBUTION.md", attribution(rendering, manifest))
+    write_text(args.out / "manifest.csv", manifest.to_csv(index=False, lineterminator="\n"))
+
+
+if __name__ == "__main__":
+    run_command(main)

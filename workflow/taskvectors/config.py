@@ -1,0 +1,90 @@
+"""The configuration: merged, checked, and checked against the files that it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from taskvectors.errors import UserError
+from taskvectors.prompts import read_templates
+from taskvectors.schemas import check, read_yaml
+from taskvectors.tasks import read_tasks
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from: one of ``eyes``, ``package`` with ``file``, or ``hub`` with
+    ``revision`` (see resources/models.yaml)."""
+
+    name: str
+    dtype: str
+    gpus: int
+    image_icl: bool
+    eyes: str | None = None
+    package: str | None = None
+    file: str | None = None
+    hub: str | None = None
+    revision: str | None = None
+
+
+def read_models(path: Path) -> dict[str, ModelSource]:
+    """All models by name. Raises `UserError` where the file is not valid."""
+    raw = read_yaml(path)
+    check(raw, "models", str(path))
+    return {name: ModelSource(name=name, **fields) for name, fields in raw.items()}
+
+
+def resolve(
+    settings: dict[str, Any], command_line: dict[str, Any], resources: Path
+) -> dict[str, Any]:
+    """Merge and check a configuration.
+
+    ``settings`` is config.yaml with whatever was already merged into it; the file of the
+    experiment in ``resources/experiments`` goes over it, and ``command_line`` over both.
+    Raises `UserError` naming the key and a remedy.
+    """
+    experiment = settings.get("experiment")
+    overrides = resources / "experiments" / f"{experiment}.yaml"
+    merged = dict(settings)
+    if isinstance(experiment, str) and overrides.is_file():
+        merged.update(read_yaml(overrides))
+    merged.update(_parsed(command_line))
+    check(merged, "config", "the configuration (config.yaml and --config)")
+    _check_names(merged, resources)
+    return merged
+
+
+def _parsed(value: Any) -> Any:
+    """The command line's values: strings, wherever they stand, read as YAML scalars."""
+    if isinstance(value, dict):
+        return {key: _parsed(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_parsed(inner) for inner in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
+def _check_names(config: dict[str, Any], resources: Path) -> None:
+    tasks = read_tasks(resources / "tasks.yaml")
+    models = read_models(resources / "models.yaml")
+    templates = read_templates(resources / "templates.yaml")
+    for key, known in (("models", models), ("tasks", tasks), ("templates", templates)):
+        for name in config[key]:
+            if name not in known:
+                raise UserError(
+                    f"the configuration's {key}: unknown {key[:-1]} {name!r}; "
+                    f"resources/{key}.yaml has {', '.join(known)}."
+                )
+    for name in config["tasks"]:
+        if tasks[name].entity_set not in config["splits"]:
+            raise UserError(
+                f"the configuration's splits: the task {name} needs sizes for the entity set "
+                f"{tasks[name].entity_set!r}; add them."
+            )
+    if config["pictures"]["evaluation"] in config["pictures"]["training"]:
+        raise UserError(
+            f"the configuration's pictures: {config['pictures']['evaluation']!r} is both the "
+            "evaluation's rendering and a training rendering; take it out of one."
+        )

@@ -1,0 +1,1 @@
+"""Stage curate: a dataset per task and split, its exemplar sets, and a decisions log."""

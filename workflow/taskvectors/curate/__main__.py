@@ -1,0 +1,101 @@
+"""``python -m taskvectors.curate``: the datasets of one task."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import random
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from taskvectors.curate.datasets import SPLITS, Item, exemplar_sets, split_entities
+from taskvectors.entities import Entity, read_entities
+from taskvectors.errors import UserError, run_command
+from taskvectors.files import write_jsonl
+from taskvectors.progress import start_logging
+from taskvectors.tasks import Task, find_task
+
+log = logging.getLogger("taskvectors")
+
+
+def curate(
+    task: Task, entities: list[Entity], pictures: dict[str, str], sizes: dict[str, int], seed: int
+) -> tuple[list[Item], list[dict[str, str]]]:
+    """The task's items, and one decision per entity: kept in a split, or left out and why.
+
+    ``pictures`` maps an entity's name to its picture's path. Raises `UserError` for a label
+    column that the entity table lacks, a picture of no entity, or too few entities.
+    """
+    by_name = {entity.name: entity for entity in entities}
+    for name, picture in pictures.items():
+        if name not in by_name:
+            raise UserError(
+                f"the picture {picture} is of {name!r}, which the entity table "
+                f"{task.entity_set}.csv does not have; collect again."
+            )
+    if entities and task.label not in entities[0].labels:
+        raise UserError(
+            f"the entity table {task.entity_set}.csv has no label column {task.label!r}, "
+            f"which the task {task.name} needs; it has {', '.join(entities[0].labels)}."
+        )
+    names = [entity.name for entity in entities if entity.name in pictures]
+    rng = random.Random(f"{seed}/{task.entity_set}")
+    splits = split_entities(names, sizes["validation"], sizes["test"], rng)
+    items = [
+        Item(task.name, split, name, pictures[name], by_name[name].labels[task.label])
+        for split in SPLITS
+        for name in splits[split]
+    ]
+    kept = {item.entity: f"kept: {item.split}" for item in items}
+    decisions = []
+    for entity in entities:
+        spare = "left out: not drawn" if entity.name in pictures else "left out: no picture"
+        decisions.append({"entity": entity.name, "decision": kept.get(entity.name, spare)})
+    return items, decisions
+
+
+def read_pictures(manifest: Path, entity_set: str) -> dict[str, str]:
+    """Entity name to picture path, relative to where the command runs."""
+    table = pd.read_csv(manifest, keep_default_na=False)
+    table = table[table["entity_set"] == entity_set]
+    files = [(manifest.parent / file).as_posix() for file in table["file"]]
+    return dict(zip(table["entity"], files, strict=True))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m taskvectors.curate", description=__doc__)
+    parser.add_argument("--tasks", required=True, type=Path, help="resources/tasks.yaml")
+    parser.add_argument("--task", required=True)
+    parser.add_argument("--entities", required=True, type=Path)
+    parser.add_argument("--manifest", required=True, type=Path)
+    parser.add_argument("--validation", required=True, type=int)
+    parser.add_argument("--test", required=True, type=int)
+    parser.add_argument("--split-seed", required=True, type=int)
+    parser.add_argument("--seeds", required=True, type=int, nargs="+")
+    parser.add_argument("--exemplars", required=True, type=int)
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--log", type=Path)
+    args = parser.parse_args()
+    start_logging(args.log)
+    task = find_task(args.tasks, args.task)
+    sizes = {"validation": args.validation, "test": args.test}
+    items, decisions = curate(
+        task,
+        read_entities(args.entities),
+        read_pictures(args.manifest, task.entity_set),
+        sizes,
+        args.split_seed,
+    )
+    sets = exemplar_sets(task.name, items, args.seeds, args.exemplars)
+    for split in SPLITS:
+        rows = [item.as_row() for item in items if item.split == split]
+        write_jsonl(args.out / f"{split}.jsonl", rows)
+    write_jsonl(args.out / "exemplars.jsonl", [asdict(drawn) for drawn in sets])
+    write_jsonl(args.out / "decisions.jsonl", decisions)
+    log.info("%s: %d items, %d exemplar sets", task.name, len(items), len(sets))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,110 @@
+"""The entity tables in ``resources/entities``: what there is to ask about, and the labels."""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from taskvectors.errors import UserError
+
+IDENTITY_COLUMNS = ("entity", "title", "emoji")
+MAY_BE_EMPTY = ("emoji",)
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One row of an entity table; ``labels`` maps a label column to its value."""
+
+    name: str
+    entity_set: str
+    title: str
+    emoji: str
+    labels: dict[str, str]
+
+    @property
+    def slug(self) -> str:
+        """The entity's name as a file name: lower-case ASCII letters, digits and dashes."""
+        return slugify(self.name)
+
+
+def slugify(name: str) -> str:
+    """Turn a name into a safe file name, e.g. ``São Tomé`` into ``sao-tome``.
+
+    Letters without an ASCII form become their code point in hexadecimal, so that no two
+    different letters share a slug by being dropped. Raises `UserError` if nothing is left.
+    """
+    plain = unicodedata.normalize("NFKD", name)
+    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    plain = "".join(
+        char if char.isascii() or not char.isalnum() else f"-{ord(char):x}-" for char in plain
+    )
+    slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+    if not slug:
+        raise UserError(f"the name {name!r} has no letter or digit; give the entity another name.")
+    return slug
+
+
+def read_entities(path: Path) -> list[Entity]:
+    """Read and check one entity table; its file name without ``.csv`` is the entity set.
+
+    Raises `UserError` naming file, row (the line in the file) and column for a duplicate
+    entity, an empty label, a label with stray spaces or a row with too many or few cells.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            reader = csv.reader(handle)
+            header = next(reader, [])
+            rows = [(reader.line_num, row) for row in reader]
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; an entity set needs its table there.") from error
+    _check_header(path, header)
+    label_columns = [name for name in header if _is_label(name)]
+    seen: dict[str, int] = {}
+    entities = []
+    for line, cells in rows:
+        if len(cells) != len(header):
+            raise UserError(
+                f"{path}, row {line}: {len(cells)} cells where the header has {len(header)}; "
+                "quote cells that hold a comma."
+            )
+        row = dict(zip(header, cells, strict=True))
+        _check_cells(path, line, row)
+        entity = Entity(
+            name=row["entity"],
+            entity_set=path.stem,
+            title=row["title"],
+            emoji=row["emoji"],
+            labels={column: row[column] for column in label_columns},
+        )
+        if entity.slug in seen:
+            raise UserError(
+                f"{path}, row {line}, column entity: {entity.name!r} stands already in row "
+                f"{seen[entity.slug]}; keep one of the two."
+            )
+        seen[entity.slug] = line
+        entities.append(entity)
+    return entities
+
+
+def _is_label(column: str) -> bool:
+    about = ("_source", "_method", "_url")
+    return column not in IDENTITY_COLUMNS and not column.endswith(about)
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    for column in IDENTITY_COLUMNS:
+        if column not in header:
+            raise UserError(f"{path}, row 1: column {column} is missing; the header needs it.")
+
+
+def _check_cells(path: Path, line: int, row: dict[str, str]) -> None:
+    for column, value in row.items():
+        if not value and column not in MAY_BE_EMPTY:
+            raise UserError(f"{path}, row {line}, column {column}: the cell is empty; fill it.")
+        if value != " ".join(value.split()):
+            raise UserError(
+                f"{path}, row {line}, column {column}: {value!r} has stray spaces; remove them."
+            )

@@ -1,0 +1,27 @@
+"""When an answer counts as right.
+
+``paper`` counts a first token that, stripped, is a non-empty prefix of the label or has the
+label as its prefix (Hendel et al., 2023; Todd et al., 2024); case matters. It counts "B" for
+"Bangkok", so ``strict`` stands beside it: the label's own first token in that position.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+METRICS = ("paper", "strict")
+
+
+def matches(token: str, label: str) -> bool:
+    """The paper's metric."""
+    token, label = token.strip(), label.strip()
+    return bool(token) and bool(label) and (label.startswith(token) or token.startswith(label))
+
+
+def mark(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The predictions with a column per metric, True where the answer counts as right."""
+    pairs = zip(predictions["token"], predictions["label"], strict=True)
+    return predictions.assign(
+        paper=[matches(token, label) for token, label in pairs],
+        strict=predictions["token_id"] == predictions["label_token_id"],
+    )

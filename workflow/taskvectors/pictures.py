@@ -1,0 +1,46 @@
+"""Pictures on disk: how they are opened, and how they are written."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from taskvectors.errors import UserError
+from taskvectors.files import written_whole
+
+WIDTH = 224  # pixels; the paper resizes all pictures to this width (section 3)
+
+
+def open_rgba(source: Path | bytes, name: str | None = None) -> Image.Image:
+    """Decode a picture fully as RGBA. Raises `UserError` naming it where it is corrupt."""
+    name = name or str(source)
+    try:
+        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as picture:
+            return picture.convert("RGBA")
+    except FileNotFoundError as error:
+        raise UserError(f"the picture {name} is missing; collect it again.") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise UserError(
+            f"the picture {name} is corrupt ({error}); delete it and collect it again."
+        ) from error
+
+
+def open_rgb(path: Path) -> Image.Image:
+    """Decode a picture as RGB; what is transparent becomes white."""
+    picture = open_rgba(path)
+    white = Image.new("RGBA", picture.size, "white")
+    return Image.alpha_composite(white, picture).convert("RGB")
+
+
+def resize_to_width(picture: Image.Image) -> Image.Image:
+    """Resize to 224 pixels wide, the height in proportion."""
+    height = max(1, round(picture.height * WIDTH / picture.width))
+    return picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
+
+
+def save_png(picture: Image.Image, path: Path) -> None:
+    """Write a PNG whole or not at all."""
+    with written_whole(path) as temporary:
+        picture.save(temporary, format="PNG")

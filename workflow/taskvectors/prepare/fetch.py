@@ -1,0 +1,50 @@
+"""``python -m taskvectors.prepare.fetch``: a model of a hub, at a pinned revision, to a folder.
+
+Weights are safetensors only and no code of the hub is fetched or run. ``HF_HUB_OFFLINE``
+is respected.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
+
+from taskvectors.errors import UserError, run_command
+from taskvectors.files import write_json
+from taskvectors.progress import start_logging
+
+log = logging.getLogger("taskvectors")
+WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
+
+
+def fetch(hub: str, revision: str, out: Path) -> None:
+    """Download the checkpoint into ``out``. Raises `UserError` where the hub cannot be had."""
+    try:
+        snapshot_download(hub, revision=revision, local_dir=out, allow_patterns=WANTED)
+    except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
+        raise UserError(
+            f"the weights of {hub} at {revision} cannot be fetched into {out}; on a machine with "
+            "a network run `snakemake --cores 1 fetch_models --config experiment=paper`, and "
+            f"accept the model's terms on the hub where it has any ({type(error).__name__})."
+        ) from error
+    write_json(out / "source.json", {"hub": hub, "revision": revision})
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hub", required=True)
+    parser.add_argument("--revision", required=True, help="40 hexadecimal digits")
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--log", type=Path)
+    args = parser.parse_args()
+    start_logging(args.log)
+    fetch(args.hub, args.revision, args.out)
+    log.info("fetched %s at %s", args.hub, args.revision)
+
+
+if __name__ == "__main__":
+    run_command(main)

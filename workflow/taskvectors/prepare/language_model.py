@@ -1,0 +1,63 @@
+"""``python -m taskvectors.prepare.language_model``: a GGUF in a package to a checkpoint folder.
+
+The package is never imported, only its file is read. De-quantised once to float32 and
+written as safetensors, so that later loads take a second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from taskvectors.collect.packages import package_files
+from taskvectors.errors import UserError, run_command
+from taskvectors.files import sha256, write_json
+from taskvectors.progress import start_logging
+
+log = logging.getLogger("taskvectors")
+
+
+def convert(package: str, file_name: str, out: Path) -> None:
+    """Write the checkpoint and ``source.json``. Raises `UserError` where the file is missing."""
+    version, root, files = package_files(package)
+    found = [file for file in files if Path(file).name == file_name]
+    if not found:
+        raise UserError(f"the package {package} {version} has no {file_name}; reinstall it.")
+    source = root / found[0]
+    log.info("reading %s of %s %s", file_name, package, version)
+    quantised = AutoModelForCausalLM.from_pretrained(
+        source.parent, gguf_file=file_name, dtype=torch.float32
+    )
+    settings = quantised.config.to_dict()
+    settings.pop("quantization_config")
+    settings.pop("_name_or_path", None)
+    settings.pop("_model_name_or_path", None)
+    config = type(quantised.config)(**settings)
+    model = type(quantised)(config)
+    model.load_state_dict(quantised.state_dict())
+    model.save_pretrained(out)
+    AutoTokenizer.from_pretrained(source.parent, gguf_file=file_name).save_pretrained(out)
+    write_json(
+        out / "source.json",
+        {"package": package, "version": version, "path": found[0], "sha256": sha256(source)},
+    )
+    log.info("wrote %s", out)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--package", required=True)
+    parser.add_argument("--file", required=True)
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--log", type=Path)
+    args = parser.parse_args()
+    start_logging(args.log)
+    convert(args.package, args.file, args.out)
+
+
+if __name__ == "__main__":
+    run_command(main)

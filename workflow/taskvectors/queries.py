@@ -1,0 +1,112 @@
+"""Queries as a model sees them: encoded, with the label's first token where the answer stands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from taskvectors.curate.datasets import Item
+from taskvectors.engine.forward import Answer
+from taskvectors.errors import UserError
+from taskvectors.models.base import Adapter, Encoded
+from taskvectors.predictions import MODALITIES, Prediction
+from taskvectors.prompts import QUERY, Picture, Prompt, Template, Text
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all predictions of a job have in common."""
+
+    model: str
+    template: Template
+    task: str
+
+
+def asked(item: Item, modality: str) -> Text | Picture:
+    """The item as a query's input in one modality."""
+    return Text(item.entity) if modality == "text" else Picture(item.image)
+
+
+def label_token_id(adapter: Adapter, prompt: Prompt, template: Template, label: str) -> int:
+    """The first token of ``label`` as the answer to ``prompt``.
+
+    Raises `UserError` where the prompt's tokens change once the label follows, i.e. where
+    the tokenizer merges the delimiter with the answer.
+    """
+    alone = adapter.encode(prompt)
+    answered = adapter.encode((*prompt, template.value(label)))
+    end = len(alone.ids)
+    if answered.ids[:end] != alone.ids or len(answered.ids) == end:
+        raise UserError(
+            f"the tokenizer of {adapter.name} merges the delimiter with the label {label!r} in "
+            f"the template {template.name!r}; choose another template."
+        )
+    return answered.ids[end]
+
+
+@dataclass(frozen=True)
+class Query:
+    """One item asked in one modality without any context, encoded."""
+
+    item: Item
+    modality: str
+    encoded: Encoded
+    label_token_id: int
+
+    @property
+    def position(self) -> int:
+        """Index of the query's delimiter in its own prompt."""
+        return self.encoded.marks[QUERY.name]
+
+
+def encode_queries(
+    adapter: Adapter, template: Template, items: list[Item], modalities: tuple[str, ...]
+) -> list[Query]:
+    """Every item in every modality, items first."""
+    queries = []
+    for item in items:
+        for modality in modalities:
+            prompt = template.query(asked(item, modality))
+            first = label_token_id(adapter, prompt, template, item.label)
+            queries.append(Query(item, modality, adapter.encode(prompt), first))
+    return queries
+
+
+def modalities_of(adapter: Adapter) -> tuple[str, ...]:
+    """The modalities that a model's queries can have."""
+    return MODALITIES if adapter.picture_text is not None else ("text",)
+
+
+def prediction(
+    adapter: Adapter,
+    context: Context,
+    query: Query,
+    answer: Answer,
+    method: str,
+    *,
+    specification: str | None = None,
+    seed: int | None = None,
+    layer: int | None = None,
+    within: Encoded | None = None,
+) -> Prediction:
+    """The record of one answer; ``within`` is the whole prompt where it was more than the query."""
+    encoded = within or query.encoded
+    position = encoded.marks[QUERY.name]
+    return Prediction(
+        model=context.model,
+        template=context.template.name,
+        task=context.task,
+        split=query.item.split,
+        method=method,
+        specification=specification,
+        query_modality=query.modality,
+        seed=seed,
+        layer=layer,
+        entity=query.item.entity,
+        label=query.item.label,
+        label_token_id=query.label_token_id,
+        token_id=answer.token_id,
+        token=adapter.tokenizer.decode([answer.token_id]),
+        margin=answer.margin,
+        position=position,
+        neighbourhood=adapter.neighbourhood(encoded.ids, position),
+    )

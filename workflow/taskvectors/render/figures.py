@@ -1,0 +1,79 @@
+"""Figures, each drawn from a data file that is written next to it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from taskvectors.render.style import BASELINE_COLOUR, SPECIFICATION_COLOURS, apply_style
+
+
+def figure_11_data(
+    by_layer: dict[str, pd.DataFrame], baselines: dict[str, pd.DataFrame], tasks: list[str]
+) -> pd.DataFrame:
+    """Validation accuracy of text ICL on image queries: patched at each layer, and in context.
+
+    One row per model, task, method and layer (missing for text_icl_xbase): mean, least and
+    greatest accuracy over seeds, under the paper's metric.
+    """
+    parts = []
+    for model, layers in by_layer.items():
+        for table, method in ((layers, "text_icl_xpatch"), (baselines[model], "text_icl_xbase")):
+            chosen = table[(table["method"] == method) & (table["metric"] == "paper")]
+            grouped = chosen.groupby(["task", "method", "layer"], dropna=False)["accuracy"]
+            summary = grouped.agg(accuracy="mean", least="min", greatest="max").reset_index()
+            items = chosen.groupby("task")["items"].first()
+            parts.append(summary.assign(model=model, items=summary["task"].map(items)))
+    columns = ["model", "task", "method", "layer", "accuracy", "least", "greatest", "items"]
+    data = pd.concat(parts)[columns]
+    order = pd.Categorical(data["task"], categories=tasks)
+    return data.assign(order=order).sort_values(["model", "order", "method", "layer"])[columns]
+
+
+def draw_figure_11(data: pd.DataFrame, chosen: dict[str, int], tasks: list[str]) -> Figure:
+    """A panel per model and task; the chosen layer is a thin line."""
+    apply_style()
+    models = list(dict.fromkeys(data["model"]))
+    colour = SPECIFICATION_COLOURS["text_icl"]
+    figure, axes = plt.subplots(
+        len(models),
+        len(tasks),
+        figsize=(1.25 * len(tasks) + 0.4, 1.55 * len(models) + 0.5),
+        sharex="row",
+        sharey=True,
+        squeeze=False,
+    )
+    for row, model in zip(axes, models, strict=True):
+        for axis, task in zip(row, tasks, strict=True):
+            part = data[(data["model"] == model) & (data["task"] == task)]
+            _draw_panel(axis, part, colour, chosen[model])
+            axis.set_title(task if row is axes[0] else "")
+        row[0].set_ylabel(f"{model}\nvalidation accuracy")
+    for axis in axes[-1]:
+        axis.set_xlabel("layer")
+    handles = [
+        Line2D([], [], color=colour, label="text_icl_xpatch (band: seeds)"),
+        Line2D([], [], color=BASELINE_COLOUR, linestyle=":", label="text_icl_xbase"),
+        Line2D([], [], color="#999999", linewidth=0.8, label="chosen layer"),
+    ]
+    figure.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, frameon=False
+    )
+    figure.tight_layout()
+    return figure
+
+
+def _draw_panel(axis: Axes, part: pd.DataFrame, colour: str, chosen: int) -> None:
+    patched = part[part["method"] == "text_icl_xpatch"].sort_values("layer")
+    base = part.loc[part["method"] == "text_icl_xbase", "accuracy"]
+    layers = patched["layer"].to_numpy(dtype=float)
+    axis.axvline(chosen, color="#999999", linewidth=0.8)
+    axis.fill_between(layers, patched["least"], patched["greatest"], color=colour, alpha=0.25)
+    axis.plot(layers, patched["accuracy"], color=colour)
+    if len(base):
+        axis.axhline(float(base.iloc[0]), color=BASELINE_COLOUR, linestyle=":")
+    axis.set_ylim(0, max(0.6, float(np.ceil(part["greatest"].max() * 10) / 10)))

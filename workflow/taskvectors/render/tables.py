@@ -1,0 +1,141 @@
+"""Tables: ours beside the paper's, as CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from taskvectors.files import write_text
+
+PUBLISHED = Path("resources/paper")
+# method in the paper's table, our method, query modality
+TABLE_3 = (
+    ("random", "random", "any"),
+    ("no_context", "no_context", "image"),
+    ("image_icl_base", "image_icl_base", "image"),
+    ("image_icl_patch", "image_icl_patch", "image"),
+    ("text_icl_xbase", "text_icl_xbase", "image"),
+    ("text_icl_xpatch", "text_icl_xpatch", "image"),
+    ("instruction_xpatch", "instruction_xpatch", "image"),
+)
+# specification, query modality; the paper names the rows by the two modalities
+TABLE_8 = (
+    ("image_icl", "image", "image_icl_patch"),
+    ("text_icl", "image", "text_icl_xpatch"),
+    ("instruction", "image", "instruction_xpatch"),
+    ("text_icl", "text", "text_icl_patch"),
+    ("image_icl", "text", "image_icl_xpatch"),
+    ("instruction", "text", "instruction_patch"),
+)
+ICL_MODALITY = {"text": "text_icl", "image": "image_icl"}
+
+
+def accuracies(
+    scores: pd.DataFrame, method: str, query_modality: str, metric: str, tasks: Sequence[str]
+) -> dict[str, float | None]:
+    """One table row's numbers: task to accuracy, the average and its 95 % interval.
+
+    What was not measured is missing (None), never zero.
+    """
+    mine = scores[
+        (scores["method"] == method)
+        & (scores["query_modality"] == query_modality)
+        & (scores["metric"] == metric)
+    ].set_index("task")
+    row = {task: mine["accuracy"].get(task) for task in (*tasks, "average")}
+    return {**row, "low": mine["low"].get("average"), "high": mine["high"].get("average")}
+
+
+def table_3(
+    scores: dict[str, pd.DataFrame], published: pd.DataFrame, tasks: Sequence[str]
+) -> pd.DataFrame:
+    """Table 3, cross-modal transfer to image queries: our models by both metrics, then the paper's.
+
+    ``scores`` maps a model to its accuracies (`taskvectors.score`).
+    """
+    rows = []
+    for model, table in scores.items():
+        for metric in ("paper", "strict"):
+            for name, method, modality in TABLE_3:
+                numbers = accuracies(table, method, modality, metric, tasks)
+                shown = "-" if name == "random" else model
+                rows.append(_named(shown, {"method": name}, metric, "ours", numbers))
+    return pd.DataFrame(rows + _published(published, ["method"], tasks))
+
+
+def table_8(
+    scores: dict[str, pd.DataFrame], published: pd.DataFrame, tasks: Sequence[str]
+) -> pd.DataFrame:
+    """Table 8, patching in all combinations of specification and query modality."""
+    rows = []
+    for model, table in scores.items():
+        for metric in ("paper", "strict"):
+            for specification, modality, method in TABLE_8:
+                numbers = accuracies(table, method, modality, metric, tasks)
+                keys = {"method": method, "query_modality": modality}
+                rows.append(_named(model, keys, metric, "ours", numbers))
+    published = published.assign(
+        method=[
+            f"{ICL_MODALITY[icl]}_{'' if icl == query else 'x'}patch"
+            for icl, query in zip(
+                published["icl_modality"], published["query_modality"], strict=True
+            )
+        ]
+    )
+    return pd.DataFrame(rows + _published(published, ["method", "query_modality"], tasks))
+
+
+def _named(model: str, keys: dict[str, str], metric: str, source: str, numbers: dict) -> dict:
+    return {"model": model, **keys, "metric": metric, "source": source, **numbers}
+
+
+def _published(published: pd.DataFrame, keys: list[str], tasks: Sequence[str]) -> list[dict]:
+    """The paper's rows; a task that the paper does not have is missing."""
+    rows = []
+    for row in published.to_dict("records"):
+        numbers = {task: row.get(task) for task in (*tasks, "average")}
+        named = _named(row["model"], {key: row[key] for key in keys}, "paper", "paper", numbers)
+        rows.append({**named, "low": None, "high": None})
+    return rows
+
+
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as it is printed: two decimals, the interval behind the average."""
+    numbers = [name for name in table.columns if name in {"average"} or "-" in name]
+    printed = table.drop(columns=["low", "high"]).astype(object)
+    for name in numbers:
+        printed[name] = ["–" if pd.isna(value) else f"{value:.2f}" for value in table[name]]
+    printed["average"] = [
+        average if pd.isna(low) else f"{average} [{low:.2f}, {high:.2f}]"
+        for average, low, high in zip(printed["average"], table["low"], table["high"], strict=True)
+    ]
+    return printed
+
+
+def write_table(table: pd.DataFrame, printed: pd.DataFrame, caption: str, stem: Path) -> None:
+    """Write ``stem``.csv (full precision), .md and .tex (as printed, with the caption)."""
+    write_text(stem.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
+    write_text(stem.with_suffix(".md"), f"{caption}\n\n{printed.to_markdown(index=False)}\n")
+    write_text(stem.with_suffix(".tex"), latex(printed, caption, stem.name))
+
+
+def latex(printed: pd.DataFrame, caption: str, name: str) -> str:
+    """The printed table as a LaTeX table with booktabs rules."""
+    escaped = printed.map(lambda cell: _escape(str(cell))).rename(columns=_escape)
+    body = escaped.to_latex(
+        index=False,
+        escape=False,
+        caption=_escape(caption),
+        label=f"tab:{name}",
+        column_format="l" * printed.shape[1],
+        position="t",
+    )
+    return "% needs \\usepackage{booktabs}\n" + body
+
+
+def _escape(text: str) -> str:
+    for char in "&%_#$":
+        text = text.replace(char, f"\\{char}")
+    return text.replace("–", "--")
