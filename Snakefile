@@ -53,3 +53,16 @@ rule figure_11:
 rule fetch_models:
     input:
         [model_folder(model) for model in MODELS],
+
+
+# The merged configuration, as it was run.
+rule run_config:
+    output:
+        f"{RESULTS}/run_config.yaml",
+    log:
+        f"{LOGS}/run_config.log",
+    localrule: True
+    params:
+        merged=yaml.safe_dump(config, sort_keys=True, allow_unicode=True),
+    run:
+        Path(output[0]).write_text(params.merged, encoding="utf-8")

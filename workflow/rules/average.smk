@@ -9,11 +9,11 @@ rule average:
         f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
     output:
         f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
-    params:
-        code=code_hash("taskvectors.average"),
     log:
         f"{LOGS}/average/{{model}}/{{template}}/{{task}}.log",
     conda:
         "../../envs/cpu.yaml"
+    params:
+        code=code_hash("taskvectors.average"),
     shell:
         "python -m taskvectors.average --activations {input} --out {output} --log {log}"

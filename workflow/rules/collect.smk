@@ -11,14 +11,14 @@ rule collect:
         manifest=f"{RESULTS}/collect/{{rendering}}/manifest.csv",
         attribution=f"{RESULTS}/collect/{{rendering}}/ATTRIBUTION.md",
         pictures=directory(f"{RESULTS}/collect/{{rendering}}/pictures"),
+    log:
+        f"{LOGS}/collect/{{rendering}}.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
     params:
         out=subpath(output.manifest, parent=True),
         code=code_hash("taskvectors.collect"),
-    log:
-        f"{LOGS}/collect/{{rendering}}.log",
-    conda:
-        "../../envs/cpu.yaml"
-    localrule: True
     shell:
         "python -m taskvectors.collect --rendering {wildcards.rendering} "
         "--entities {input.tables} --out {params.out} --log {log}"

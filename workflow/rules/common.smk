@@ -2,8 +2,10 @@
 # reads a network, a clock or a random number.
 #
 # REQUIRED INPUTS: config.yaml, resources/{tasks,models,templates}.yaml, resources/experiments/
-# OUTPUTS:         results/<experiment>/run_config.yaml
+# OUTPUTS:         none
 
+import os
+import sys
 from pathlib import Path
 
 import yaml
@@ -13,6 +15,8 @@ from taskvectors.config import read_models, resolve
 from taskvectors.errors import UserError
 from taskvectors.tasks import read_tasks
 
+# The commands run with this Python, whether its environment was activated or not.
+os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 RESOURCES = Path("resources")
 try:
     config.update(resolve(config, workflow.config_settings.overwrite_config, RESOURCES))
@@ -26,6 +30,9 @@ LOGS = f"logs/{config['experiment']}"
 MODELS = config["models"]
 TEMPLATE = config["templates"][0]
 SEEDS = config["seeds"]
+
+TABLE_ENDINGS = ("csv", "md", "tex")
+FIGURE_ENDINGS = ("pdf", "png", "csv")
 
 
 wildcard_constraints:
@@ -55,13 +62,28 @@ def gpus(wildcards):
     return SOURCES[wildcards.model].gpus
 
 
-rule run_config:
-    output:
-        f"{RESULTS}/run_config.yaml",
-    params:
-        merged=yaml.safe_dump(config, sort_keys=True, allow_unicode=True),
-    log:
-        f"{LOGS}/run_config.log",
-    localrule: True
-    run:
-        Path(output[0]).write_text(params.merged, encoding="utf-8")
+def models_from(kind):
+    """A wildcard pattern for the models that come from ``kind`` (eyes, package or hub)."""
+    names = [name for name, source in SOURCES.items() if getattr(source, kind)]
+    return "|".join(names) or "no_such_model"
+
+
+def exemplar_specifications(wildcards):
+    """The configured specifications that a model can take."""
+    return [
+        name
+        for name in config["specifications"]
+        if name != "image_icl" or SOURCES[wildcards.model].image_icl
+    ]
+
+
+def item_files(item):
+    """The files of a table or figure."""
+    figure = item.startswith("figure")
+    folder, endings = ("figures", FIGURE_ENDINGS) if figure else ("tables", TABLE_ENDINGS)
+    return [f"{RESULTS}/{folder}/{item}.{ending}" for ending in endings]
+
+
+def published_table(wildcards):
+    """The paper's own numbers, where the item is a table of the paper."""
+    return [] if wildcards.item == "naming" else f"resources/paper/{wildcards.item}.csv"

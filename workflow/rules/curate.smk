@@ -15,18 +15,20 @@ rule curate:
         test=f"{RESULTS}/curate/{{task}}/test.jsonl",
         exemplars=f"{RESULTS}/curate/{{task}}/exemplars.jsonl",
         decisions=f"{RESULTS}/curate/{{task}}/decisions.jsonl",
+    log:
+        f"{LOGS}/curate/{{task}}.log",
+    conda:
+        "../../envs/cpu.yaml"
     params:
         out=subpath(output.test, parent=True),
-        validation=lambda wildcards: config["splits"][TASKS[wildcards.task].entity_set]["validation"],
+        validation=lambda wildcards: config["splits"][TASKS[wildcards.task].entity_set][
+            "validation"
+        ],
         test=lambda wildcards: config["splits"][TASKS[wildcards.task].entity_set]["test"],
         split_seed=config["split_seed"],
         seeds=SEEDS,
         exemplars=config["exemplars"],
         code=code_hash("taskvectors.curate"),
-    log:
-        f"{LOGS}/curate/{{task}}.log",
-    conda:
-        "../../envs/cpu.yaml"
     shell:
         "python -m taskvectors.curate --tasks {input.tasks} --task {wildcards.task} "
         "--entities {input.entities} --manifest {input.manifest} "

@@ -4,27 +4,21 @@
 # OUTPUTS:         results/<experiment>/prepare/<model>/
 
 
-def models_from(kind):
-    """A wildcard pattern for the models that come from ``kind`` (eyes, package or hub)."""
-    names = [name for name, source in SOURCES.items() if getattr(source, kind)]
-    return "|".join(names) or "no_such_model"
-
-
 rule language_model:
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),
-    wildcard_constraints:
-        model=models_from("package"),
-    params:
-        package=lambda wildcards: SOURCES[wildcards.model].package,
-        file=lambda wildcards: SOURCES[wildcards.model].file,
-        code=code_hash("taskvectors.prepare.language_model"),
     log:
         f"{LOGS}/prepare/{{model}}.log",
+    wildcard_constraints:
+        model=models_from("package"),
     conda:
         "../../envs/cpu.yaml"
     resources:
         mem_mb=3000,
+    params:
+        package=lambda wildcards: SOURCES[wildcards.model].package,
+        file=lambda wildcards: SOURCES[wildcards.model].file,
+        code=code_hash("taskvectors.prepare.language_model"),
     shell:
         "python -m taskvectors.prepare.language_model --package {params.package} "
         "--file {params.file} --out {output} --log {log}"
@@ -37,20 +31,20 @@ rule eyes:
         held_out=manifest(config["pictures"]["evaluation"]),
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),
-    wildcard_constraints:
-        model=models_from("eyes"),
-    params:
-        copies=config["eyes"]["copies"],
-        steps=config["eyes"]["steps"],
-        seed=config["eyes"]["seed"],
-        code=code_hash("taskvectors.prepare.eyes"),
     log:
         f"{LOGS}/prepare/{{model}}.log",
+    wildcard_constraints:
+        model=models_from("eyes"),
     conda:
         "../../envs/cpu.yaml"
     threads: 2
     resources:
         mem_mb=4000,
+    params:
+        copies=config["eyes"]["copies"],
+        steps=config["eyes"]["steps"],
+        seed=config["eyes"]["seed"],
+        code=code_hash("taskvectors.prepare.eyes"),
     shell:
         "python -m taskvectors.prepare.eyes --language-model {input.language_model} "
         "--training {input.training} --held-out {input.held_out} --copies {params.copies} "
@@ -60,17 +54,17 @@ rule eyes:
 rule fetch_model:
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),
+    log:
+        f"{LOGS}/prepare/{{model}}.log",
     wildcard_constraints:
         model=models_from("hub"),
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
     params:
         hub=lambda wildcards: SOURCES[wildcards.model].hub,
         revision=lambda wildcards: SOURCES[wildcards.model].revision,
         code=code_hash("taskvectors.prepare.fetch"),
-    log:
-        f"{LOGS}/prepare/{{model}}.log",
-    conda:
-        "../../envs/cpu.yaml"
-    localrule: True
     shell:
         "python -m taskvectors.prepare.fetch --hub {params.hub} --revision {params.revision} "
         "--out {output} --log {log}"

@@ -5,15 +5,6 @@
 #                  {activations.safetensors,activations.json,baselines.parquet}
 
 
-def exemplar_specifications(wildcards):
-    """The configured specifications that a model can take."""
-    return [
-        name
-        for name in config["specifications"]
-        if name != "image_icl" or SOURCES[wildcards.model].image_icl
-    ]
-
-
 rule read:
     input:
         model=lambda wildcards: model_folder(wildcards.model),
@@ -27,12 +18,6 @@ rule read:
         activations=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
         sidecar=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.json",
         baselines=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/baselines.parquet",
-    params:
-        dataset=subpath(input.test, parent=True),
-        out=subpath(output.sidecar, parent=True),
-        specifications=exemplar_specifications,
-        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
-        code=code_hash("taskvectors.read"),
     log:
         f"{LOGS}/read/{{model}}/{{template}}/{{task}}.log",
     conda:
@@ -40,6 +25,12 @@ rule read:
     resources:
         gpu=gpus,
         mem_mb=4000,
+    params:
+        dataset=subpath(input.test, parent=True),
+        out=subpath(output.sidecar, parent=True),
+        specifications=exemplar_specifications,
+        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        code=code_hash("taskvectors.read"),
     shell:
         "python -m taskvectors.read --model {input.model} --name {wildcards.model} "
         "--dtype {params.dtype} --tasks {input.tasks} --task {wildcards.task} "

@@ -4,32 +4,18 @@
 # OUTPUTS:         results/<experiment>/tables/<item>.{csv,md,tex}
 #                  results/<experiment>/figures/<item>.{pdf,png,csv}
 
-TABLE_ENDINGS = ("csv", "md", "tex")
-FIGURE_ENDINGS = ("pdf", "png", "csv")
 # The models whose eyes were trained here: how well they see stands beside their results.
 SEEING = [model for model in MODELS if SOURCES[model].eyes]
 ITEMS = ["table_3", "table_8", "figure_11", *(["naming"] if SEEING else [])]
 
 
-def item_files(item):
-    """The files of a table or figure."""
-    figure = item.startswith("figure")
-    folder, endings = ("figures", FIGURE_ENDINGS) if figure else ("tables", TABLE_ENDINGS)
-    return [f"{RESULTS}/{folder}/{item}.{ending}" for ending in endings]
-
-
 ITEM_FILES = [file for item in ITEMS for file in item_files(item)]
 SCORES = f"{RESULTS}/score/{{model}}/{TEMPLATE}"
 RENDER = (
-    "python -m taskvectors.render --item {params.item} --experiment {config[experiment]} "
+    "python -m taskvectors.render --item {params.item} --experiment {params.experiment} "
     "--template {params.template} --models {params.models} --tasks {params.tasks} "
     "--results {params.results} --seeing {params.seeing} --out {params.stem} --log {log}"
 )
-
-
-def published_table(wildcards):
-    """The paper's own numbers, where the item is a table of the paper."""
-    return [] if wildcards.item == "naming" else f"resources/paper/{wildcards.item}.csv"
 
 
 rule render_table:
@@ -46,22 +32,23 @@ rule render_table:
         ),
         markdown=f"{RESULTS}/tables/{{item}}.md",
         latex=f"{RESULTS}/tables/{{item}}.tex",
+    log:
+        f"{LOGS}/render/{{item}}.log",
     wildcard_constraints:
         item="table_3|table_8|naming",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
     params:
         item="{item}",
         template=TEMPLATE,
         models=MODELS,
         tasks=config["tasks"],
-        results=RESULTS,
+        experiment=config["experiment"],
+        results=lambda wildcards: RESULTS,
         seeing=SEEING,
         stem=subpath(output.csv, strip_suffix=".csv"),
         code=code_hash("taskvectors.render"),
-    log:
-        f"{LOGS}/render/{{item}}.log",
-    conda:
-        "../../envs/cpu.yaml"
-    localrule: True
     shell:
         RENDER
 
@@ -84,19 +71,20 @@ rule render_figure_11:
             labels={"item": "figure_11"},
         ),
         csv=f"{RESULTS}/figures/figure_11.csv",
+    log:
+        f"{LOGS}/render/figure_11.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
     params:
         item="figure_11",
         template=TEMPLATE,
         models=MODELS,
         tasks=config["tasks"],
-        results=RESULTS,
+        experiment=config["experiment"],
+        results=lambda wildcards: RESULTS,
         seeing=SEEING,
         stem=subpath(output.pdf, strip_suffix=".pdf"),
         code=code_hash("taskvectors.render"),
-    log:
-        f"{LOGS}/render/figure_11.log",
-    conda:
-        "../../envs/cpu.yaml"
-    localrule: True
     shell:
         RENDER

@@ -17,17 +17,17 @@ rule score:
         exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
     output:
         f"{RESULTS}/score/{{model}}/{{template}}/accuracy.csv",
+    log:
+        f"{LOGS}/score/{{model}}/{{template}}/score.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
     params:
         datasets=expand(f"{RESULTS}/curate/{{task}}", task=config["tasks"]),
         tasks=config["tasks"],
         resamples=config["bootstrap"]["resamples"],
         seed=config["bootstrap"]["seed"],
         code=code_hash("taskvectors.score"),
-    log:
-        f"{LOGS}/score/{{model}}/{{template}}/score.log",
-    conda:
-        "../../envs/cpu.yaml"
-    localrule: True
     shell:
         "python -m taskvectors.score --predictions {input.baselines} {input.patched} "
         "--datasets {params.datasets} --tasks {params.tasks} --resamples {params.resamples} "

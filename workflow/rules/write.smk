@@ -22,9 +22,6 @@ rule write_validation:
         vectors=f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
     output:
         f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/validation.parquet",
-    params:
-        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
-        code=code_hash("taskvectors.write"),
     log:
         f"{LOGS}/write/{{model}}/{{template}}/{{task}}/validation.log",
     conda:
@@ -32,6 +29,9 @@ rule write_validation:
     resources:
         gpu=gpus,
         mem_mb=4000,
+    params:
+        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        code=code_hash("taskvectors.write"),
     shell:
         WRITE
 
@@ -45,15 +45,15 @@ rule choose_layer:
     output:
         layer=f"{RESULTS}/score/{{model}}/{{template}}/layer.json",
         by_layer=f"{RESULTS}/score/{{model}}/{{template}}/by_layer.csv",
+    log:
+        f"{LOGS}/score/{{model}}/{{template}}/choose.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
     params:
         tasks=config["tasks"],
         out=subpath(output.layer, parent=True),
         code=code_hash("taskvectors.choose"),
-    log:
-        f"{LOGS}/score/{{model}}/{{template}}/choose.log",
-    conda:
-        "../../envs/cpu.yaml"
-    localrule: True
     shell:
         "python -m taskvectors.choose --predictions {input} --tasks {params.tasks} "
         "--out {params.out} --log {log}"
@@ -69,9 +69,6 @@ rule write_test:
         layer=f"{RESULTS}/score/{{model}}/{{template}}/layer.json",
     output:
         f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/test.parquet",
-    params:
-        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
-        code=code_hash("taskvectors.write"),
     log:
         f"{LOGS}/write/{{model}}/{{template}}/{{task}}/test.log",
     conda:
@@ -79,5 +76,8 @@ rule write_test:
     resources:
         gpu=gpus,
         mem_mb=4000,
+    params:
+        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        code=code_hash("taskvectors.write"),
     shell:
         WRITE + "--layer {input.layer}"

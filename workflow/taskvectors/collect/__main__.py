@@ -17,7 +17,6 @@ from taskvectors.pictures import save_png
 from taskvectors.progress import start_logging, track
 
 log = logging.getLogger("taskvectors")
-MANIFEST_COLUMNS = ["entity_set", "entity", "file", "rendering", "package", "version", "path", "author", "licence", "licence_url", "width", "height", "source_sha256", "sha256"]
 
 
 def collect(rendering: Rendering, entities: list[Entity], out: Path) -> pd.DataFrame:
@@ -57,7 +56,7 @@ def collect(rendering: Rendering, entities: list[Entity], out: Path) -> pd.DataF
             f"the package {rendering.package} has no picture of any entity; reinstall it with "
             "`make setup`."
         )
-    return pd.DataFrame(rows, columns=MANIFEST_COLUMNS)
+    return pd.DataFrame(rows)
 
 
 def attribution(rendering: Rendering, manifest: pd.DataFrame) -> str:

@@ -1,0 +1,47 @@
+# The commands that a person types. `make run` and `make test` do all the set-up themselves.
+# On Linux, PyPI's torch carries CUDA (about 3 GB); the smaller CPU build is had by
+#   PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu make run
+# A CUDA machine: make run LOCK=envs/gpu.txt
+
+PYTHON ?= python3
+LOCK ?= envs/cpu.txt
+CORES ?= 2
+VENV := .venv
+BIN := $(VENV)/bin
+REPORT := results/embedded/report.html
+
+.PHONY: setup run test lint lock clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: $(LOCK) envs/data.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --requirement $(LOCK)
+	$(BIN)/pip install --quiet --no-deps --requirement envs/data.txt
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
+
+run: setup
+	$(BIN)/snakemake --cores $(CORES)
+	@$(BIN)/snakemake --cores $(CORES) --quiet all --report $(REPORT)
+	@echo "Tables:  results/embedded/tables/"
+	@echo "Figures: results/embedded/figures/"
+	@echo "Report:  $(REPORT)"
+
+test: setup
+	$(BIN)/pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow
+
+# Makes the CPU lock anew from envs/direct.txt, in an environment of its own.
+lock:
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --requirement envs/direct.txt
+	.venv-lock/bin/pip freeze | sed 's/^torch==\([0-9.]*\)+.*/torch==\1/' > envs/cpu.txt
+	rm -r .venv-lock
+
+clean:
+	rm -rf results logs .snakemake

@@ -1,0 +1,56 @@
+"""The configuration refuses what it does not know, by name and with a hint."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from taskvectors.config import resolve
+from taskvectors.errors import UserError
+from taskvectors.schemas import load_schema
+
+
+@pytest.fixture
+def settings(root) -> dict:
+    return yaml.safe_load((root / "config.yaml").read_text(encoding="utf-8"))
+
+
+def test_the_committed_configuration_is_valid_and_unchanged(root, settings):
+    assert resolve(settings, {}, root / "resources") == settings
+
+
+def test_every_key_of_the_schema_stands_commented_in_config_yaml(root, settings):
+    assert set(settings) == set(load_schema("config")["properties"])
+    lines = (root / "config.yaml").read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if line and line[0].isalpha():
+            assert lines[number - 1].startswith("#"), f"{line} has no comment"
+
+
+def test_the_paper_experiment_takes_the_papers_sizes_and_the_command_line_wins(root, settings):
+    given = {"experiment": "paper", "seeds": ["7"]}
+    config = resolve({**settings, **given}, given, root / "resources")
+    assert config["models"] == ["llava-v1.5", "mantis-fuyu", "idefics2"]
+    assert config["splits"]["foods"] == {"validation": 30, "test": 100}
+    assert config["seeds"] == [7]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"exemplar": 5}, r"unknown key 'exemplar'; did you mean 'exemplars'\?"),
+        ({"eyes": {"copies": 1, "steps": 1, "sed": 0}}, r"unknown key 'eyes.sed'; did you mean"),
+        ({"zzz": 1}, r"unknown key 'zzz'; known keys: bootstrap, .*tasks"),
+        ({"models": ["gpt"]}, r"models: unknown model 'gpt'; resources/models.yaml has embedded"),
+        ({"tasks": ["sky-color"]}, r"tasks: unknown task 'sky-color'"),
+        ({"templates": ["chat"]}, r"templates: unknown template 'chat'"),
+        ({"splits": {"foods": {"validation": 5, "test": 5}}}, r"task country-capital needs sizes"),
+        ({"seeds": []}, r"seeds: "),
+        (
+            {"pictures": {"evaluation": "noto", "training": ["noto"]}},
+            r"'noto' is both the evaluation's rendering and a training rendering",
+        ),
+    ],
+)
+def test_what_is_wrong_is_named(root, settings, change, complaint):
+    with pytest.raises(UserError, match=complaint):
+        resolve({**settings, **change}, {}, root / "resources")

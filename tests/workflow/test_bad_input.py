@@ -1,0 +1,100 @@
+"""Wrong input ends in one clear sentence, a non-zero exit and no half-written file."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+
+def stage(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m taskvectors.<stage>`` in ``folder``."""
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=folder, text=True, capture_output=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "sentence"),
+    [
+        ("exemplar=5", "unknown key 'exemplar'; did you mean 'exemplars'?"),
+        ("models=[gpt]", "unknown model 'gpt'"),
+        ("tasks=[sky-color]", "unknown task 'sky-color'"),
+        ("experiment=../elsewhere", "experiment: '../elsewhere' does not match"),
+    ],
+)
+def test_a_wrong_setting_stops_before_anything_is_planned(checkout, setting, sentence):
+    done = checkout.snakemake("--dry-run", "--config", setting)
+    assert done.returncode != 0
+    assert sentence in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (checkout.folder / "results").exists()
+
+
+def test_the_papers_experiment_resolves_and_plans_its_whole_grid(checkout):
+    done = checkout.snakemake("--dry-run", "--config", "experiment=paper")
+    assert done.returncode == 0, done.stdout[-3000:]
+    counts = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], re.MULTILINE)
+    jobs = dict(counts)
+    assert (jobs["read"], jobs["write_test"], jobs["fetch_model"]) == ("18", "18", "3")
+
+
+def test_a_wrong_label_is_named_and_leaves_no_dataset(checkout):
+    table = checkout.folder / "resources/entities/foods.csv"
+    table.write_text(table.read_text().replace(",red,", ", red,", 1))
+    done = checkout.tiny("results/tiny/curate/food-color/test.jsonl")
+    assert done.returncode != 0
+    assert "foods.csv, row" in done.stdout
+    assert "column color: ' red' has stray spaces" in done.stdout
+    assert not list(checkout.results.rglob("*.jsonl"))
+
+
+def test_too_few_items_for_a_split_say_what_to_lower(checkout):
+    done = checkout.tiny(
+        "results/tiny/curate/food-color/test.jsonl",
+        "--config",
+        "splits={foods: {validation: 30, test: 100}, countries: {validation: 4, test: 6}}",
+    )
+    assert done.returncode != 0
+    assert (
+        "35 entities have a picture, but the splits need 30 validation and 100 test" in done.stdout
+    )
+    assert not list(checkout.results.rglob("*.jsonl"))
+
+
+def test_a_corrupt_picture_is_named_by_the_stage_that_reads_it(tiny_run, tmp_path):
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"not a picture")
+    items = tmp_path / "items.jsonl"
+    row = '{"task": "t", "split": "test", "entity": "X", "image": "%s", "label": "y"}\n'
+    items.write_text(row % bad)
+    done = stage(
+        tiny_run.folder,
+        "taskvectors.write",
+        *("--model", "results/tiny/prepare/embedded", "--name", "embedded", "--dtype", "float32"),
+        *("--task", "t", "--templates", "resources/templates.yaml", "--template", "spaced"),
+        *("--items", str(items), "--out", str(tmp_path / "out.parquet")),
+        *("--vectors", "results/tiny/average/embedded/spaced/food-color/vectors.safetensors"),
+        *("--layer", "results/tiny/score/embedded/spaced/layer.json"),
+    )
+    assert done.returncode == 1
+    assert f"the picture {bad} is corrupt" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "out.parquet").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_full_disk_is_one_sentence(tiny_run):
+    done = stage(
+        tiny_run.folder,
+        "taskvectors.average",
+        *("--activations", "results/tiny/read/embedded/spaced/food-color/activations.safetensors"),
+        *("--out", "/dev/full/vectors.safetensors"),
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in done.stderr
