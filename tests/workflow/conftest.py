@@ -33,7 +33,7 @@ class Checkout:
 
     def tiny(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """The same with the cut-down configuration."""
-        return self.snakemake("--configfile", "tests/workflow/tiny.yaml", *arguments)
+        return self.snakemake(*arguments, "--configfile", "tests/workflow/tiny.yaml")
 
     @property
     def results(self) -> Path:

@@ -25,6 +25,7 @@ def stage(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("exemplar=5", "unknown key 'exemplar'; did you mean 'exemplars'?"),
         ("models=[gpt]", "unknown model 'gpt'"),
         ("tasks=[sky-color]", "unknown task 'sky-color'"),
+        ("experiment=paper", "the configuration's wikipedia.contact is empty"),
         ("experiment=../elsewhere", "experiment: '../elsewhere' does not match"),
     ],
 )
@@ -37,7 +38,8 @@ def test_a_wrong_setting_stops_before_anything_is_planned(checkout, setting, sen
 
 
 def test_the_papers_experiment_resolves_and_plans_its_whole_grid(checkout):
-    done = checkout.snakemake("--dry-run", "--config", "experiment=paper")
+    contact = 'wikipedia={contact: "Ann <ann@example.org>"}'
+    done = checkout.snakemake("--dry-run", "--config", "experiment=paper", contact)
     assert done.returncode == 0, done.stdout[-3000:]
     counts = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], re.MULTILINE)
     jobs = dict(counts)
@@ -93,7 +95,7 @@ def test_a_full_disk_is_one_sentence(tiny_run):
         tiny_run.folder,
         "taskvectors.average",
         *("--activations", "results/tiny/read/embedded/spaced/food-color/activations.safetensors"),
-        *("--out", "/dev/full/vectors.safetensors"),
+        *("--exemplars", "2", "--out", "/dev/full/vectors.safetensors"),
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("error: ")

@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from safetensors import safe_open
+
 from taskvectors.curate.datasets import read_exemplar_sets, read_items
 from taskvectors.files import sha256
 from taskvectors.predictions import SCHEMA, read_predictions
@@ -54,7 +55,9 @@ def test_vectors_are_the_means_of_the_activations(tiny_run):
         safe_open(tiny_run.results / "read" / place / "activations.safetensors", "pt") as raw,
         safe_open(tiny_run.results / "average" / place / "vectors.safetensors", "pt") as averaged,
     ):
-        names = {f"{s}_icl/{seed}" for s in ("text", "image") for seed in SEEDS} | {"instruction"}
+        own = {"text_icl", "image_icl", "ensemble"}
+        some = {f"{s}_n{2 * r}" for s in ("text_icl", "ensemble") for r in (1, 2, 3, 4)}
+        names = {f"{name}/{seed}" for name in own | some for seed in SEEDS} | {"instruction"}
         assert set(averaged.keys()) == names
         activations = raw.get_tensor("text_icl/validation/2/exemplar")
         assert activations.shape == (4, LAYERS, WIDTH)
@@ -71,7 +74,8 @@ def test_predictions_have_every_query_once_and_show_the_colon_they_patched(tiny_
     test = read_predictions([folder / "test.parquet"])
     keys = ["method", "query_modality", "seed", "entity"]
     assert not test.duplicated(keys).any()
-    assert len(test) == TEST_ITEMS * 2 * (2 * len(SEEDS) + 1)
+    own, partial = 2 * len(SEEDS) + 1, (4 + 4 + 1) * len(SEEDS)  # subsets, ensembles
+    assert len(test) == TEST_ITEMS * (2 * own + partial)
     assert test["layer"].nunique() == 1
     assert test["neighbourhood"].str.endswith("A>:<").all()
     assert (test["margin"] >= 0).all()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +18,15 @@ import torch
 
 from taskvectors.curate.datasets import ExemplarSet, Item, read_exemplar_sets, read_items
 from taskvectors.engine.forward import run
+from taskvectors.engine.memory import within_memory
+from taskvectors.engine.patching import TOKENS_PER_PASS
 from taskvectors.engine.streams import ActivationWriter, writing_activations
 from taskvectors.engine.trees import Row, Span, cut, packed, whole
 from taskvectors.errors import UserError, run_command
 from taskvectors.files import write_json
 from taskvectors.models.base import Adapter, Encoded
-from taskvectors.models.registry import DTYPES, load_adapter
+from taskvectors.models.registry import load_adapter
+from taskvectors.models.weights import DTYPES
 from taskvectors.predictions import ICL_MODALITY, Prediction, method_name, write_predictions
 from taskvectors.progress import start_logging, track
 from taskvectors.prompts import EXEMPLAR, EXEMPLARS_END, QUERY, Template, find_template, instruction
@@ -37,26 +41,25 @@ from taskvectors.queries import (
 from taskvectors.tasks import find_task
 
 log = logging.getLogger("taskvectors")
-TOKENS_PER_PASS = 4096
+SETS_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
 class ReadJob:
-    """One exemplar set in one specification, with its queries as branches."""
+    """One row: an exemplar set in one specification, and the queries asked after it.
+
+    ``number`` is the set's row in the activations; ``read_at`` and ``answer_at`` are token
+    indices in the row, the last exemplar's delimiter and each query's.
+    """
 
     specification: str
     drawn: ExemplarSet
     number: int
     row: Row
     read_at: int
+    answer_at: tuple[int, ...]
     queries: tuple[Query, ...]
     prompts: tuple[Encoded, ...]
-
-    @property
-    def answer_at(self) -> list[int]:
-        """Index in the row of each query's delimiter."""
-        starts = self.row.starts[1:]
-        return [start + len(b.ids) - 1 for start, b in zip(starts, self.row.branches, strict=True)]
 
 
 def tensor_name(specification: str, split: str, seed: int, site: str) -> str:
@@ -64,42 +67,57 @@ def tensor_name(specification: str, split: str, seed: int, site: str) -> str:
     return f"{specification}/{split}/{seed}/{site}"
 
 
+def numbered(sets: Sequence[ExemplarSet]) -> list[tuple[int, ExemplarSet]]:
+    """Exemplar sets with their row in the activations of their split and seed."""
+    counts: Counter[tuple[str, int]] = Counter()
+    rows = []
+    for drawn in sets:
+        rows.append((counts[drawn.split, drawn.seed], drawn))
+        counts[drawn.split, drawn.seed] += 1
+    return rows
+
+
 def plan(
     adapter: Adapter,
     template: Template,
-    items: Sequence[Item],
-    sets: Sequence[ExemplarSet],
+    by_name: dict[str, Item],
+    queries: dict[tuple[str, str], Query],
+    sets: Sequence[tuple[int, ExemplarSet]],
     specifications: Sequence[str],
 ) -> list[ReadJob]:
-    """Every exemplar set in every exemplar specification that the model can take."""
+    """The given exemplar sets in every exemplar specification, encoded."""
     modalities = modalities_of(adapter)
-    by_name = {item.entity: item for item in items}
-    queries = {
-        (query.item.entity, query.modality): query
-        for query in encode_queries(adapter, template, list(items), modalities)
-    }
-    numbers: dict[tuple[str, int], int] = {}
     jobs = []
-    for drawn in sets:
-        number = numbers[drawn.split, drawn.seed] = numbers.get((drawn.split, drawn.seed), -1) + 1
+    for number, drawn in sets:
         for specification in specifications:
             modality = ICL_MODALITY[specification]
             examples = [by_name[name] for name in drawn.exemplars]
-            pairs = [(asked(item, modality), item.label) for item in examples]
-            context = template.exemplars(pairs)
+            context = template.exemplars([(asked(item, modality), item.label) for item in examples])
             asks = tuple(queries[drawn.query, modality] for modality in modalities)
             prompts = tuple(
                 adapter.encode((*context, *template.query(asked(query.item, query.modality))))
                 for query in asks
             )
-            row = _branching(prompts)
-            jobs.append(
-                ReadJob(
-                    specification, drawn, number, row, prompts[0].marks[EXEMPLAR.name],
-                    asks, prompts,
-                )
-            )  # fmt: skip
+            read_at = prompts[0].marks[EXEMPLAR.name]
+            for row, ends, chosen in _rows(adapter, prompts):
+                kept = [tuple(part[c] for c in chosen) for part in (asks, prompts)]
+                jobs.append(ReadJob(specification, drawn, number, row, read_at, ends, *kept))
     return jobs
+
+
+def _rows(
+    adapter: Adapter, prompts: Sequence[Encoded]
+) -> list[tuple[Row, tuple[int, ...], list[int]]]:
+    """Prompts that begin alike as rows: (row, where each prompt ends in it, which prompts).
+
+    One branching row, or a row per prompt where the decoder takes no branches.
+    """
+    if adapter.branching:
+        row = _branching(prompts)
+        spans = zip(row.starts[1:], row.branches, strict=True)
+        ends = tuple(start + len(branch.ids) - 1 for start, branch in spans)
+        return [(row, ends, list(range(len(prompts))))]
+    return [(whole(one), (len(one.ids) - 1,), [n]) for n, one in enumerate(prompts)]
 
 
 def _branching(prompts: Sequence[Encoded]) -> Row:
@@ -120,34 +138,58 @@ def _branching(prompts: Sequence[Encoded]) -> Row:
 
 
 def read_exemplars(
-    adapter: Adapter, context: Context, jobs: Sequence[ReadJob], writer: ActivationWriter
+    adapter: Adapter,
+    context: Context,
+    queries: Sequence[Query],
+    sets: Sequence[ExemplarSet],
+    specifications: Sequence[str],
+    writer: ActivationWriter,
 ) -> list[Prediction]:
-    """Run the jobs in batches; stream activations to ``writer``, return the baselines."""
+    """Read all exemplar sets in all specifications; stream activations, return the baselines.
+
+    Sets are encoded a few at a time, so that memory does not grow with their number.
+    """
+    by_name = {query.item.entity: query.item for query in queries}
+    asked_for = {(query.item.entity, query.modality): query for query in queries}
+    rows = numbered(sets)
+    chunks = [rows[first : first + SETS_AT_ONCE] for first in range(0, len(rows), SETS_AT_ONCE)]
     predictions = []
-    batches = list(packed(jobs, [len(job.row) for job in jobs], TOKENS_PER_PASS))
-    for group in track(batches, len(batches), f"read {context.model} {context.task}"):
-        batch = [jobs[number] for number in group]
-        sites = [(number, job.read_at) for number, job in enumerate(batch)]
-        ends = [(number, at) for number, job in enumerate(batch) for at in job.answer_at]
-        read, answers = run(adapter, [job.row for job in batch], sites + ends, answers=ends)
-        at_ends = iter(zip(read[len(sites) :], answers, strict=True))
-        for number, job in enumerate(batch):
-            drawn = job.drawn
-            if drawn.split == "validation":
-                name = tensor_name(job.specification, drawn.split, drawn.seed, "exemplar")
-                writer.put(name, job.number, read[number])
-            for query, prompt in zip(job.queries, job.prompts, strict=True):
-                activation, answer = next(at_ends)
-                if query.modality == ICL_MODALITY[job.specification]:
-                    name = tensor_name(job.specification, drawn.split, drawn.seed, "query")
-                    writer.put(name, job.number, activation)
-                method = method_name(job.specification, query.modality, "base")
-                predictions.append(
-                    prediction(
-                        adapter, context, query, answer, method,
-                        specification=job.specification, seed=drawn.seed, within=prompt,
-                    )
-                )  # fmt: skip
+    for chunk in track(chunks, len(chunks), f"read {context.model} {context.task}"):
+        jobs = plan(adapter, context.template, by_name, asked_for, chunk, specifications)
+        for group in packed(jobs, [len(job.row) for job in jobs], TOKENS_PER_PASS):
+            predictions += within_memory(
+                [jobs[n] for n in group],
+                lambda batch: read_batch(adapter, context, batch, writer),
+            )
+    return predictions
+
+
+def read_batch(
+    adapter: Adapter, context: Context, batch: Sequence[ReadJob], writer: ActivationWriter
+) -> list[Prediction]:
+    """One forward pass: activations at both delimiters, and an answer at each query's."""
+    sites = [(number, job.read_at) for number, job in enumerate(batch)]
+    ends = [(number, at) for number, job in enumerate(batch) for at in job.answer_at]
+    read, answers = run(adapter, [job.row for job in batch], sites + ends, answers=ends)
+    at_ends = iter(zip(read[len(sites) :], answers, strict=True))
+    predictions = []
+    for number, job in enumerate(batch):
+        drawn = job.drawn
+        if drawn.split == "validation":
+            name = tensor_name(job.specification, drawn.split, drawn.seed, "exemplar")
+            writer.put(name, job.number, read[number])
+        for query, prompt in zip(job.queries, job.prompts, strict=True):
+            activation, answer = next(at_ends)
+            if query.modality == ICL_MODALITY[job.specification]:
+                name = tensor_name(job.specification, drawn.split, drawn.seed, "query")
+                writer.put(name, job.number, activation)
+            method = method_name(job.specification, query.modality, "base")
+            predictions.append(
+                prediction(
+                    adapter, context, query, answer, method,
+                    specification=job.specification, seed=drawn.seed, within=prompt,
+                )
+            )  # fmt: skip
     return predictions
 
 
@@ -175,20 +217,18 @@ def read_instruction(adapter: Adapter, text: str) -> torch.Tensor:
 
 
 def activation_shapes(
-    adapter: Adapter, jobs: Sequence[ReadJob], instructed: bool
+    adapter: Adapter, sets: Sequence[ExemplarSet], specifications: Sequence[str], instructed: bool
 ) -> dict[str, tuple[int, ...]]:
     """Names and shapes (prompts, layers, width) of all tensors that a job writes."""
-    counts: dict[str, int] = {}
-    for job in jobs:
-        sites = ["exemplar"] if job.drawn.split == "validation" else []
-        if ICL_MODALITY[job.specification] in {query.modality for query in job.queries}:
-            sites.append("query")
-        for site in sites:
-            name = tensor_name(job.specification, job.drawn.split, job.drawn.seed, site)
-            counts[name] = max(counts.get(name, 0), job.number + 1)
-    shapes = {name: (count, len(adapter.layers), adapter.width) for name, count in counts.items()}
+    counts = Counter((drawn.split, drawn.seed) for drawn in sets)
+    size = (len(adapter.layers), adapter.width)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for specification in specifications:
+        for (split, seed), count in counts.items():
+            for site in ("exemplar", "query") if split == "validation" else ("query",):
+                shapes[tensor_name(specification, split, seed, site)] = (count, *size)
     if instructed:
-        shapes["instruction"] = (1, len(adapter.layers), adapter.width)
+        shapes["instruction"] = (1, *size)
     return shapes
 
 
@@ -215,7 +255,7 @@ def main() -> None:
         for item in read_items(args.dataset / f"{split}.jsonl")
     ]
     sets = read_exemplar_sets(args.dataset / "exemplars.jsonl")
-    adapter = load_adapter(args.model, args.name, DTYPES[args.dtype])
+    adapter = load_adapter(args.model, args.name, args.dtype)
     context = Context(args.name, template, task.name)
     modalities = modalities_of(adapter)
     icl = [
@@ -223,15 +263,14 @@ def main() -> None:
         for name in args.specifications
         if name != "instruction" and ICL_MODALITY[name] in modalities
     ]
-    jobs = plan(adapter, template, items, sets, icl)
+    queries = encode_queries(adapter, template, items, modalities)
     instructed = "instruction" in args.specifications
-    shapes = activation_shapes(adapter, jobs, instructed)
+    shapes = activation_shapes(adapter, sets, icl, instructed)
     path = args.out / "activations.safetensors"
     with writing_activations(path, shapes, adapter.dtype) as writer:
-        predictions = read_exemplars(adapter, context, jobs, writer)
+        predictions = read_exemplars(adapter, context, queries, sets, icl, writer)
         if instructed:
             writer.put("instruction", 0, read_instruction(adapter, task.instruction))
-    queries = encode_queries(adapter, template, items, modalities)
     predictions += read_no_context(adapter, context, queries)
     write_predictions(args.out / "baselines.parquet", predictions)
     write_json(
@@ -242,7 +281,7 @@ def main() -> None:
             "task": task.name,
             "layers": len(adapter.layers),
             "width": adapter.width,
-            "dtype": str(adapter.dtype).removeprefix("torch."),
+            "dtype": args.dtype,
             "sites": {
                 "exemplar": "delimiter of the last exemplar, where the task vector is read",
                 "query": "delimiter of the query",

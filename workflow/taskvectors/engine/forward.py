@@ -99,7 +99,7 @@ def run(
     """
     batch = batch_rows(rows, adapter.pad_id)
     device = adapter.device
-    by_layer = _by_layer(patches, adapter)
+    by_layer = patches_by_layer(patches, adapter)
     read_at, answer_at = (_index(pairs, device) for pairs in (reads, answers))
     gathered: list[Tensor] = []
     final: list[Tensor] = []
@@ -123,7 +123,7 @@ def run(
     with layer_hooks(adapter, visit):
         adapter.decode(embeddings, batch.positions.to(device), mask)
     read = torch.stack(gathered, dim=1) if reads else torch.empty(0)
-    return read, _answers(adapter.logits(final[0])) if answers else []
+    return read, read_answers(adapter.logits(final[0])) if answers else []
 
 
 def _index(pairs: Sequence[tuple[int, int]], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -134,7 +134,7 @@ def _index(pairs: Sequence[tuple[int, int]], device: torch.device) -> tuple[Tens
     )
 
 
-def _by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, tuple]:
+def patches_by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, tuple]:
     """Patches grouped by layer: ((rows, tokens), vectors)."""
     grouped: dict[int, list[Patch]] = {}
     for patch in patches:
@@ -157,7 +157,7 @@ def _by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, tuple]:
     }
 
 
-def _answers(logits: Tensor) -> list[Answer]:
+def read_answers(logits: Tensor) -> list[Answer]:
     best = logits.float().topk(2, dim=-1)
     margins = best.values[:, 0] - best.values[:, 1]
     return [

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from taskvectors.engine.forward import Answer, Patch, run
+from taskvectors.engine.memory import within_memory
 from taskvectors.engine.trees import Row, Span, cut, packed
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.prompts import QUERY
@@ -56,13 +57,16 @@ def sweep(
         chunk = sites[first : first + per_pass]
         lengths = [len(prompt.ids) + len(chunk) for prompt in prompts]
         for group in packed(prompts, lengths, tokens_per_pass):
-            yield _sweep_batch(adapter, prompts, group, vectors, chunk)
+            yield within_memory(
+                group,
+                lambda part, sites=chunk: _sweep_batch(adapter, prompts, part, vectors, sites),
+            )
 
 
 def _sweep_batch(
     adapter: Adapter,
     prompts: Sequence[Encoded],
-    group: list[int],
+    group: Sequence[int],
     vectors: dict[str, Tensor],
     sites: Sequence[Site],
 ) -> list[tuple[int, Site, Answer]]:

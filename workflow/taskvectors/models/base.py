@@ -8,9 +8,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import Cache
 
 from taskvectors.errors import UserError
 from taskvectors.prompts import Mark, Picture, Prompt, Text
+
+# What Hugging Face decoders call their blocks and the norm after the last of them.
+LAYERS = ("layers", "h", "blocks")
+FINAL_NORMS = ("norm", "ln_f", "final_layernorm", "final_layer_norm", "norm_f")
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class Encoded:
     ``ids`` are token ids with every picture's placeholders expanded; ``positions`` is
     (axes, tokens), one axis for ordinary models; ``marks`` maps a mark's name to the index
     of the last token before it; ``pictures`` are the paths in order, and ``picture_ends``
-    the index after each one's last token.
+    the index after each one's last placeholder.
     """
 
     ids: list[int]
@@ -40,6 +45,9 @@ class Adapter:
 
     #: The text that stands for a picture before its placeholders are expanded.
     picture_text: str | None = None
+    #: Whether the decoder takes a 4-D attention mask, so that one row can hold branches. Where
+    #: it does not, `taskvectors.engine.cached` answers in `taskvectors.engine.sweep`'s stead.
+    branching: bool = True
 
     def __init__(self, model: nn.Module, tokenizer: Any, name: str):
         self.model = model.eval().requires_grad_(False)
@@ -57,12 +65,21 @@ class Adapter:
     @property
     def layers(self) -> nn.ModuleList:
         """The decoder layers; layer l's output is block output l."""
-        return self.decoder.layers
+        return self._first_of(LAYERS)
 
     @property
     def final_norm(self) -> nn.Module:
         """The norm between the last block output and the unembedding."""
-        return self.decoder.norm
+        return self._first_of(FINAL_NORMS)
+
+    def _first_of(self, names: Sequence[str]) -> Any:
+        for name in names:
+            if hasattr(self.decoder, name):
+                return getattr(self.decoder, name)
+        raise UserError(
+            f"the decoder of {self.name} ({type(self.decoder).__name__}) has none of "
+            f"{', '.join(names)}; add an adapter for it in workflow/taskvectors/models."
+        )
 
     @property
     def unembedding(self) -> nn.Module:
@@ -84,68 +101,116 @@ class Adapter:
 
     def logits(self, block_output: Tensor) -> Tensor:
         """Last block outputs (..., width) to logits (..., vocabulary)."""
-        return self.unembedding(self.final_norm(block_output))
+        logits = self.unembedding(self.final_norm(block_output))
+        cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
+        return logits if cap is None else cap * torch.tanh(logits / cap)
 
-    def decode(self, embeddings: Tensor, positions: Tensor, mask: Tensor) -> None:
+    def decode(
+        self,
+        embeddings: Tensor,
+        positions: Tensor,
+        mask: Tensor | None,
+        cache: Cache | None = None,
+    ) -> None:
         """Run the decoder once: embeddings (rows, tokens, width), positions (axes, rows,
-        tokens), additive mask (rows, 1, tokens, tokens). Results are taken by hooks."""
+        tokens), additive mask (rows, 1, tokens, tokens). Results are taken by hooks.
+
+        With a ``cache`` its keys and values come before these tokens, and theirs are added; a
+        single token that sees all of them needs no mask.
+        """
         self.decoder(
             inputs_embeds=embeddings,
-            attention_mask=mask,
+            attention_mask=None if mask is None else self.layer_masks(mask, positions),
             position_ids=positions[0] if len(positions) == 1 else positions,
-            use_cache=False,
+            past_key_values=cache,
+            use_cache=cache is not None,
         )
+
+    def layer_masks(self, mask: Tensor, positions: Tensor) -> Tensor | dict[str, Tensor]:
+        """The mask as the layers want it: by layer type where some look back only so far.
+
+        A decoder that is given a 4-D mask adds no sliding window of its own, so it is added
+        here, by positions, since a branch's index in its row is not its place in the prompt.
+        """
+        config = self.decoder.config
+        window = getattr(config, "sliding_window", None)
+        kinds = set(getattr(config, "layer_types", None) or [])
+        if window is None or kinds == {"full_attention"}:
+            return mask
+        near = mask
+        if int(positions.max()) >= window:
+            place = positions[0]
+            far = place[:, None, :, None] - place[:, None, None, :] >= window
+            near = mask.masked_fill(far, torch.finfo(mask.dtype).min)
+        return {"full_attention": mask, "sliding_attention": near} if kinds else near
 
     # -- prompts -------------------------------------------------------------------------
 
     @property
     def pad_id(self) -> int:
-        """A token id for padding; it is masked, so any id does."""
-        return self.tokenizer.pad_token_id or 0
+        """A token id for padding; it is masked, so any does that is no picture placeholder."""
+        pad = self.tokenizer.pad_token_id or 0
+        return pad if pad != self.placeholder_id else pad + 1
 
-    def picture_ids(self, picture: str) -> list[int]:
-        """The token ids that stand for one picture, as many as it has features and frames."""
-        raise UserError(
-            f"the model {self.name} takes no pictures, but a prompt has {picture}; "
-            "choose text queries and text specifications for it."
-        )
+    @property
+    def end_ids(self) -> frozenset[int]:
+        """The token ids with which the model ends a text."""
+        stated = self.model.generation_config.eos_token_id
+        ids = stated if isinstance(stated, list) else [stated]
+        return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
 
     @property
     def placeholder_id(self) -> int | None:
         """The token id whose embeddings are replaced by features, or None without pictures."""
         return None
 
+    def picture_string(self, picture: str, number: int) -> str:
+        """The text of one picture with all its placeholders and frames.
+
+        ``number`` counts the pictures before it in the prompt. The whole prompt is tokenised
+        with this text in it, because a frame may merge with the text beside it.
+        """
+        raise UserError(
+            f"the model {self.name} takes no pictures, but a prompt has {picture}; "
+            "choose text queries and text specifications for it."
+        )
+
     def positions(self, ids: list[int], pictures: Sequence[str]) -> Tensor:
         """Position ids (axes, tokens) of a plain prompt."""
         return torch.arange(len(ids)).unsqueeze(0)
 
+    def tokens(self, text: str) -> list[tuple[int, int, int]]:
+        """Token ids of a prompt's text, each with the characters (start, end) it stands for.
+
+        A token that the tokenizer adds by itself (BOS) stands for none: start equals end.
+        """
+        found = self.tokenizer(text, return_offsets_mapping=True)
+        return [
+            (token, start, end)
+            for token, (start, end) in zip(found["input_ids"], found["offset_mapping"], strict=True)
+        ]
+
     def encode(self, prompt: Prompt) -> Encoded:
-        """Tokenise a whole prompt at once and find its marks.
+        """Tokenise a whole prompt at once and find its marks and pictures.
 
         Raises `UserError` where a mark falls inside a token, i.e. where the tokenizer merges
         a delimiter with its neighbour, so that there is no token to read or patch.
         """
-        text, pictures, ends = "", [], {}
+        text, pictures, ends, spans = "", [], {}, []
         for segment in prompt:
             if isinstance(segment, Mark):
                 ends[segment.name] = len(text)
             elif isinstance(segment, Text):
                 text += segment.text
             elif isinstance(segment, Picture):
+                start = len(text)
+                text += self.picture_string(segment.path, len(pictures))
                 pictures.append(segment.path)
-                text += self._picture_text(segment.path)
-        tokens = self.tokenizer(text, return_offsets_mapping=True)
-        picture_token = self.placeholder_id if pictures else None
-        ids: list[int] = []
-        index_at_end: dict[int, int] = {}
-        picture_ends: list[int] = []
-        for token, (_, end) in zip(tokens["input_ids"], tokens["offset_mapping"], strict=True):
-            if token == picture_token:
-                ids += self.picture_ids(pictures[len(picture_ends)])
-                picture_ends.append(len(ids))
-            else:
-                ids.append(token)
-            index_at_end[end] = len(ids) - 1
+                spans.append((start, len(text)))
+        tokens = self.tokens(text)
+        ids = [token for token, _, _ in tokens]
+        # An added token stands for no character, so its end must not be taken for a mark.
+        index_at_end = {end: index for index, (_, start, end) in enumerate(tokens) if end > start}
         marks = {}
         for name, end in ends.items():
             if end not in index_at_end:
@@ -155,20 +220,28 @@ class Adapter:
                     "choose another template."
                 )
             marks[name] = index_at_end[end]
-        positions = self.positions(ids, pictures)
-        return Encoded(ids, positions, marks, tuple(pictures), tuple(picture_ends))
+        return Encoded(
+            ids,
+            self.positions(ids, pictures),
+            marks,
+            tuple(pictures),
+            tuple(self._picture_end(tokens, span) for span in spans),
+        )
 
-    def _picture_text(self, picture: str) -> str:
-        if self.picture_text is None:
-            self.picture_ids(picture)
-        return str(self.picture_text)
+    def _picture_end(self, tokens: list[tuple[int, int, int]], span: tuple[int, int]) -> int:
+        """Index after the last placeholder within the characters of one picture."""
+        return 1 + max(
+            index
+            for index, (token, start, end) in enumerate(tokens)
+            if token == self.placeholder_id and span[0] <= start and end <= span[1]
+        )
 
     def neighbourhood(self, ids: Sequence[int], index: int, radius: int = 3) -> str:
         """The decoded tokens around ``index``, that token itself between ``>`` and ``<``."""
-        tokens = [self.tokenizer.decode([token]) for token in ids]
-        before = "".join(tokens[max(0, index - radius) : index])
-        after = "".join(tokens[index + 1 : index + 1 + radius])
-        return f"{before}>{tokens[index]}<{after}"
+        first = max(0, index - radius)
+        tokens = [self.tokenizer.decode([token]) for token in ids[first : index + 1 + radius]]
+        before, after = "".join(tokens[: index - first]), "".join(tokens[index - first + 1 :])
+        return f"{before}>{tokens[index - first]}<{after}"
 
     # -- features ------------------------------------------------------------------------
 
@@ -182,19 +255,22 @@ class Adapter:
         ``pictures`` are those of all rows, in order. A picture's features are computed once
         and kept. Raises `UserError` where placeholders and features differ in number.
         """
-        embeddings = self.model.get_input_embeddings()(ids.to(self.device))
-        if not pictures:
-            return embeddings
+        places = torch.zeros_like(ids, dtype=torch.bool)
+        if self.placeholder_id is not None:
+            places = ids == self.placeholder_id
+        # A placeholder may lie outside the vocabulary; its own embedding is never used.
+        embeddings = self.model.get_input_embeddings()(ids.masked_fill(places, 0).to(self.device))
         missing = [path for path in dict.fromkeys(pictures) if path not in self.features]
         if missing:
             found = self.picture_features(missing)
             self.features.update(zip(missing, (f.cpu() for f in found), strict=True))
-        features = torch.cat([self.features[path] for path in pictures]).to(embeddings)
-        places = (ids == self.placeholder_id).to(self.device)
-        if int(places.sum()) != len(features):
+        found = sum(len(self.features[path]) for path in pictures)
+        if int(places.sum()) != found:
             raise UserError(
                 f"the model {self.name} has {int(places.sum())} picture placeholders in a batch "
-                f"but {len(features)} features; its processor does not match its weights."
+                f"but {found} features; its processor does not match its weights."
             )
-        embeddings[places] = features
+        if pictures:
+            features = torch.cat([self.features[path] for path in pictures])
+            embeddings[places.to(self.device)] = features.to(embeddings)
         return embeddings

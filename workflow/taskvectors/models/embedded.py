@@ -32,6 +32,7 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from taskvectors.models.base import Adapter
 from taskvectors.models.efficientnet import FEATURES, EfficientNetLite0
+from taskvectors.models.weights import load_weights
 from taskvectors.pictures import open_rgb
 
 HIDDEN = 512
@@ -240,17 +241,17 @@ class EmbeddedAdapter(Adapter):
         self.picture_text = processor.image_token
 
     @classmethod
-    def load(cls, folder: Path, name: str, dtype: torch.dtype) -> EmbeddedAdapter:
+    def load(cls, folder: Path, name: str, dtype: str) -> EmbeddedAdapter:
         """Load a checkpoint folder."""
-        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype)
+        model = load_weights(AutoModelForImageTextToText, folder, dtype)
         return cls(model, AutoProcessor.from_pretrained(folder), name)
 
     @property
     def placeholder_id(self) -> int:
         return self.model.config.image_token_id
 
-    def picture_ids(self, picture: str) -> list[int]:
-        return [self.placeholder_id] * self.model.config.picture_tokens
+    def picture_string(self, picture: str, number: int) -> str:
+        return self.model.config.picture_tokens * str(self.picture_text)
 
     @torch.inference_mode()
     def picture_features(self, pictures: Sequence[str]) -> list[Tensor]:

@@ -1,0 +1,57 @@
+"""One tiny checkpoint a family, saved once and loaded as a real one is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from taskvectors.models.base import Adapter
+from taskvectors.models.registry import load_adapter
+
+from .families import FAMILIES
+
+
+@pytest.fixture(scope="session", autouse=True)
+def few_threads() -> Iterator[None]:
+    """Tiny matrices go slower on many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Three pictures of noise, of different sizes."""
+    folder = tmp_path_factory.mktemp("pictures")
+    noise = np.random.default_rng(0)
+    paths = []
+    for number, (height, width) in enumerate([(28, 40), (44, 30), (36, 36)]):
+        pixels = noise.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        paths.append(str(folder / f"{number}.png"))
+        Image.fromarray(pixels).save(paths[-1])
+    return paths
+
+
+@pytest.fixture(scope="session", params=list(FAMILIES))
+def family(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def folder(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    for package in FAMILIES[family].needs:
+        pytest.importorskip(package, reason=f"needs {package}; see tests/QUARANTINE.md")
+    folder = tmp_path_factory.mktemp(family)
+    FAMILIES[family].save(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def adapter(family: str, folder: Path) -> Adapter:
+    return load_adapter(folder, family, "float32")

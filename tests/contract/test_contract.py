@@ -1,0 +1,290 @@
+"""What every adapter must do, on tiny random weights of its real architecture class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from taskvectors.engine.cached import cached_sweep
+from taskvectors.engine.forward import Answer, HookError, Patch, layer_hooks, run
+from taskvectors.engine.naive import naive_sweep
+from taskvectors.engine.sweep import Site, sweep
+from taskvectors.engine.trees import Row, cut, whole
+from taskvectors.errors import UserError
+from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.generic import GenericAdapter
+from taskvectors.models.registry import load_adapter
+from taskvectors.pictures import open_rgb
+from taskvectors.prompts import (
+    EXEMPLAR,
+    EXEMPLARS_END,
+    QUERY,
+    Mark,
+    Picture,
+    Prompt,
+    Template,
+    Text,
+)
+from taskvectors.write import check_vectors
+
+from .families import FAMILIES
+
+TEMPLATE = Template("generic", "Q:", "\nA:", "\n\n", "")
+CLOSE = {"atol": 1e-4, "rtol": 0.0}
+VERY_CLOSE = {"atol": 1e-5, "rtol": 0.0}
+
+
+def text_icl() -> Prompt:
+    return TEMPLATE.exemplars([(Text("Japan"), "Tokyo"), (Text("Peru"), "Lima")])
+
+
+def image_icl(pictures: list[str]) -> Prompt:
+    return TEMPLATE.exemplars([(Picture(pictures[0]), "Tokyo")])
+
+
+def queries(adapter: Adapter, pictures: list[str]) -> list[Encoded]:
+    """Text queries of different lengths, and where the model sees, a picture."""
+    asked: list[Text | Picture] = [Text("France"), Text("Kenya 2345 6789")]
+    if adapter.picture_text is not None:
+        asked.append(Picture(pictures[1]))
+    return [adapter.encode(TEMPLATE.query(one)) for one in asked]
+
+
+def contexts(adapter: Adapter, pictures: list[str]) -> list[Encoded]:
+    """Exemplars and query in every modality the model takes, one after the other."""
+    prompts = [(*text_icl(), *TEMPLATE.query(Text("France")))]
+    if adapter.picture_text is not None:
+        prompts += [
+            (*text_icl(), *TEMPLATE.query(Picture(pictures[1]))),
+            (*image_icl(pictures), *TEMPLATE.query(Text("France"))),
+            (*image_icl(pictures), *TEMPLATE.query(Picture(pictures[1]))),
+        ]
+    return [adapter.encode(prompt) for prompt in prompts]
+
+
+def last_of(prompt: Encoded) -> int:
+    return len(prompt.ids) - 1
+
+
+def outputs(adapter: Adapter, prompt: Encoded, patches: Iterable[Patch] = ()) -> Tensor:
+    """Block outputs (layers, width) at a prompt's last token."""
+    read, _ = run(adapter, [whole(prompt)], [(0, last_of(prompt))], list(patches))
+    return read[0]
+
+
+def random_vectors(adapter: Adapter, count: int) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    shape = (len(adapter.layers), adapter.width)
+    return {str(n): 3 * torch.randn(shape, generator=generator) for n in range(count)}
+
+
+def test_patching_a_tokens_own_activation_changes_nothing(adapter, pictures):
+    for prompt in contexts(adapter, pictures):
+        own = outputs(adapter, prompt)
+        logits = adapter.logits(own[-1])
+        for layer, vector in enumerate(own):
+            patched = outputs(adapter, prompt, [Patch(0, last_of(prompt), layer, vector)])
+            torch.testing.assert_close(adapter.logits(patched[-1]), logits, **VERY_CLOSE)
+
+
+def test_every_sweep_answers_as_one_pass_per_patch_does(adapter, pictures):
+    prompts = queries(adapter, pictures)
+    vectors = random_vectors(adapter, 2)
+    sites = [Site(name, layer) for layer in range(len(adapter.layers)) for name in vectors]
+    expected = naive_sweep(adapter, prompts, vectors, sites)
+    assert len({answer.token_id for _, _, answer in expected}) > 1
+    budget = 2 * max(len(prompt.ids) for prompt in prompts)
+    for one_pass in [sweep, cached_sweep] if adapter.branching else [cached_sweep]:
+        for tokens_per_pass in (budget, 4096):
+            batches = one_pass(adapter, prompts, vectors, sites, tokens_per_pass)
+            assert_same_answers([result for batch in batches for result in batch], expected)
+
+
+def assert_same_answers(
+    found: list[tuple[int, Site, Answer]], expected: list[tuple[int, Site, Answer]]
+) -> None:
+    wanted = {(number, site): answer for number, site, answer in expected}
+    assert len(found) == len(wanted)
+    for number, site, answer in found:
+        assert answer.token_id == wanted[number, site].token_id, (number, site)
+        assert answer.margin == pytest.approx(wanted[number, site].margin, abs=1e-4)
+
+
+def test_a_batch_answers_as_its_prompts_alone_do(adapter, pictures):
+    prompts = queries(adapter, pictures) + contexts(adapter, pictures)
+    ends = [(row, last_of(prompt)) for row, prompt in enumerate(prompts)]
+    together, answers = run(adapter, [whole(prompt) for prompt in prompts], ends, answers=ends)
+    for prompt, read, answer in zip(prompts, together, answers, strict=True):
+        alone = outputs(adapter, prompt)
+        torch.testing.assert_close(read, alone, **CLOSE)
+        assert answer.token_id == int(adapter.logits(alone[-1]).argmax())
+
+
+def test_branches_answer_as_whole_prompts_do(adapter, pictures):
+    prompts = contexts(adapter, pictures)
+    if not adapter.branching:
+        trunk, last = cut(prompts[0], last_of(prompts[0]))
+        with pytest.raises(UserError, match="cannot hold branches"):
+            run(adapter, [Row(trunk, (last, last))])
+        return
+    for first in range(0, len(prompts), 2):
+        group = prompts[first : first + 2]
+        trunk = cut(group[0], group[0].marks[EXEMPLARS_END.name] + 1)[0]
+        branches = [cut(one, one.marks[EXEMPLARS_END.name] + 1)[1] for one in group]
+        row = Row(trunk, tuple(branches))
+        assert all(one.ids[: len(trunk.ids)] == trunk.ids for one in group)
+        ends = [start + len(b.ids) - 1 for start, b in zip(row.starts[1:], branches, strict=True)]
+        together, _ = run(adapter, [row], [(0, end) for end in ends])
+        for prompt, read in zip(group, together, strict=True):
+            torch.testing.assert_close(read, outputs(adapter, prompt), **CLOSE)
+
+
+def test_the_forward_pass_is_the_models_own(family, adapter, pictures):
+    for encoded, text, shown in own_prompts(family, adapter, pictures):
+        inputs = own_inputs(family, adapter, encoded, text, shown)
+        assert encoded.ids == inputs["input_ids"][0].tolist()
+        with torch.inference_mode():
+            own = adapter.model(**inputs, output_hidden_states=True)
+        at = last_of(encoded)
+        read = outputs(adapter, encoded)
+        # The last of Hugging Face's hidden states is after the final norm.
+        for layer in range(len(adapter.layers) - 1):
+            torch.testing.assert_close(read[layer], own.hidden_states[layer + 1][0, at], **CLOSE)
+        torch.testing.assert_close(adapter.logits(read[-1]), own.logits[0, at], **CLOSE)
+
+
+def own_prompts(
+    family: str, adapter: Adapter, pictures: list[str]
+) -> list[tuple[Encoded, str, list[str]]]:
+    """Prompts encoded, as the processor takes them, and their pictures."""
+    text = "Q:Japan\nA:Tokyo\n\nQ:France\nA:"
+    prompts = [(adapter.encode((Text(text), QUERY)), text, [])]
+    if FAMILIES[family].pictures:
+        first, second = Picture(pictures[0]), Picture(pictures[1])
+        pieces = (Text("Q:"), first, Text("\nA:Tokyo\n\nQ:"), second, Text("\nA:"), QUERY)
+        shown = adapter.picture_text
+        text = f"Q:{shown}\nA:Tokyo\n\nQ:{shown}\nA:"
+        prompts.append((adapter.encode(pieces), text, pictures[:2]))
+    return prompts
+
+
+def own_inputs(
+    family: str, adapter: Adapter, encoded: Encoded, text: str, shown: list[str]
+) -> dict[str, Tensor]:
+    """What the family's own processor makes of a prompt, for its own forward pass."""
+    if not FAMILIES[family].processed:
+        inputs = {"input_ids": torch.tensor([encoded.ids])}
+        if shown:
+            patches = [adapter.alone(picture)["pixel_values"] for picture in shown]
+            inputs["pixel_values"] = torch.cat(patches).unsqueeze(0)
+        return inputs
+    if not shown:
+        return dict(adapter.tokenizer(text, return_tensors="pt"))
+    images = [open_rgb(Path(picture)) for picture in shown]
+    if FAMILIES[family].nested:
+        images = [images]
+    options = FAMILIES[family].options
+    return dict(adapter.processor(text=[text], images=images, return_tensors="pt", **options))
+
+
+def test_hooks_that_miss_raise(adapter, pictures):
+    with pytest.raises(HookError, match="did not fire exactly once"):  # noqa: SIM117
+        with layer_hooks(adapter, lambda layer, hidden: None):
+            pass
+    prompt = queries(adapter, pictures)[0]
+    with pytest.raises(HookError, match="counts"):  # noqa: SIM117
+        with layer_hooks(adapter, lambda layer, hidden: None):
+            run(adapter, [whole(prompt)])
+            run(adapter, [whole(prompt)])
+
+
+def test_the_patched_token_is_the_colon_of_the_prompt(adapter, pictures):
+    for prompt in contexts(adapter, pictures):
+        assert prompt.marks[QUERY.name] == last_of(prompt)
+        assert adapter.neighbourhood(prompt.ids, last_of(prompt)).endswith("A>:<")
+        exemplar = adapter.neighbourhood(prompt.ids, prompt.marks[EXEMPLAR.name])
+        answer = "Lima" if exemplar.endswith("L") or "Lima" in exemplar else "Tokyo"
+        before, after = exemplar.split(">:<")
+        assert before.endswith("A") and answer.startswith(after[:1])
+
+
+def test_a_delimiter_merged_with_its_neighbour_is_refused(adapter):
+    with pytest.raises(UserError, match="merges the query delimiter"):
+        adapter.encode((Text("Q:Ja"), QUERY, Text("pan\nA:")))
+
+
+def test_a_mark_before_all_text_has_no_token(adapter):
+    with pytest.raises(UserError, match="delimiter"):
+        adapter.encode((Mark("start"), Text("Q:Japan")))
+
+
+def test_placeholders_are_as_many_as_features(family, adapter, folder, pictures):
+    if not FAMILIES[family].pictures:
+        with pytest.raises(UserError, match="takes no pictures"):
+            adapter.encode(TEMPLATE.query(Picture(pictures[0])))
+        return
+    for prompt in contexts(adapter, pictures):
+        found = adapter.picture_features(prompt.pictures)
+        placeholders = sum(token == adapter.placeholder_id for token in prompt.ids)
+        assert placeholders == sum(len(features) for features in found)
+        assert all(features.shape[1] == adapter.width for features in found)
+        for end in prompt.picture_ends:
+            assert prompt.ids[end - 1] == adapter.placeholder_id
+
+
+def test_features_that_do_not_fill_the_placeholders_are_refused(family, folder, pictures):
+    if not FAMILIES[family].pictures:
+        return
+    adapter = load_adapter(folder, family, "float32")
+    prompt = adapter.encode(TEMPLATE.query(Picture(pictures[0])))
+    outputs(adapter, prompt)
+    kept = adapter.features[pictures[0]]
+    adapter.features[pictures[0]] = kept[:-1]
+    with pytest.raises(UserError, match=f"{len(kept)} picture.*{len(kept) - 1} features"):
+        outputs(adapter, prompt)
+
+
+def test_vectors_of_another_shape_are_refused(adapter, pictures):
+    prompt = queries(adapter, pictures)[0]
+    layers, width = len(adapter.layers), adapter.width
+    wide = torch.zeros(layers, width + 1)
+    with pytest.raises(ValueError, match=rf"\({width + 1},\).*\({width},\)"):
+        outputs(adapter, prompt, [Patch(0, 0, 0, wide[0])])
+    for wrong in (wide, torch.zeros(layers + 1, width)):
+        with pytest.raises(UserError, match=rf"\({len(wrong)}, .*\({layers}, {width}\)"):
+            check_vectors(adapter, {"text_icl": wrong}, Path("vectors.safetensors"))
+    with pytest.raises(ValueError, match=f"layer {layers} does not exist"):
+        outputs(adapter, prompt, [Patch(0, 0, layers, wide[0, :-1])])
+
+
+def test_the_first_and_the_last_layer_patch(adapter, pictures):
+    vector = random_vectors(adapter, 1)["0"][0]
+    for prompt in queries(adapter, pictures):
+        before = outputs(adapter, prompt)
+        patch = Patch(0, last_of(prompt), 0, vector)
+        after = outputs(adapter, prompt, [patch])
+        torch.testing.assert_close(after[0], vector)
+        assert all((after[layer] - before[layer]).abs().max() > 0.1 for layer in (1, -1))
+        last = len(adapter.layers) - 1
+        patch = Patch(0, last_of(prompt), last, vector)
+        read, answers = run(
+            adapter,
+            [whole(prompt)],
+            [(0, last_of(prompt))],
+            [patch],
+            [(0, last_of(prompt))],
+        )
+        torch.testing.assert_close(read[0, :-1], before[:-1])
+        logits = adapter.logits(vector)
+        assert answers[0].token_id == int(logits.argmax())
+        best = logits.topk(2).values
+        assert answers[0].margin == pytest.approx(float(best[0] - best[1]), abs=1e-4)
+
+
+def test_padding_is_no_placeholder(family, adapter):
+    if isinstance(adapter, GenericAdapter):
+        assert adapter.pad_id != adapter.placeholder_id

@@ -1,0 +1,145 @@
+"""What single families do beyond the contract."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import transformers as hf
+from safetensors.torch import load_file, save_file
+
+from taskvectors.errors import UserError
+from taskvectors.models.base import Adapter
+from taskvectors.models.check import check_forward
+from taskvectors.models.generic import GenericAdapter
+from taskvectors.models.qwen import QwenAdapter
+from taskvectors.models.registry import load_adapter
+from taskvectors.pictures import open_rgb
+from taskvectors.prompts import QUERY, Picture, Text
+
+from . import vocabulary
+from .families import FAMILIES
+from .tiny import LAYERS, save, text_sizes
+
+
+def load(family: str, folder: Path) -> Adapter:
+    FAMILIES[family].save(folder)
+    return load_adapter(folder, family, "float32")
+
+
+def test_fuyu_cuts_patches_as_its_image_processor_does(tmp_path, pictures):
+    adapter = load("fuyu", tmp_path)
+    images = adapter.processor.image_processor
+    found = images([open_rgb(Path(pictures[0]))])
+    pixels = found["images"][0][0]
+    height = found["image_unpadded_heights"][0][0]
+    width = found["image_unpadded_widths"][0][0]
+    cut = pixels[:, : -(-height // 8) * 8, : -(-width // 8) * 8]
+    # With torchvision, the image processor's own function takes a batch only.
+    expected = images.patchify_image(cut[None] if isinstance(cut, torch.Tensor) else cut)
+    expected = torch.as_tensor(expected).reshape(-1, 192)
+    torch.testing.assert_close(adapter.alone(pictures[0])["pixel_values"], expected)
+
+
+def test_fuyu_lays_pictures_between_the_texts(tmp_path, pictures):
+    adapter = load("fuyu", tmp_path)
+    first, second = Picture(pictures[0]), Picture(pictures[1])
+    encoded = adapter.encode((Text("Q:"), first, Text("\nA:b"), second, QUERY))
+    text = "".join(adapter.tokenizer.convert_ids_to_tokens(encoded.ids))
+    row = "|SPEAKER|" * 5 + "|NEWLINE|"
+    assert text.startswith(f"<s>▁Q:image▁0:▁|IMAGE|{row}{row}")
+    assert "|NEWLINE||ENDOFIMAGE|<s>▁<0x0A>A:bimage▁1:▁|IMAGE||SPEAKER|" in text
+    assert encoded.picture_ends[1] == len(encoded.ids) - 2
+
+
+@pytest.mark.parametrize("place", ["text_config", "config"])
+@pytest.mark.parametrize("stated", [None, 10000.0, 12345.0])
+def test_fuyu_turns_by_25000_where_the_file_does_not_say(tmp_path, stated, place):
+    FAMILIES["fuyu"].save(tmp_path)
+    path = tmp_path / "config.json"
+    config = json.loads(path.read_text())
+    del config["text_config"]["rope_parameters"]
+    if stated is not None:
+        (config["text_config"] if place == "text_config" else config)["rope_theta"] = stated
+    path.write_text(json.dumps(config))
+    adapter = load_adapter(tmp_path, "fuyu", "float32")
+    theta = adapter.decoder.config.rope_parameters["rope_theta"]
+    assert theta == (stated or 25000.0)
+    frequencies = adapter.decoder.rotary_emb.inv_freq
+    assert frequencies[1] == pytest.approx(theta ** (-2 / (2 * len(frequencies))))
+
+
+def test_a_model_that_sees_both_ways_is_refused(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "paligemma"}')
+    with pytest.raises(UserError, match="paligemma"):
+        load_adapter(tmp_path, "paligemma", "float32")
+
+
+def test_a_processor_that_needs_a_missing_package_is_named(tmp_path):
+    if importlib.util.find_spec("torchvision") is not None:
+        return
+    FAMILIES["llava"].save(tmp_path)
+    path = tmp_path / "processor_config.json"
+    settings = {**json.loads(path.read_text()), "processor_class": "PixtralProcessor"}
+    path.write_text(json.dumps(settings))
+    with pytest.raises(UserError, match="PixtralProcessor requires the Torchvision"):
+        load_adapter(tmp_path, "pixtral", "float32")
+
+
+def test_an_incomplete_checkpoint_is_named(tmp_path):
+    FAMILIES["llava"].save(tmp_path)
+    for path in tmp_path.glob("*processor*"):
+        path.unlink()
+    with pytest.raises(UserError, match="processor for llava cannot be loaded"):
+        load_adapter(tmp_path, "llava", "float32")
+
+
+def test_missing_weights_are_not_made_up(tmp_path):
+    FAMILIES["llama"].save(tmp_path)
+    path = tmp_path / "model.safetensors"
+    weights = load_file(path)
+    del weights["model.layers.1.mlp.up_proj.weight"]
+    save_file(weights, path, metadata={"format": "pt"})
+    with pytest.raises(UserError, match="lacks 1 weights of LlamaForCausalLM"):
+        load_adapter(tmp_path, "llama", "float32")
+
+
+def test_a_truncated_checkpoint_is_named(tmp_path):
+    FAMILIES["llava"].save(tmp_path)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(UserError, match="cannot be read"):
+        load_adapter(tmp_path, "llava", "float32")
+
+
+def test_a_fuyu_of_one_picture_is_refused(tmp_path):
+    FAMILIES["fuyu"].save(tmp_path)
+    path = tmp_path / "tokenizer.json"
+    path.write_text(path.read_text().replace("|ENDOFIMAGE|", "|NOTHING|"))
+    with pytest.raises(UserError, match=r"lacks \|ENDOFIMAGE\|"):
+        load_adapter(tmp_path, "fuyu", "float32")
+
+
+def test_a_language_model_of_the_usual_shape_loads(tmp_path):
+    tokenizer = vocabulary.byte_level([])
+    save(tmp_path, hf.Qwen2ForCausalLM(hf.Qwen2Config(**text_sizes(tokenizer))), tokenizer)
+    assert len(load_adapter(tmp_path, "qwen2", "float32").layers) == LAYERS
+
+
+def test_a_language_model_with_logits_of_its_own_is_refused(tmp_path):
+    tokenizer = vocabulary.byte_level([])
+    config = hf.CohereConfig(**text_sizes(tokenizer), logit_scale=0.5)
+    save(tmp_path, hf.CohereForCausalLM(config), tokenizer)
+    with pytest.raises(UserError, match="off those of its own forward pass"):
+        load_adapter(tmp_path, "cohere", "float32")
+
+
+def test_a_model_with_positions_of_its_own_is_not_taken_for_an_ordinary_one(tmp_path):
+    FAMILIES["qwen2_vl"].save(tmp_path)
+    check_forward(QwenAdapter.load(tmp_path, "qwen2_vl", "float32"), "qwen2_vl")
+    ordinary = GenericAdapter.load(tmp_path, "qwen2_vl", "float32")
+    with pytest.raises(UserError, match="off those of its own forward pass"):
+        check_forward(ordinary, "qwen2_vl")

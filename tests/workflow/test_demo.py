@@ -1,0 +1,133 @@
+"""Your own prompts, without Snakemake: the demo gives what the workflow gives."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from taskvectors.curate.datasets import read_exemplar_sets, read_items
+from taskvectors.engine.streams import read_tensors
+from taskvectors.lens import read_lens
+from taskvectors.predictions import read_predictions
+
+pytestmark = pytest.mark.workflow
+
+
+def demo(tiny_run, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the demo on the tiny run's embedded model with the spaced template."""
+    fixed = ["--model", "results/tiny/prepare/embedded", "--template", "spaced"]
+    return subprocess.run(
+        [sys.executable, "-m", "taskvectors.demo", *fixed, *arguments],
+        cwd=tiny_run.folder,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def prompts(tiny_run, tmp_path_factory):
+    """The validation prompts of one task and seed, asking a test item's picture."""
+    folder = tiny_run.results / "curate/country-capital"
+    items = {item.entity: item for item in read_items(folder / "validation.jsonl")}
+    asked = read_items(folder / "test.jsonl")
+    drawn = [
+        one
+        for one in read_exemplar_sets(folder / "exemplars.jsonl")
+        if (one.split, one.seed) == ("validation", 1)
+    ]
+    path = tmp_path_factory.mktemp("demo") / "prompts.jsonl"
+    rows = [
+        {
+            "id": str(number),
+            "vector": "capital",
+            "specification": "text_icl",
+            "exemplars": [{"input": n, "output": items[n].label} for n in one.exemplars],
+            "query": {"image": asked[number].image},
+            "label": asked[number].label,
+        }
+        for number, one in enumerate(drawn)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_the_demo_gives_the_workflows_vectors_and_answers(tiny_run, prompts, tmp_path):
+    layer = json.loads((tiny_run.results / "score/embedded/spaced/layer.json").read_text())["layer"]
+    done = demo(
+        tiny_run,
+        *("--prompts", str(prompts), "--out", str(tmp_path)),
+        *("--layers", "0", str(layer), "29", "--tokens", "3"),
+    )
+    assert done.returncode == 0, done.stderr
+    vectors = read_tensors(tmp_path / "vectors.safetensors")
+    averaged = read_tensors(
+        tiny_run.results / "average/embedded/spaced/country-capital/vectors.safetensors"
+    )
+    assert (vectors["capital"] - averaged["text_icl/1"]).abs().max() < 1e-3
+    written = read_predictions(
+        [tiny_run.results / "write/embedded/spaced/country-capital/test.parquet"]
+    )
+    written = written[(written["method"] == "text_icl_xpatch") & (written["seed"] == 1)]
+    by_label = written.set_index("label")
+    rows = [json.loads(line) for line in (tmp_path / "answers.jsonl").read_text().splitlines()]
+    assert len(rows) == 4
+    for row in rows:
+        assert row["patch"].keys() == {"0", str(layer), "29"}
+        here = row["patch"][str(layer)]
+        assert here["token"] == by_label.loc[row["label"], "token"]
+        assert here["margin"] == pytest.approx(by_label.loc[row["label"], "margin"], abs=1e-2)
+        assert here["text"].startswith(here["token"]) or here["token"] == "<|im_end|>"
+        assert here["neighbourhood"].endswith("A>:<")
+        assert row["base"]["position"] > row["no_context"]["position"]
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"exemplar": []}, "unknown key 'exemplar'; did you mean 'exemplars'?"),
+        ({"specification": "instruction"}, "is not valid under any of the given schemas"),
+    ],
+)
+def test_a_wrong_line_is_named(tiny_run, prompts, tmp_path, change, complaint):
+    row = {**json.loads(prompts.read_text().splitlines()[0]), **change}
+    path = tmp_path / "wrong.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    done = demo(tiny_run, "--prompts", str(path), "--out", str(tmp_path / "out"))
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert "wrong.jsonl, line 1" in last
+    assert complaint in last
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_layer_that_does_not_exist_is_refused_before_anything_is_read(
+    tiny_run, prompts, tmp_path
+):
+    done = demo(
+        tiny_run, "--prompts", str(prompts), "--out", str(tmp_path / "out"), "--layers", "30"
+    )
+    assert done.stderr.splitlines()[-1] == "error: --layers: embedded has layers 0 to 29, not 30."
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_saved_lens_decodes_the_last_block_output_to_the_models_own_answer(tiny_run):
+    lens = tiny_run.results / "read/embedded/lens.safetensors"
+    made = tiny_run.tiny(str(lens.relative_to(tiny_run.folder)))
+    assert made.returncode == 0, made.stdout[-2000:]
+    place = tiny_run.results / "read/embedded/spaced/country-capital"
+    activations = read_tensors(place / "activations.safetensors")["text_icl/test/1/query"]
+    probabilities = read_lens(lens).probabilities(activations[:, -1])
+    assert torch.allclose(probabilities.sum(-1), torch.ones(len(activations)), atol=1e-4)
+    baselines = read_predictions([place / "baselines.parquet"])
+    chosen = baselines[
+        (baselines["method"] == "text_icl_base")
+        & (baselines["seed"] == 1)
+        & (baselines["split"] == "test")
+    ].set_index("entity")
+    order = json.loads((place / "activations.json").read_text())["rows"]["test"]
+    assert probabilities.argmax(-1).tolist() == chosen.loc[order, "token_id"].tolist()

@@ -1,0 +1,92 @@
+"""The sweep for decoders that take no branches: one pass per prompt, then one token per patch.
+
+All but the last token of a prompt go through the decoder once and leave their keys and
+values; copies of the last token follow, one row per (vector, layer) pair, each patched at its
+layer. No 4-D mask is needed for them, since a single last token sees all that is before it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from transformers import Cache, DynamicCache
+
+from taskvectors.engine.forward import (
+    Answer,
+    Patch,
+    additive_mask,
+    layer_hooks,
+    patches_by_layer,
+    read_answers,
+)
+from taskvectors.engine.sweep import Site
+from taskvectors.engine.trees import Row, batch_rows, cut
+from taskvectors.models.base import Adapter, Encoded
+
+
+def cached_sweep(
+    adapter: Adapter,
+    prompts: Sequence[Encoded],
+    vectors: dict[str, Tensor],
+    sites: Sequence[Site],
+    tokens_per_pass: int,
+) -> Iterator[list[tuple[int, Site, Answer]]]:
+    """Answer every prompt at every site; arguments and results are `sweep`'s."""
+    for number, prompt in enumerate(prompts):
+        cache = prefilled(adapter, prompt)
+        per_pass = max(1, tokens_per_pass // len(prompt.ids))
+        for first in range(0, len(sites), per_pass):
+            chunk = sites[first : first + per_pass]
+            answers = last_token(adapter, prompt, cache, vectors, chunk)
+            yield [(number, site, answer) for site, answer in zip(chunk, answers, strict=True)]
+
+
+@torch.inference_mode()
+def prefilled(adapter: Adapter, prompt: Encoded) -> Cache:
+    """Keys and values of all tokens of ``prompt`` but the last."""
+    cache = DynamicCache(config=adapter.decoder.config)
+    if len(prompt.ids) > 1:
+        trunk, _ = cut(prompt, len(prompt.ids) - 1)
+        batch = batch_rows([Row(trunk)], adapter.pad_id)
+        embeddings = adapter.embed(batch.ids, batch.pictures)
+        mask = additive_mask(batch.mask, embeddings.dtype).to(adapter.device)
+        adapter.decode(embeddings, batch.positions.to(adapter.device), mask, cache)
+    return cache
+
+
+@torch.inference_mode()
+def last_token(
+    adapter: Adapter,
+    prompt: Encoded,
+    cache: Cache,
+    vectors: dict[str, Tensor],
+    sites: Sequence[Site],
+) -> list[Answer]:
+    """The answers of the last token after ``cache``, a row per site, patched there."""
+    patches = [
+        Patch(row, 0, site.layer, vectors[site.name][site.layer]) for row, site in enumerate(sites)
+    ]
+    by_layer = patches_by_layer(patches, adapter)
+    final: list[Tensor] = []
+
+    def visit(layer: int, hidden: Tensor) -> Tensor:
+        patched = hidden.clone()
+        if layer in by_layer:
+            at, vectors_here = by_layer[layer]
+            patched[at] = vectors_here
+        if layer == len(adapter.layers) - 1:
+            final.append(patched[:, 0])
+        return patched
+
+    ids = torch.tensor([prompt.ids[-1:]]).repeat(len(sites), 1)
+    positions = prompt.positions[:, None, -1:].repeat(1, len(sites), 1).to(adapter.device)
+    # A cache grows as it is used, so every chunk of sites gets a copy.
+    repeated = copy.deepcopy(cache)
+    repeated.batch_repeat_interleave(len(sites))
+    embeddings = adapter.embed(ids, ())
+    with layer_hooks(adapter, visit):
+        adapter.decode(embeddings, positions, None, repeated)
+    return read_answers(adapter.logits(final[0]))

@@ -1,0 +1,111 @@
+"""``python -m taskvectors.lens``: what the logit lens needs, saved once per model.
+
+The final norm and the unembedding (nostalgebraist, 2020), so that every later figure that
+decodes block outputs needs no model. The saved form is checked against the model itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from taskvectors.engine.streams import read_tensors
+from taskvectors.errors import UserError, run_command
+from taskvectors.files import read_json, write_json, written_whole
+from taskvectors.models.base import Adapter
+from taskvectors.models.registry import load_adapter
+from taskvectors.models.weights import DTYPES
+from taskvectors.progress import start_logging
+
+log = logging.getLogger("taskvectors")
+TOLERANCE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
+
+
+@dataclass(frozen=True)
+class Lens:
+    """The final norm and the unembedding.
+
+    ``kind`` is ``rms`` or ``layer``; ``scale`` (width,), ``shift`` (width,) and
+    ``unembedding`` (vocabulary, width) are as the model multiplies and adds them.
+    """
+
+    kind: str
+    epsilon: float
+    scale: Tensor
+    shift: Tensor
+    unembedding: Tensor
+
+    def logits(self, block_output: Tensor) -> Tensor:
+        """Block outputs (..., width) to logits (..., vocabulary), float32."""
+        hidden = block_output.float()
+        if self.kind == "layer":
+            normed = F.layer_norm(hidden, hidden.shape[-1:], eps=self.epsilon)
+        else:
+            normed = hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + self.epsilon)
+        return (normed * self.scale.float() + self.shift.float()) @ self.unembedding.float().T
+
+    def probabilities(self, block_output: Tensor) -> Tensor:
+        """Block outputs (..., width) to next-token probabilities (..., vocabulary), float32."""
+        return torch.softmax(self.logits(block_output), dim=-1)
+
+
+@torch.inference_mode()
+def take_lens(adapter: Adapter) -> Lens:
+    """The lens of a loaded model. Raises `UserError` where it does not decode as the model does."""
+    norm = adapter.final_norm
+    layered = isinstance(norm, nn.LayerNorm)
+    epsilon = float(norm.eps if hasattr(norm, "eps") else norm.variance_epsilon)
+    bias = getattr(norm, "bias", None)
+    weight = norm.weight.detach().cpu()
+    scales = [weight] if layered else [weight, 1 + weight]  # Gemma's norms add one
+    shift = torch.zeros_like(weight) if bias is None else bias.detach().cpu()
+    unembedding = adapter.unembedding.weight.detach().cpu()
+    probe = torch.randn(4, adapter.width, generator=torch.Generator().manual_seed(0))
+    wanted = adapter.logits(probe.to(adapter.device, adapter.dtype)).float().cpu()
+    for scale in scales:
+        kind = "layer" if layered else "rms"
+        lens = Lens(kind, epsilon, scale.clone(), shift.clone(), unembedding.clone())
+        far = (lens.logits(probe.to(adapter.dtype)) - wanted).abs().max() / wanted.abs().max()
+        if far <= TOLERANCE[adapter.dtype]:
+            return lens
+    raise UserError(
+        f"the logit lens of {adapter.name} does not decode as the model does (its final norm is "
+        f"{type(norm).__name__}); teach workflow/taskvectors/lens.py that norm."
+    )
+
+
+def save_lens(lens: Lens, path: Path) -> None:
+    """Write ``path`` (safetensors) and its sidecar ``.json``."""
+    tensors = {"scale": lens.scale, "shift": lens.shift, "unembedding": lens.unembedding}
+    with written_whole(path) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+    write_json(path.with_suffix(".json"), {"kind": lens.kind, "epsilon": lens.epsilon})
+
+
+def read_lens(path: Path) -> Lens:
+    """Read what `save_lens` wrote. Raises `UserError` where a file is missing or truncated."""
+    return Lens(**read_json(path.with_suffix(".json")), **read_tensors(path))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m taskvectors.lens", description=__doc__)
+    parser.add_argument("--model", required=True, type=Path, help="a checkpoint folder")
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--dtype", required=True, choices=sorted(DTYPES))
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--log", type=Path)
+    args = parser.parse_args()
+    start_logging(args.log)
+    save_lens(take_lens(load_adapter(args.model, args.name, args.dtype)), args.out)
+    log.info("wrote %s", args.out)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,116 @@
+"""Mantis-Fuyu: several pictures between texts, on the stock Fuyu classes."""
+
+from __future__ import annotations
+
+import logging
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import AutoConfig, BatchFeature, PreTrainedConfig, ProcessorMixin
+
+from taskvectors.errors import UserError
+from taskvectors.files import read_json
+from taskvectors.models.generic import GenericAdapter
+from taskvectors.pictures import open_rgb
+
+log = logging.getLogger("taskvectors")
+PATCH, NEWLINE = "|SPEAKER|", "|NEWLINE|"
+BEFORE, AFTER = "|IMAGE|", "|ENDOFIMAGE|"
+ROPE_THETA = 25000.0
+
+
+class FuyuAdapter(GenericAdapter):
+    """Patches of pixels, row by row, in the midst of the text.
+
+    The stock processor takes one picture and puts it first, so prompts are laid out here as
+    Mantis was trained: ``image {i}: `` before picture i, counted from 0; the patches between
+    two frame tokens; and a BOS before every piece of text, each tokenised by itself.
+    """
+
+    def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
+        super().__init__(model, processor, name)
+        self.picture_text = "<image>"
+        known = self.tokenizer.get_vocab()
+        missing = [token for token in (PATCH, NEWLINE, BEFORE, AFTER) if token not in known]
+        if missing:
+            raise UserError(
+                f"the tokenizer of {name} lacks {', '.join(missing)}; only a Fuyu that was trained "
+                "on pictures between texts (Mantis) can be used."
+            )
+
+    @property
+    def placeholder_id(self) -> int:
+        return int(self.tokenizer.convert_tokens_to_ids(PATCH))
+
+    @classmethod
+    def configure(cls, folder: Path) -> PreTrainedConfig:
+        """With the rope base that transformers 4 left out of files where it was the default."""
+        config = AutoConfig.from_pretrained(folder)
+        raw = read_json(folder / "config.json")
+        text = raw.get("text_config") or {}
+        if "rope_theta" not in {**text, **(text.get("rope_parameters") or {})}:
+            theta = raw.get("rope_theta") or ROPE_THETA
+            config.text_config.rope_parameters["rope_theta"] = theta
+            log.info("%s states no rope_theta; %g is used, as in transformers 4", folder, theta)
+        return config
+
+    def alone(self, picture: str) -> BatchFeature:
+        """Pixels of a picture's patches (patches, values), and how many a row has.
+
+        The stock processor cannot do it where torchvision is missing, nor cut it alike where
+        it is there, so the image processor's pixels are cut here.
+        """
+        processor = self.processor.image_processor
+        inputs = processor([open_rgb(Path(picture))])
+        high, wide = processor.patch_size["height"], processor.patch_size["width"]
+        rows = math.ceil(int(inputs["image_unpadded_heights"][0][0]) / high)
+        row = math.ceil(int(inputs["image_unpadded_widths"][0][0]) / wide)
+        pixels = torch.as_tensor(inputs["images"][0][0])[:, : rows * high, : row * wide]
+        patches = pixels.reshape(-1, rows, high, row, wide).permute(1, 3, 2, 4, 0)
+        return BatchFeature({"pixel_values": patches.reshape(rows * row, -1), "row": row})
+
+    def expanded(self, inputs: BatchFeature) -> str:
+        rows = len(inputs["pixel_values"]) // inputs["row"]
+        return BEFORE + (PATCH * inputs["row"] + NEWLINE) * rows + AFTER
+
+    def picture_string(self, picture: str, number: int) -> str:
+        return f"image {number}: {super().picture_string(picture, number)}"
+
+    def tokens(self, text: str) -> list[tuple[int, int, int]]:
+        frame = f"({re.escape(BEFORE)}.*?{re.escape(AFTER)})"
+        found: list[tuple[int, int, int]] = []
+        start = 0
+        for piece in re.split(frame, text):
+            if piece.startswith(BEFORE):
+                found += self._frame_tokens(piece, start)
+            elif piece:
+                found.append((self.tokenizer.bos_token_id, start, start))
+                encoded = self.tokenizer(
+                    piece, add_special_tokens=False, return_offsets_mapping=True
+                )
+                spans = encoded["offset_mapping"]
+                found += [
+                    (token, start + a, start + b)
+                    for token, (a, b) in zip(encoded["input_ids"], spans, strict=True)
+                ]
+            start += len(piece)
+        return found
+
+    def _frame_tokens(self, piece: str, start: int) -> list[tuple[int, int, int]]:
+        """Ids of a picture's own tokens, which the tokenizer would put a space before."""
+        found = []
+        for token in re.finditer(r"\|\w+\|", piece):
+            number = self.tokenizer.convert_tokens_to_ids(token.group())
+            found.append((number, start + token.start(), start + token.end()))
+        return found
+
+    def seen(self, inputs: BatchFeature) -> Any:
+        pixels = inputs["pixel_values"].to(self.device, self.dtype).unsqueeze(0)
+        return self.model.base_model.get_image_features(pixels)
+
+    def features_in(self, output: Any) -> Tensor:
+        return output.last_hidden_state[0]

@@ -1,0 +1,159 @@
+"""Any image-text-to-text model whose decoder takes features in its placeholders' stead.
+
+The processor says what stands for a picture and which pixels go with it; the model's own
+``get_image_features`` makes the features. Both see one picture at a time, so that a
+picture's features do not depend on the prompt it stands in.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoModelForImageTextToText,
+    AutoTokenizer,
+    BatchFeature,
+    PreTrainedConfig,
+    ProcessorMixin,
+)
+from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
+
+from taskvectors.errors import UserError
+from taskvectors.files import read_json
+from taskvectors.models.base import Adapter
+from taskvectors.models.weights import load_weights
+from taskvectors.pictures import open_rgb
+
+
+def without_videos(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
+    """A processor class that does without its video part, which needs torchvision."""
+
+    class PictureProcessor(kind):
+        def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
+            if argument_name == "video_processor":
+                return None
+            return super().check_argument_for_proper_class(argument_name, argument)
+
+    return PictureProcessor
+
+
+def processor_kind(folder: Path, config: PreTrainedConfig) -> type[ProcessorMixin]:
+    """The processor class that a checkpoint names, e.g. Pixtral's for a LLaVA with its eyes.
+
+    Where transformers does not know it, being of the authors' own code, the architecture's.
+    """
+    for name in ("processor_config.json", "preprocessor_config.json", "tokenizer_config.json"):
+        path = folder / name
+        named = read_json(path).get("processor_class") if path.is_file() else None
+        kind = processor_class_from_name(named) if named else None
+        if kind is not None:
+            return kind
+    return PROCESSOR_MAPPING[type(config)]
+
+
+def load_processor(folder: Path, config: PreTrainedConfig) -> ProcessorMixin:
+    """The processor of a checkpoint, without its video part.
+
+    Raises `UserError` where the folder lacks files, or a package that the processor needs is
+    missing.
+    """
+    try:
+        kind = processor_kind(folder, config)
+        names = kind.get_attributes()
+        if "video_processor" not in names:
+            return kind.from_pretrained(folder)
+        parts = {
+            "tokenizer": AutoTokenizer.from_pretrained(folder),
+            "image_processor": AutoImageProcessor.from_pretrained(folder),
+            "video_processor": None,
+        }
+        settings, _ = kind.get_processor_dict(folder)
+        arguments = [parts[name] for name in names]
+        return without_videos(kind).from_args_and_dict(arguments, settings)
+    except (ImportError, OSError, KeyError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{folder}: the processor for {config.model_type} cannot be loaded ({reason}); "
+            "fetch the whole checkpoint, or install what is missing."
+        ) from error
+
+
+class GenericAdapter(Adapter):
+    """A model and its processor behind the engine's interface."""
+
+    def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
+        super().__init__(model, processor.tokenizer, name)
+        self.processor = processor
+        self.picture_text = processor.image_token
+        self.strings: dict[str, str] = {}
+        # Tiles are for pictures larger than those of this study, and make five or more of one.
+        if hasattr(processor.image_processor, "do_image_splitting"):
+            processor.image_processor.do_image_splitting = False
+        settings = getattr(processor, "images_kwargs", {})
+        if "crop_to_patches" in settings:
+            processor.images_kwargs = {**settings, "crop_to_patches": False}
+
+    @classmethod
+    def load(cls, folder: Path, name: str, dtype: str) -> GenericAdapter:
+        """Load a checkpoint folder."""
+        config = cls.configure(folder)
+        processor = load_processor(folder, config)
+        model = load_weights(AutoModelForImageTextToText, folder, dtype, config=config)
+        return cls(model, processor, name)
+
+    @classmethod
+    def configure(cls, folder: Path) -> PreTrainedConfig:
+        """The checkpoint's configuration, with what a family has to state."""
+        return AutoConfig.from_pretrained(folder)
+
+    @property
+    def placeholder_id(self) -> int:
+        return int(self.model.config.image_token_id)
+
+    def alone(self, picture: str) -> BatchFeature:
+        """What the processor makes of one picture and no other text."""
+        return self.processor(
+            text=[str(self.picture_text)],
+            images=[open_rgb(Path(picture))],
+            return_tensors="pt",
+            return_text_replacement_offsets=True,
+        )
+
+    def picture_string(self, picture: str, number: int) -> str:
+        if picture not in self.strings:
+            self.strings[picture] = self.expanded(self.alone(picture))
+        return self.strings[picture]
+
+    def expanded(self, inputs: BatchFeature) -> str:
+        """The text that the processor put in a lone picture's stead."""
+        return inputs["text_replacement_offsets"][0][0]["replacement"]
+
+    @torch.inference_mode()
+    def picture_features(self, pictures: Sequence[str]) -> list[Tensor]:
+        features = []
+        for picture in pictures:
+            inputs = self.alone(picture)
+            features.append(self.features_in(self.seen(inputs)))
+        return features
+
+    def seen(self, inputs: BatchFeature) -> Any:
+        """The vision model's output for the processor's ``inputs``."""
+        see = self.model.base_model.get_image_features
+        wanted = inspect.signature(see).parameters
+        given = {name: value for name, value in inputs.items() if name in wanted}
+        given["pixel_values"] = given["pixel_values"].to(self.dtype)
+        given = {name: value.to(self.device) for name, value in given.items()}
+        return see(**given, return_dict=True)
+
+    def features_in(self, output: Any) -> Tensor:
+        """Features (placeholders, width) of a lone picture in the vision model's output."""
+        found = output.pooler_output
+        found = found if isinstance(found, Tensor) else torch.cat(list(found))
+        return found.reshape(-1, found.shape[-1])

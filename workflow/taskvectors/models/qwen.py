@@ -1,0 +1,85 @@
+"""Qwen2-VL, Qwen2.5-VL and Qwen3-VL: positions in three axes, features at several layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import Cache, ProcessorMixin
+
+from taskvectors.models.generic import GenericAdapter
+
+
+class QwenAdapter(GenericAdapter):
+    """Qwen2-VL and Qwen2.5-VL: placeholders lie on a grid of time, height and width."""
+
+    def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
+        super().__init__(model, processor, name)
+        self.grids: dict[str, Tensor] = {}
+
+    def picture_string(self, picture: str, number: int) -> str:
+        if picture not in self.strings:
+            inputs = self.alone(picture)
+            self.strings[picture] = self.expanded(inputs)
+            self.grids[picture] = inputs["image_grid_thw"]
+        return self.strings[picture]
+
+    def positions(self, ids: list[int], pictures: Sequence[str]) -> Tensor:
+        """Positions (3, tokens), as the model itself lays them out."""
+        tokens = torch.tensor([ids])
+        positions, _ = self.model.base_model.get_rope_index(
+            input_ids=tokens,
+            mm_token_type_ids=(tokens == self.placeholder_id).int(),
+            image_grid_thw=torch.cat([self.grids[path] for path in pictures]) if pictures else None,
+        )
+        return positions[:, 0]
+
+
+class Qwen3Adapter(QwenAdapter):
+    """Qwen3-VL adds features of the vision model's middle layers after its first layers.
+
+    They are added after a layer's block output was read or patched, at placeholders only.
+    """
+
+    def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
+        super().__init__(model, processor, name)
+        self.deep: dict[str, Tensor] = {}
+        self.places: Tensor | None = None
+        self.shown: tuple[str, ...] = ()
+
+    @torch.inference_mode()
+    def picture_features(self, pictures: Sequence[str]) -> list[Tensor]:
+        features = []
+        for picture in pictures:
+            output = self.seen(self.alone(picture))
+            features.append(self.features_in(output))
+            self.deep[picture] = torch.stack([one[0] for one in output.deepstack_features]).cpu()
+        return features
+
+    def embed(self, ids: Tensor, pictures: Sequence[str]) -> Tensor:
+        """Remembers where the pictures are, since `decode` sees embeddings only."""
+        self.places, self.shown = (ids == self.placeholder_id).to(self.device), tuple(pictures)
+        return super().embed(ids, pictures)
+
+    def decode(
+        self,
+        embeddings: Tensor,
+        positions: Tensor,
+        mask: Tensor | None,
+        cache: Cache | None = None,
+    ) -> None:
+        extra: dict[str, Any] = {}
+        if self.shown:
+            deep = torch.cat([self.deep[picture] for picture in self.shown], dim=1)
+            extra["visual_pos_masks"] = self.places
+            extra["deepstack_visual_embeds"] = list(deep.to(embeddings))
+        self.decoder(
+            inputs_embeds=embeddings,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=cache is not None,
+            **extra,
+        )

@@ -1,0 +1,53 @@
+"""Language models without pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
+
+from taskvectors.errors import UserError
+from taskvectors.models.base import Adapter
+from taskvectors.models.weights import load_weights
+
+
+class TextAdapter(Adapter):
+    """Any causal language model of residual blocks: Llama, Vicuna, Mistral and their like."""
+
+    @classmethod
+    def load(cls, folder: Path, name: str, dtype: str) -> TextAdapter:
+        """Load a checkpoint folder."""
+        model = load_weights(AutoModelForCausalLM, folder, dtype)
+        return cls(model, AutoTokenizer.from_pretrained(folder), name)
+
+
+class UnmaskedTextAdapter(TextAdapter):
+    """A model that counts its positions off a 2-D mask (ALiBi) and so cannot hold branches.
+
+    Rows are padded on the right and the model is causal, so plain rows need no mask at all.
+    """
+
+    branching = False
+
+    def decode(
+        self,
+        embeddings: Tensor,
+        positions: Tensor,
+        mask: Tensor | None,
+        cache: Cache | None = None,
+    ) -> None:
+        if mask is not None:
+            self._refuse_branches(mask[:, 0] == 0)
+        self.decoder(inputs_embeds=embeddings, past_key_values=cache, use_cache=cache is not None)
+
+    def _refuse_branches(self, allowed: Tensor) -> None:
+        """Raise `UserError` unless a token sees all before it, or, as padding, itself alone."""
+        seen = allowed.sum(dim=-1)
+        before = torch.arange(1, seen.shape[1] + 1, device=seen.device)
+        if ((seen != before) & (seen != 1)).any():
+            raise UserError(
+                f"the decoder of {self.name} cannot hold branches in one row; "
+                "run one prompt a row, and patch with the cached sweep."
+            )
