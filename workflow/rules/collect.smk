@@ -1,7 +1,9 @@
 # Stage collect: one picture per entity, with a manifest of where each came from.
 #
-# REQUIRED INPUTS: resources/entities/*.csv; the packages in envs/data.txt
+# REQUIRED INPUTS: resources/entities/*.csv; the packages in envs/data.txt, or a network
 # OUTPUTS:         results/<experiment>/collect/<rendering>/{manifest.csv,ATTRIBUTION.md,pictures/}
+#                  and, from Wikipedia, missing.csv and infoboxes.csv beside them;
+#                  results/cache/wikipedia/ keeps what was fetched, for all experiments
 
 
 rule collect:
@@ -13,6 +15,8 @@ rule collect:
         pictures=directory(f"{RESULTS}/collect/{{rendering}}/pictures"),
     log:
         f"{LOGS}/collect/{{rendering}}.log",
+    wildcard_constraints:
+        rendering="(?!wikipedia/)[a-z]+",
     localrule: True
     conda:
         "../../envs/cpu.yaml"
@@ -21,4 +25,29 @@ rule collect:
         code=code_hash("taskvectors.collect"),
     shell:
         "python -m taskvectors.collect --rendering {wildcards.rendering} "
+        "--entities {input.tables} --out {params.out} --log {log}"
+
+
+# Who collects and how fast makes no picture stale: Snakemake does not compare parameters that
+# are functions of resources. `snakemake -f collect_wikipedia --config refresh=true` runs it again.
+rule collect_wikipedia:
+    input:
+        tables=sorted({entity_table(task) for task in TASKS}),
+    output:
+        manifest=f"{RESULTS}/collect/wikipedia/manifest.csv",
+        attribution=f"{RESULTS}/collect/wikipedia/ATTRIBUTION.md",
+        missing=f"{RESULTS}/collect/wikipedia/missing.csv",
+        infoboxes=f"{RESULTS}/collect/wikipedia/infoboxes.csv",
+        pictures=directory(f"{RESULTS}/collect/wikipedia/pictures"),
+    log:
+        f"{LOGS}/collect/wikipedia.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        out=subpath(output.manifest, parent=True),
+        options=lambda wildcards, resources: wikipedia_options(),
+        code=code_hash("taskvectors.collect"),
+    shell:
+        "python -m taskvectors.collect --rendering wikipedia {params.options} "
         "--entities {input.tables} --out {params.out} --log {log}"

@@ -5,6 +5,7 @@
 # OUTPUTS:         none
 
 import os
+import shlex
 import sys
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import yaml
 from taskvectors.code import code_hash
 from taskvectors.config import read_models, resolve
 from taskvectors.errors import UserError
+from taskvectors.render.items import MODULES, module_of
 from taskvectors.tasks import read_tasks
 
 # The commands run with this Python, whether its environment was activated or not.
@@ -30,9 +32,13 @@ LOGS = f"logs/{config['experiment']}"
 MODELS = config["models"]
 TEMPLATE = config["templates"][0]
 SEEDS = config["seeds"]
+ENTITY_SETS = sorted({TASKS[task].entity_set for task in config["tasks"]})
 
+# The models whose eyes were trained here: how well they see stands beside their results.
+SEEING = [model for model in MODELS if SOURCES[model].eyes]
+ITEMS = [item for item in MODULES if item != "naming" or SEEING]
 TABLE_ENDINGS = ("csv", "md", "tex")
-FIGURE_ENDINGS = ("pdf", "png", "csv")
+FIGURE_ENDINGS = ("pdf", "png", "csv", "md")
 
 
 wildcard_constraints:
@@ -57,6 +63,13 @@ def manifest(rendering):
     return f"{RESULTS}/collect/{rendering}/manifest.csv"
 
 
+def wikipedia_options():
+    """Command line options that say who collects from Wikipedia, and how fast."""
+    options = {f"--{key.replace('_', '-')}": value for key, value in config["wikipedia"].items()}
+    words = [word for pair in options.items() for word in map(str, pair)]
+    return shlex.join([*words, "--refresh"] if config["refresh"] else words)
+
+
 def gpus(wildcards):
     """GPUs that a job with this model asks for; small models run on one CPU core each."""
     return SOURCES[wildcards.model].gpus
@@ -77,13 +90,79 @@ def exemplar_specifications(wildcards):
     ]
 
 
+def item_stem(item):
+    """The path of a table or figure without its ending."""
+    return f"{RESULTS}/{'figures' if item.startswith('figure') else 'tables'}/{item}"
+
+
+def item_outputs(item):
+    """The files of a table or figure by their endings, the one for the report with its caption."""
+    endings = FIGURE_ENDINGS if item.startswith("figure") else TABLE_ENDINGS
+    shown = "png" if item.startswith("figure") else "csv"
+    if item == "table_1":  # its pictures need a page
+        endings, shown = (*endings, "html"), "html"
+    files = {ending: f"{item_stem(item)}.{ending}" for ending in endings}
+    files[shown] = report(
+        files[shown],
+        caption=f"../report/{item}.rst",
+        category="Figures" if item.startswith("figure") else "Tables",
+        labels={"item": item},
+    )
+    return files
+
+
 def item_files(item):
-    """The files of a table or figure."""
-    figure = item.startswith("figure")
-    folder, endings = ("figures", FIGURE_ENDINGS) if figure else ("tables", TABLE_ENDINGS)
-    return [f"{RESULTS}/{folder}/{item}.{ending}" for ending in endings]
+    """The paths of a table or figure."""
+    return [str(path) for path in item_outputs(item).values()]
 
 
-def published_table(wildcards):
-    """The paper's own numbers, where the item is a table of the paper."""
-    return [] if wildcards.item == "naming" else f"resources/paper/{wildcards.item}.csv"
+def of_models(path):
+    """A file of every model, e.g. ``score/{model}/layer.json``, below the results."""
+    return expand(f"{RESULTS}/{path}", model=MODELS)
+
+
+def of_tasks(path):
+    """A file of every model and task in the shown template, below the results."""
+    stage, file = path.split("/", 1)
+    pattern = f"{RESULTS}/{stage}/{{model}}/{TEMPLATE}/{{task}}/{file}"
+    return expand(pattern, model=MODELS, task=config["tasks"])
+
+
+def item_inputs(item):
+    """What the render module of a table or figure reads, by name; no more than it needs."""
+    inputs = {"caption": f"workflow/report/{item}.rst"}
+    inputs["seeing"] = [model_folder(model) for model in SEEING]
+    score, published = f"score/{{model}}/{TEMPLATE}", f"resources/paper/{item}.csv"
+    if os.path.exists(published):
+        inputs["published"] = published
+    if item in ("table_3", "table_8"):
+        inputs["scores"] = of_models(f"{score}/accuracy.csv")
+    elif item.startswith("table_2"):
+        inputs["layer"] = of_models(f"{score}/layer.json")
+        inputs["lens"] = of_models("read/{model}/lens.safetensors")
+        inputs["models"] = [model_folder(model) for model in MODELS]
+        inputs["vectors"] = of_tasks("average/vectors.safetensors")
+        inputs["prompts"] = of_tasks("read/activations.json")
+    elif item.startswith("figure_3"):
+        inputs["phases"] = of_tasks("render/phases.csv")
+    elif item.startswith("figure_4"):
+        inputs["tops"] = of_tasks("render/tops.csv")
+    elif item == "figure_8":
+        inputs["patched"] = of_tasks("write/test.parquet")
+    elif item == "figure_11":
+        inputs["by_layer"] = of_models(f"{score}/by_layer.csv")
+        inputs["layer"] = of_models(f"{score}/layer.json")
+        inputs["baselines"] = of_tasks("read/baselines.parquet")
+    elif item == "figure_tsne":
+        inputs["activations"] = of_tasks("read/activations.safetensors")
+    elif item == "table_1":
+        inputs["tasks"] = "resources/tasks.yaml"
+        inputs["examples"] = expand(
+            f"{RESULTS}/curate/{{task}}/validation.jsonl", task=config["tasks"]
+        )
+        inputs["pictures"] = f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"
+    elif item == "table_5":
+        inputs["sources"] = "resources/models.yaml"
+        inputs["models"] = [model_folder(model) for model in MODELS]
+        inputs["layers"] = of_tasks("read/activations.json")
+    return inputs

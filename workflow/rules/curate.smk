@@ -2,14 +2,18 @@
 #
 # REQUIRED INPUTS: resources/tasks.yaml, an entity table, a manifest of pictures
 # OUTPUTS:         results/<experiment>/curate/<task>/{validation,test,exemplars,decisions}.jsonl
+#                  and to look at: curate/contact_sheets/<entity set>.png,
+#                  curate/near_duplicates.csv, curate/label_audit.csv; curate/croissant.json
 
 
 rule curate:
     input:
         tasks="resources/tasks.yaml",
         entities=lambda wildcards: entity_table(wildcards.task),
+        dropped="resources/entities/dropped.csv",
+        # The manifest has the hash of every picture: when it is unchanged, so are they.
         manifest=manifest(config["pictures"]["evaluation"]),
-        pictures=f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures",
+        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
     output:
         validation=f"{RESULTS}/curate/{{task}}/validation.jsonl",
         test=f"{RESULTS}/curate/{{task}}/test.jsonl",
@@ -31,7 +35,88 @@ rule curate:
         code=code_hash("taskvectors.curate"),
     shell:
         "python -m taskvectors.curate --tasks {input.tasks} --task {wildcards.task} "
-        "--entities {input.entities} --manifest {input.manifest} "
+        "--entities {input.entities} --dropped {input.dropped} --manifest {input.manifest} "
         "--validation {params.validation} --test {params.test} "
         "--split-seed {params.split_seed} --seeds {params.seeds} "
         "--exemplars {params.exemplars} --out {params.out} --log {log}"
+
+
+# All pictures with their labels, one sheet per entity set, and pictures that look alike.
+rule contact_sheets:
+    input:
+        [f"{RESULTS}/curate/contact_sheets/{name}.png" for name in ENTITY_SETS],
+        f"{RESULTS}/curate/near_duplicates.csv",
+
+
+rule contact_sheet:
+    input:
+        entities="resources/entities/{entity_set}.csv",
+        manifest=manifest(config["pictures"]["evaluation"]),
+        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
+    output:
+        f"{RESULTS}/curate/contact_sheets/{{entity_set}}.png",
+    log:
+        f"{LOGS}/curate/contact_sheets/{{entity_set}}.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        code=code_hash("taskvectors.curate.sheets"),
+    shell:
+        "python -m taskvectors.curate.sheets --entities {input.entities} "
+        "--manifest {input.manifest} --out {output} --log {log}"
+
+
+rule near_duplicates:
+    input:
+        manifest=manifest(config["pictures"]["evaluation"]),
+        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
+    output:
+        f"{RESULTS}/curate/near_duplicates.csv",
+    log:
+        f"{LOGS}/curate/near_duplicates.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        code=code_hash("taskvectors.curate.duplicates"),
+    shell:
+        "python -m taskvectors.curate.duplicates --manifest {input.manifest} "
+        "--out {output} --log {log}"
+
+
+# Our labels beside Wikipedia's infoboxes; needs wikipedia.contact, whatever the pictures are.
+rule label_audit:
+    input:
+        entities=sorted({entity_table(task) for task in TASKS}),
+        infoboxes=f"{RESULTS}/collect/wikipedia/infoboxes.csv",
+    output:
+        f"{RESULTS}/curate/label_audit.csv",
+    log:
+        f"{LOGS}/curate/label_audit.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        code=code_hash("taskvectors.curate.audit"),
+    shell:
+        "python -m taskvectors.curate.audit --entities {input.entities} "
+        "--infoboxes {input.infoboxes} --out {output} --log {log}"
+
+
+rule croissant:
+    input:
+        [
+            f"{RESULTS}/curate/{task}/{s}.jsonl"
+            for task in config["tasks"]
+            for s in ("validation", "test")
+        ],
+    output:
+        f"{RESULTS}/curate/croissant.json",
+    log:
+        f"{LOGS}/curate/croissant.log",
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        name=config["experiment"],
+        code=code_hash("taskvectors.curate.croissant"),
+    shell:
+        "python -m taskvectors.curate.croissant --name {params.name} --items {input} "
+        "--out {output} --log {log}"

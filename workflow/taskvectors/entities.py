@@ -11,18 +11,23 @@ from pathlib import Path
 from taskvectors.errors import UserError
 
 IDENTITY_COLUMNS = ("entity", "title", "emoji")
-MAY_BE_EMPTY = ("emoji",)
+OPTIONAL_COLUMNS = ("file",)
+MAY_BE_EMPTY = ("emoji", "file")
 
 
 @dataclass(frozen=True)
 class Entity:
-    """One row of an entity table; ``labels`` maps a label column to its value."""
+    """One row of an entity table; ``labels`` maps a label column to its value.
+
+    ``file`` names a picture file on Wikipedia to take in place of the article's own.
+    """
 
     name: str
     entity_set: str
     title: str
     emoji: str
     labels: dict[str, str]
+    file: str = ""
 
     @property
     def slug(self) -> str:
@@ -78,6 +83,7 @@ def read_entities(path: Path) -> list[Entity]:
             title=row["title"],
             emoji=row["emoji"],
             labels={column: row[column] for column in label_columns},
+            file=row.get("file", "").removeprefix("File:"),
         )
         if entity.slug in seen:
             raise UserError(
@@ -91,7 +97,8 @@ def read_entities(path: Path) -> list[Entity]:
 
 def _is_label(column: str) -> bool:
     about = ("_source", "_method", "_url")
-    return column not in IDENTITY_COLUMNS and not column.endswith(about)
+    known = (*IDENTITY_COLUMNS, *OPTIONAL_COLUMNS)
+    return column not in known and not column.endswith(about)
 
 
 def _check_header(path: Path, header: list[str]) -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from taskvectors.collect import wikipedia
 from taskvectors.collect.packages import RENDERINGS, Rendering, package_files, read_picture
+from taskvectors.collect.wikipedia_cache import Cache
+from taskvectors.collect.wikipedia_client import API_URL, Client, Settings
 from taskvectors.entities import Entity, read_entities
 from taskvectors.errors import UserError, run_command
 from taskvectors.files import sha256, write_text
@@ -80,20 +83,58 @@ def report_missing(entities: Iterable[Entity], manifest: pd.DataFrame) -> None:
         log.info("%s: no picture of %d entities, e.g. %s", entity_set, len(names), names[0])
 
 
-def main() -> None:
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m taskvectors.collect", description=__doc__)
-    parser.add_argument("--rendering", required=True, choices=sorted(RENDERINGS))
+    parser.add_argument("--rendering", required=True, choices=[*sorted(RENDERINGS), "wikipedia"])
     parser.add_argument("--entities", required=True, nargs="+", type=Path)
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    only = parser.add_argument_group("only for the rendering wikipedia")
+    only.add_argument("--contact", default="", help='who is collecting: "name <e-mail>"')
+    only.add_argument("--api-url", default=API_URL)
+    only.add_argument("--rate", type=float, default=1.0, help="requests a second, at most 3")
+    only.add_argument("--cache", type=Path, default=Path("results/cache/wikipedia"))
+    only.add_argument("--refresh", action="store_true", help="ask about every page again")
+    return parser.parse_args()
+
+
+def from_packages(args: argparse.Namespace, entities: list[Entity]) -> None:
+    """Write the pictures of one package's rendering."""
     rendering = RENDERINGS[args.rendering]
-    entities = [entity for table in args.entities for entity in read_entities(table)]
     manifest = collect(rendering, entities, args.out)
     report_missing(entities, manifest)
     write_text(args.out / "ATTRIBUTION.md", attribution(rendering, manifest))
-    write_text(args.out / "manifest.csv", manifest.to_csv(index=False, lineterminator="\n"))
+    write_table(args.out / "manifest.csv", manifest)
+
+
+def from_wikipedia(args: argparse.Namespace, entities: list[Entity]) -> None:
+    """Write Wikipedia's pictures, what is missing and why, and what the infoboxes say."""
+    client = Client(Settings(args.contact, args.api_url, args.rate))
+    cache = Cache(args.cache, args.api_url)
+    with cache.only_one():
+        done = wikipedia.collect_wikipedia(client, cache, entities, args.out, args.refresh)
+    manifest = pd.DataFrame(done.rows)
+    report_missing(entities, manifest)
+    write_text(args.out / "ATTRIBUTION.md", wikipedia.attribution(manifest))
+    missing = pd.DataFrame(done.missing, columns=["entity_set", "entity", "reason"])
+    write_table(args.out / "missing.csv", missing)
+    columns = ["entity_set", "entity", "label", "infobox", "title", "revision"]
+    write_table(args.out / "infoboxes.csv", pd.DataFrame(done.labels, columns=columns))
+    write_table(args.out / "manifest.csv", manifest)
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def main() -> None:
+    args = arguments()
+    start_logging(args.log)
+    entities = [entity for table in args.entities for entity in read_entities(table)]
+    if args.rendering == "wikipedia":
+        from_wikipedia(args, entities)
+    else:
+        from_packages(args, entities)
 
 
 if __name__ == "__main__":

@@ -21,11 +21,17 @@ log = logging.getLogger("taskvectors")
 
 
 def curate(
-    task: Task, entities: list[Entity], pictures: dict[str, str], sizes: dict[str, int], seed: int
+    task: Task,
+    entities: list[Entity],
+    pictures: dict[str, str],
+    sizes: dict[str, int],
+    seed: int,
+    missing: dict[str, str] | None = None,
 ) -> tuple[list[Item], list[dict[str, str]]]:
     """The task's items, and one decision per entity: kept in a split, or left out and why.
 
-    ``pictures`` maps an entity's name to its picture's path. Raises `UserError` for a label
+    ``pictures`` maps an entity's name to its picture's path, ``missing`` to the reason that it
+    has none, where that is known. Raises `UserError` for a label
     column that the entity table lacks, a picture of no entity, or too few entities.
     """
     by_name = {entity.name: entity for entity in entities}
@@ -51,7 +57,9 @@ def curate(
     kept = {item.entity: f"kept: {item.split}" for item in items}
     decisions = []
     for entity in entities:
-        spare = "left out: not drawn" if entity.name in pictures else "left out: no picture"
+        reason = (missing or {}).get(entity.name)
+        no_picture = f"left out: no picture: {reason}" if reason else "left out: no picture"
+        spare = "left out: not drawn" if entity.name in pictures else no_picture
         decisions.append({"entity": entity.name, "decision": kept.get(entity.name, spare)})
     return items, decisions
 
@@ -64,11 +72,31 @@ def read_pictures(manifest: Path, entity_set: str) -> dict[str, str]:
     return dict(zip(table["entity"], files, strict=True))
 
 
+def read_reasons(missing: Path, entity_set: str) -> dict[str, str]:
+    """Why entities have no picture; only Wikipedia's manifest has that table beside it."""
+    if not missing.is_file():
+        return {}
+    table = pd.read_csv(missing, keep_default_na=False)
+    table = table[table["entity_set"] == entity_set]
+    return dict(zip(table["entity"], table["reason"], strict=True))
+
+
+def read_dropped(path: Path, entity_set: str) -> list[dict[str, str]]:
+    """Decisions about entities that were considered and never entered the entity table."""
+    table = pd.read_csv(path, keep_default_na=False)
+    table = table[table["entity_set"] == entity_set]
+    return [
+        {"entity": row["entity"], "decision": f"dropped: {row['label']}: {row['reason']}"}
+        for row in table.to_dict("records")
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m taskvectors.curate", description=__doc__)
     parser.add_argument("--tasks", required=True, type=Path, help="resources/tasks.yaml")
     parser.add_argument("--task", required=True)
     parser.add_argument("--entities", required=True, type=Path)
+    parser.add_argument("--dropped", required=True, type=Path, help="entities left out before")
     parser.add_argument("--manifest", required=True, type=Path)
     parser.add_argument("--validation", required=True, type=int)
     parser.add_argument("--test", required=True, type=int)
@@ -87,7 +115,9 @@ def main() -> None:
         read_pictures(args.manifest, task.entity_set),
         sizes,
         args.split_seed,
+        read_reasons(args.manifest.with_name("missing.csv"), task.entity_set),
     )
+    decisions += read_dropped(args.dropped, task.entity_set)
     sets = exemplar_sets(task.name, items, args.seeds, args.exemplars)
     for split in SPLITS:
         rows = [item.as_row() for item in items if item.split == split]

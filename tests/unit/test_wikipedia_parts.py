@@ -1,0 +1,215 @@
+"""The parts of collecting from Wikipedia that need no server."""
+
+from __future__ import annotations
+
+import time
+from email.utils import formatdate
+from io import BytesIO
+
+import pytest
+import requests
+from PIL import Image
+
+from taskvectors.collect.infobox import clean, infobox_labels, picture_in_infobox
+from taskvectors.collect.wikipedia import label_page
+from taskvectors.collect.wikipedia_api import TITLES, batches
+from taskvectors.collect.wikipedia_cache import Article, Cache, Download, WikiFile
+from taskvectors.collect.wikipedia_client import (
+    Answer,
+    Client,
+    RefusedError,
+    Settings,
+    retry_after,
+)
+from taskvectors.collect.wikipedia_pictures import decode
+from taskvectors.entities import read_entities
+from taskvectors.errors import UserError
+
+CONTACT = "Ann <ann@example.org>"
+LOCAL = "http://127.0.0.1:8099/w/api.php"
+
+
+@pytest.mark.parametrize("contact", ["", "  ", "Ann", "ann at example", "a@b.org\nX-Evil: 1"])
+def test_a_contact_that_names_nobody_is_refused(contact):
+    with pytest.raises(UserError, match=r"set wikipedia\.contact in the configuration"):
+        Settings(contact)
+
+
+def test_the_user_agent_names_tool_operator_and_library():
+    agent = Settings("Zoë <zoe@example.org>").user_agent
+    assert agent.startswith("taskvectors-collect/0.1 (Zo? <zoe@example.org>) python-requests/")
+
+
+@pytest.mark.parametrize("rate", [0, -1, 3.5, float("nan")])
+def test_an_impolite_rate_is_refused_for_wikipedia(rate):
+    with pytest.raises(UserError, match="at most 3 requests a second"):
+        Settings(CONTACT, rate=rate)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://en.wikipedia.org/w/api.php",
+        "https://en.wikipedia.org.example.org/w/api.php",
+        "https://example.org/w/api.php",
+        "http://localhost.example.org/w/api.php",
+        "http://10.0.0.1/w/api.php",
+        "file:///etc/passwd",
+    ],
+)
+def test_only_wikipedia_or_a_loopback_address_is_asked(url):
+    with pytest.raises(UserError, match=r"wikipedia\.api_url is"):
+        Settings(CONTACT, url)
+
+
+@pytest.mark.parametrize(
+    ("url", "real", "local"),
+    [
+        ("https://upload.wikimedia.org/x/330px-a.png", True, True),
+        ("https://thumb.wikimedia.org/x/330px-a.png", True, True),
+        ("https://upload.wikimedia.org:443/a.png", True, True),
+        ("http://upload.wikimedia.org/a.png", False, False),
+        ("https://upload.wikimedia.org:8443/a.png", False, False),
+        ("https://upload.wikimedia.org:x/a.png", False, False),
+        ("https://me@upload.wikimedia.org/a.png", False, False),
+        ("https://upload.wikimedia.org@example.org/a.png", False, False),
+        ("https://en.wikipedia.org/a.png", False, False),
+        ("https://example.org/upload.wikimedia.org/a.png", False, False),
+        ("http://127.0.0.1:8099/upload/a.png", False, True),
+        ("http://127.0.0.1:22/upload/a.png", False, False),
+        ("http://169.254.169.254/latest", False, False),
+        ("file:///etc/passwd", False, False),
+    ],
+)
+def test_pictures_come_from_the_two_upload_hosts_only(url, real, local):
+    assert Settings(CONTACT).allows_picture(url) is real
+    assert Settings(CONTACT, LOCAL).allows_picture(url) is local
+
+
+def test_a_refused_address_is_not_asked(monkeypatch):
+    monkeypatch.setattr(requests.Session, "send", lambda *a, **k: pytest.fail("it was asked"))
+    with pytest.raises(RefusedError, match=r"https://example\.org is not allowed"):
+        Client(Settings(CONTACT)).picture("https://example.org/a.png")
+
+
+def answer(**headers: str) -> Answer:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer("", 429, requests.structures.CaseInsensitiveDict(named), b"", 0.0)
+
+
+def test_retry_after_is_a_number_a_date_or_nothing():
+    assert retry_after(answer(Retry_After="7")) == 7
+    date = formatdate(time.time() + 90, usegmt=True)
+    assert retry_after(answer(Retry_After=date)) == pytest.approx(90, abs=2)
+    assert retry_after(answer(Retry_After=formatdate(0, usegmt=True))) == 0
+    assert retry_after(answer(Retry_After="soon")) is None
+    assert retry_after(answer()) is None
+
+
+def picture(kind: str, **how: object) -> bytes:
+    body = BytesIO()
+    Image.effect_noise((330, 220), 50).convert("RGB").save(body, kind, **how)
+    return body.getvalue()
+
+
+def test_still_pictures_come_out_224_wide():
+    for kind in ("PNG", "JPEG", "GIF"):
+        shown = decode(picture(kind), kind)
+        assert (shown.mode, shown.size) == ("RGBA", (224, 149))
+
+
+OTHER = [Image.new("RGB", (330, 220), "red")]
+
+
+@pytest.mark.parametrize(
+    ("body", "declared", "reason"),
+    [
+        (picture("PNG"), "JPEG", "the bytes are PNG, declared was JPEG"),
+        (picture("GIF", save_all=True, append_images=OTHER), "GIF", "animated"),
+        (picture("PNG", save_all=True, append_images=OTHER), "PNG", "animated"),
+        (picture("PNG")[:-500], "PNG", "no whole picture"),
+        (picture("JPEG")[:4000], "JPEG", "no whole picture"),
+        (picture("TIFF"), "PNG", "no whole picture"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "PNG", "no whole picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "PNG", "no whole picture"),
+        (b"", "PNG", "no whole picture"),
+    ],
+)
+def test_hostile_bytes_are_refused_with_a_reason(body, declared, reason):
+    with pytest.raises(RefusedError, match=reason):
+        decode(body, declared)
+
+
+def test_the_infobox_shows_a_picture_and_not_an_icon():
+    html = """<p><a href="/wiki/File:Before.png"><img width="300"></a></p>
+    <table class="infobox"><tr><td><a href="/wiki/File:Icon.svg"><img width="20"></a>
+    <a href="/wiki/File:Flag_of_C%C3%B4te_d%27Ivoire.svg?x=1"><img width="250"></a></td></tr>
+    </table>"""
+    assert picture_in_infobox(html) == "Flag of Côte d'Ivoire.svg"
+    assert picture_in_infobox("<p>No box.</p>") is None
+    assert picture_in_infobox('<table class="infobox"><img width="250"></table>') is None
+
+
+def test_labels_are_read_from_the_source_of_an_infobox():
+    country = """{{short description|A country}}
+    {{Infobox country
+    | name = {{nowrap|Land}}
+    | capital = [[Capital City|Capital]]{{efn|See [[x|y]].}}<ref name="a">b | c</ref>
+    | currency = {{plainlist|
+    * [[Land dollar|dollar]] ([[ISO 4217|LDD]])
+    }}
+    }} '''Land''' {{Infobox country|capital=Other}}"""
+    assert infobox_labels(country) == {"capital": "Capital", "currency": "dollar (LDD)"}
+    assert infobox_labels("{{Speciesbox|genus=Okapia|species=johnstoni}}")["latin"] == (
+        "Okapia johnstoni"
+    )
+    assert infobox_labels("{{Taxobox|binomial=''Ailurus fulgens''}}")["latin"] == "Ailurus fulgens"
+    assert infobox_labels("{{Infobox country | capital = ") == {}
+    assert infobox_labels("}} {{ [[ no end") == {}
+    assert clean("<!-- no -->[[File:A.png|20px]] '''[[Paris]]'''") == "Paris"
+
+
+def test_a_full_scrape_is_at_most_30_calls(root):
+    tables = [root / f"resources/entities/{name}.csv" for name in ("countries", "foods", "mammals")]
+    entities = [entity for table in tables for entity in read_entities(table)]
+    titles = [entity.title for entity in entities] + [label_page(entity) for entity in entities]
+    files = [f"{entity.title} in the wild, photographed somewhere.jpg" for entity in entities]
+    calls = [*batches(titles), *batches(files)]
+    assert len(entities) >= 490
+    assert len(calls) <= 30
+    assert max(map(len, calls)) == TITLES
+
+
+def test_long_titles_make_smaller_batches():
+    titles = [f"{number} " + "é" * 100 for number in range(50)]
+    sizes = [len(batch) for batch in batches(titles + titles)]
+    assert sum(sizes) == 50
+    assert max(sizes) < 10
+
+
+def test_the_cache_keeps_wikis_apart_and_names_no_file_after_a_title(tmp_path):
+    one, other = Cache(tmp_path, "https://one"), Cache(tmp_path, "https://other")
+    article = Article("../../x", "X", ("../../x",), 1, 2, "now", labels={"capital": "Y"})
+    one.write(article, article.asked)
+    assert one.read(Article, "../../x") == article
+    assert other.read(Article, "../../x") is None
+    assert one.read(WikiFile, "../../x") is None
+    assert all(
+        part.isalnum() for p in tmp_path.rglob("*.json") for part in (p.stem, *p.parts[-3:-1])
+    )
+    assert one.bytes_path("u", "s") != other.bytes_path("u", "s")
+    one.write(Download("u", "s", "now"), "u", "s")
+    path = next(tmp_path.glob("download/*/*.json"))
+    path.write_text('{"url": "u", "new_field": 1}', encoding="utf-8")
+    with pytest.raises(UserError, match="another version of this project; delete that folder"):
+        one.read(Download, "u", "s")
+
+
+def test_the_override_column_is_no_label(tmp_path):
+    table = tmp_path / "mammals.csv"
+    table.write_text(
+        "entity,title,emoji,file,latin\nA,A,,File:B.jpg,Aus bus\nC,C,,,Cus dus\n", encoding="utf-8"
+    )
+    first, second = read_entities(table)
+    assert (first.file, first.labels) == ("B.jpg", {"latin": "Aus bus"})
+    assert second.file == ""

@@ -1,0 +1,233 @@
+"""The rendering `wikipedia`: the picture that leads each entity's article."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from taskvectors.collect.wikipedia_api import ask_articles, ask_files, ask_infobox, batches
+from taskvectors.collect.wikipedia_cache import Article, Cache, Download, Record, WikiFile, changes
+from taskvectors.collect.wikipedia_client import Client, RefusedError, TransientError
+from taskvectors.collect.wikipedia_pictures import decode, fetch
+from taskvectors.entities import Entity
+from taskvectors.errors import UserError
+from taskvectors.files import sha256
+from taskvectors.pictures import save_png
+from taskvectors.progress import track
+
+log = logging.getLogger("taskvectors")
+IN_A_ROW = 5  # pictures that the servers did not give, before the run stops
+
+
+@dataclass
+class Collection:
+    """What was collected: manifest rows, and the reason for each entity without a picture."""
+
+    rows: list[dict[str, object]] = field(default_factory=list)
+    missing: list[dict[str, str]] = field(default_factory=list)
+    labels: list[dict[str, object]] = field(default_factory=list)
+
+
+def collect_wikipedia(
+    client: Client, cache: Cache, entities: list[Entity], out: Path, refresh: bool = False
+) -> Collection:
+    """Write ``out/pictures/<entity set>/<slug>.png`` (RGBA, 224 px wide) and say what is there.
+
+    With ``refresh`` pages and files are asked about again, and what changed is logged.
+    Raises `UserError` where the servers refuse or give no picture of any entity.
+    """
+    country_pages = [page for entity in entities if (page := label_page(entity)) != entity.title]
+    titles = [*(entity.title for entity in entities), *country_pages]
+    articles = _ask(client, cache, Article, titles, ask_articles, refresh)
+    _read_infoboxes(client, cache, entities, articles)
+    names = [entity.file or articles[entity.title].file for entity in entities]
+    files = _ask(client, cache, WikiFile, filter(None, names), ask_files, refresh)
+    done = Collection()
+    failed = 0
+    pairs = zip(entities, names, strict=True)
+    for entity, name in track(pairs, len(entities), "collect wikipedia"):
+        done.labels += _labels(entity, articles[label_page(entity)])
+        article = articles[entity.title]
+        try:
+            file = _file_of(article, files.get(name))
+            download = fetch(client, cache, file, again=refresh)
+            saved = _save(cache, entity, download, out)
+        except RefusedError as error:
+            failed = failed + 1 if isinstance(error, TransientError) else 0
+            _miss(done, entity, str(error))
+            _stop_if_down(failed)
+            continue
+        failed = 0
+        done.rows.append({**_source(entity, article, file), **saved})
+        if not file.free:
+            log.warning("%s: %s is not free; do not publish it", entity.name, file.name)
+    if not done.rows:
+        raise UserError(
+            f"{client.settings.api_url} gave no picture of any entity, e.g. none of "
+            f"{done.missing[0]['entity']!r}: {done.missing[0]['reason']}; check the titles."
+        )
+    log.info("%d API calls, %d downloads", client.calls, client.downloads)
+    return done
+
+
+def label_page(entity: Entity) -> str:
+    """The page whose infobox states the entity's labels: a flag's country, else its own."""
+    country = entity.title.removeprefix("Flag of ")
+    return country[:1].upper() + country[1:]
+
+
+def _ask(
+    client: Client,
+    cache: Cache,
+    kind: type[Record],
+    keys: Iterable[str],
+    ask: Callable[[Client, list[str]], list[Record]],
+    refresh: bool,
+) -> dict[str, Record]:
+    """Records by key: from the cache, else asked in batches and kept at once."""
+    known: dict[str, Record] = {}
+    wanted = []
+    for key in dict.fromkeys(keys):
+        kept = cache.read(kind, key)
+        if kept is not None and not refresh:
+            known[key] = kept
+        else:
+            wanted.append(key)
+    for batch in batches(wanted):
+        for key, record in zip(batch, ask(client, batch), strict=True):
+            old = cache.read(kind, key)
+            record = _with_infobox_of(old, record)
+            for change in changes(old, record) if old is not None else ():
+                log.info("changed since it was last asked: %s: %s", key, change)
+            cache.write(record, key)
+            known[key] = record
+    return known
+
+
+def _with_infobox_of(old: Record | None, new: Record) -> Record:
+    """The new state, with the old reading of the infobox where the revision is the same."""
+    if not isinstance(old, Article) or not isinstance(new, Article) or new.file:
+        return new
+    return old if old.revision == new.revision and old.method in ("infobox", "none") else new
+
+
+def _read_infoboxes(
+    client: Client,
+    cache: Cache,
+    entities: list[Entity],
+    articles: dict[str, Article],
+) -> None:
+    """Look into the infobox of each page without a lead picture, once; amend ``articles``."""
+    for entity in entities:
+        article = articles[entity.title]
+        if entity.file or article.missing or article.method:
+            continue
+        article = ask_infobox(client, article)
+        cache.write(article, entity.title)
+        articles[entity.title] = article
+
+
+def _file_of(article: Article, file: WikiFile | None) -> WikiFile:
+    """The picture file to fetch. Raises `RefusedError` where there is none."""
+    if article.missing:
+        raise RefusedError(article.missing)
+    if file is None:
+        raise RefusedError("the page shows no picture; name one in the column `file`")
+    if file.missing:
+        raise RefusedError(file.missing)
+    return file
+
+
+def _save(cache: Cache, entity: Entity, download: Download, out: Path) -> dict[str, object]:
+    """Write the picture, resized; where it is and its size. Raises `RefusedError`."""
+    if download.refused:
+        raise RefusedError(download.refused)
+    picture = decode(cache.bytes_path(download.url, download.sha1).read_bytes())
+    place = Path("pictures") / entity.entity_set / f"{entity.slug}.png"
+    save_png(picture, out / place)
+    return {
+        "file": place.as_posix(),
+        "retrieved": download.retrieved,
+        "width": picture.width,
+        "height": picture.height,
+        "source_sha256": download.sha256,
+        "sha256": sha256(out / place),
+    }
+
+
+def _source(entity: Entity, article: Article, file: WikiFile) -> dict[str, object]:
+    """Where a picture is from and what its licence asks for."""
+    return {
+        "entity_set": entity.entity_set,
+        "entity": entity.name,
+        "rendering": "wikipedia",
+        "asked_title": entity.title,
+        "title": article.title,
+        "redirects": " -> ".join(article.redirects),
+        "page_id": article.page_id,
+        "revision": article.revision,
+        "revision_time": article.revision_time,
+        "found_by": "override" if entity.file else article.method,
+        "wiki_file": file.name,
+        "file_page": file.page_url,
+        "file_url": file.url,
+        "original_sha1": file.sha1,
+        "original_width": file.width,
+        "original_height": file.height,
+        "author": file.author or "not stated",
+        "licence": file.licence or "not stated",
+        "licence_url": file.licence_url,
+        "attribution_required": file.attribution_required,
+        "free": file.free,
+    }
+
+
+def _labels(entity: Entity, article: Article) -> list[dict[str, object]]:
+    return [
+        {
+            "entity_set": entity.entity_set,
+            "entity": entity.name,
+            "label": label,
+            "infobox": article.labels.get(label, ""),
+            "title": article.title,
+            "revision": article.revision,
+        }
+        for label in ("capital", "currency", "latin")
+        if label in entity.labels
+    ]
+
+
+def _miss(done: Collection, entity: Entity, reason: str) -> None:
+    log.warning("no picture of %s (%s): %s", entity.name, entity.title, reason)
+    done.missing.append({"entity_set": entity.entity_set, "entity": entity.name, "reason": reason})
+
+
+def _stop_if_down(failed: int) -> None:
+    if failed >= IN_A_ROW:
+        raise UserError(
+            f"the picture servers failed for {IN_A_ROW} pictures in a row; run the same command "
+            "again later, what was fetched is kept."
+        )
+
+
+def attribution(manifest: pd.DataFrame) -> str:
+    """One line per picture: file, author, licence; those that are not free are marked."""
+    lines = [
+        "# Pictures from Wikipedia\n",
+        f"{len(manifest)} pictures, each under the licence stated here. Changes: resized to 224 "
+        "pixels wide. Revision, time and hashes of each are a row of manifest.csv.\n",
+    ]
+    for row in manifest.to_dict("records"):
+        terms = (
+            f"[{row['licence']}]({row['licence_url']})" if row["licence_url"] else row["licence"]
+        )
+        note = "" if row["free"] else " **Not free: do not publish.**"
+        lines.append(
+            f"- {row['entity']}: [{row['wiki_file']}]({row['file_page']}), "
+            f"{row['author']}, {terms}.{note}"
+        )
+    return "\n".join(lines) + "\n"

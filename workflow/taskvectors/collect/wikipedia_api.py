@@ -1,0 +1,172 @@
+"""What the MediaWiki API says about pages and files, up to 50 titles a call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
+
+from taskvectors.collect.infobox import infobox_labels, picture_in_infobox, plain_text
+from taskvectors.collect.wikipedia_cache import Article, WikiFile
+from taskvectors.collect.wikipedia_client import Client
+from taskvectors.errors import UserError
+
+TITLES = 50  # a call; the API's limit
+TITLE_BYTES = 5000  # a call, percent-encoded: servers refuse addresses over 8000 bytes
+THUMBNAIL = 330  # pixels; one of the widths that are served (224 is not)
+CONTINUATIONS = 60  # more than one for each title would be an endless answer
+METADATA = (
+    "Artist", "Attribution", "AttributionRequired", "Credit", "LicenseShortName", "LicenseUrl",
+    "NonFree", "UsageTerms",
+)  # fmt: skip
+
+
+def batches(titles: Iterable[str]) -> Iterator[list[str]]:
+    """Distinct titles, in order, in batches that one call can carry."""
+    batch: list[str] = []
+    size = 0
+    for title in dict.fromkeys(titles):
+        cost = len(quote(title)) + 3
+        if batch and (len(batch) == TITLES or size + cost > TITLE_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(title)
+        size += cost
+    if batch:
+        yield batch
+
+
+def ask_articles(client: Client, titles: list[str]) -> list[Article]:
+    """The pages of at most 50 titles, in that order, with their free lead pictures."""
+    answer = _query(
+        client,
+        {
+            "prop": "pageimages|revisions",
+            "piprop": "name",
+            "pilimit": TITLES,
+            "rvprop": "ids|timestamp|content",
+            "rvslots": "main",
+            "rvsection": 0,
+            "redirects": 1,
+            "titles": _values(titles),
+        },
+    )
+    return [_article(title, answer) for title in titles]
+
+
+def ask_infobox(client: Client, article: Article) -> Article:
+    """The article with the picture of its rendered infobox, which may be non-free.
+
+    The method is ``none`` where there is no picture either, so that it is not asked again.
+    """
+    answer = client.api(
+        {"action": "parse", "page": article.title, "prop": "text", "section": 0, "redirects": 1}
+    )
+    name = picture_in_infobox(str(answer.get("parse", {}).get("text", "")))
+    return replace(article, file=name or "", method="infobox" if name else "none")
+
+
+def ask_files(client: Client, names: list[str]) -> list[WikiFile]:
+    """What at most 50 files' pages say, in that order, with the address of a thumbnail."""
+    answer = _query(
+        client,
+        {
+            "prop": "imageinfo",
+            "iiprop": "url|sha1|size|mime|extmetadata",
+            "iiurlwidth": THUMBNAIL,
+            "iiextmetadatafilter": "|".join(METADATA),
+            "iiextmetadatalanguage": "en",
+            "redirects": 1,
+            "titles": _values(f"File:{name}" for name in names),
+        },
+    )
+    return [_file(name, _page(f"File:{name}", answer)[0]) for name in names]
+
+
+def _values(titles: Iterable[str]) -> str:
+    """Titles as one value, parted by the API's other separator: a title may hold a bar."""
+    return "".join(f"\x1f{title}" for title in titles)
+
+
+def _query(client: Client, parameters: dict[str, Any]) -> dict[str, Any]:
+    """A whole answer: continued until complete, its pages merged by title."""
+    merged: dict[str, Any] = {"normalized": [], "redirects": [], "pages": {}}
+    going_on: dict[str, Any] = {}
+    for _ in range(CONTINUATIONS):
+        answer = client.api({"action": "query", **parameters, **going_on})
+        query = answer.get("query", {})
+        for kind in ("normalized", "redirects"):
+            merged[kind] += query.get(kind, [])
+        for page in query.get("pages", []):
+            merged["pages"].setdefault(page.get("title", ""), {}).update(page)
+        if "continue" not in answer:
+            return merged
+        going_on = answer["continue"]
+    raise UserError(
+        f"{client.settings.api_url} goes on after {CONTINUATIONS} parts of one answer; "
+        "run the same command again later."
+    )
+
+
+def _page(title: str, answer: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The page that ``title`` leads to, and the titles on the way there."""
+    leads_to = {step["from"]: step["to"] for step in answer["normalized"] + answer["redirects"]}
+    way: list[str] = []
+    while title in leads_to and title not in way:
+        way.append(title)
+        title = leads_to[title]
+    return answer["pages"].get(title, {"missing": True}), tuple(way)
+
+
+def _article(asked: str, answer: dict[str, Any]) -> Article:
+    page, way = _page(asked, answer)
+    if page.get("invalid"):
+        return Article(asked, missing=f"not a possible title ({page.get('invalidreason', '')})")
+    if page.get("missing") or "revisions" not in page:
+        return Article(asked, redirects=way, missing="no such page")
+    revision = page["revisions"][0]
+    name = str(page.get("pageimage", "")).replace("_", " ")
+    return Article(
+        asked=asked,
+        title=page["title"],
+        redirects=way,
+        page_id=page["pageid"],
+        revision=revision["revid"],
+        revision_time=revision["timestamp"],
+        file=name,
+        method="pageimages" if name else "",
+        labels=infobox_labels(revision.get("slots", {}).get("main", {}).get("content", "")),
+    )
+
+
+def _file(name: str, page: dict[str, Any]) -> WikiFile:
+    """A file on Commons is `missing` here and has `imageinfo` all the same."""
+    if "imageinfo" not in page:
+        return WikiFile(name, missing=f"no such file: {name}")
+    info = page["imageinfo"][0]
+    if "thumburl" not in info:
+        return WikiFile(name, missing=f"the file has no thumbnail: {name}")
+    said = info.get("extmetadata") or {}
+    words = {key: plain_text(str(said.get(key, {}).get("value", ""))) for key in METADATA}
+    return WikiFile(
+        name=name,
+        url=info["thumburl"],
+        original_url=info["url"],
+        page_url=info["descriptionurl"],
+        sha1=info["sha1"],
+        mime=info.get("mime", ""),
+        width=info["width"],
+        height=info["height"],
+        author=words["Artist"] or words["Attribution"] or words["Credit"],
+        licence=words["LicenseShortName"] or words["UsageTerms"],
+        licence_url=_link(words["LicenseUrl"]),
+        # Where the page does not say, the picture is treated as the stricter case.
+        attribution_required=words["AttributionRequired"].lower() not in ("false", "no", "0"),
+        free=words["NonFree"].lower() not in ("true", "1", "yes"),
+    )
+
+
+def _link(url: str) -> str:
+    url = f"https:{url}" if url.startswith("//") else url
+    return url if url.startswith(("https://", "http://")) else ""

@@ -1,0 +1,285 @@
+"""Speaking to Wikipedia's servers the way they ask for: slowly, by name, one at a time.
+
+Every request of the stage goes through `Client`; nothing here depends on the caller's care.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import ipaddress
+import json
+import logging
+import random
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from taskvectors.errors import UserError
+
+log = logging.getLogger("taskvectors")
+
+API_URL = "https://en.wikipedia.org/w/api.php"
+PICTURE_HOSTS = ("upload.wikimedia.org", "thumb.wikimedia.org")
+MAX_LAG = 5  # seconds of database lag above which the servers ask clients to wait
+SLOW_ANSWER, SLOW_PAUSE = 1.0, 5.0  # seconds: after an API answer this slow, wait this long
+LONGEST_WAIT = 600.0  # seconds; a server that asks for more is left alone until a later run
+TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two blocks of an answer
+TRIES = 6  # of one request
+REDIRECTS = 3
+FORBIDDEN_IN_A_ROW = 3
+PICTURE_BYTES = 10_000_000  # a 330-pixel thumbnail has some ten thousand
+API_BYTES = 50_000_000
+TRANSIENT = (429, 500, 502, 503, 504)
+CONTACT = re.compile(r"\S+@\S+\.\S+|https?://\S+\.\S+|\bUser:\S+")
+
+
+class RefusedError(Exception):
+    """One picture or page cannot be had; the message is the reason, without the name."""
+
+
+class TransientError(RefusedError):
+    """It cannot be had now; a later run may have more luck."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Who asks, where, and how fast (``rate``: requests a second; pauses in seconds)."""
+
+    contact: str
+    api_url: str = API_URL
+    rate: float = 1.0
+    first_pause: float = 2.0
+    slow_pause: float = SLOW_PAUSE
+
+    def __post_init__(self) -> None:
+        """Raise `UserError` for a missing contact, a strange server or an impolite rate."""
+        if not CONTACT.search(self.contact) or not self.contact.isprintable():
+            raise UserError(
+                f"the contact {self.contact!r} names nobody; Wikipedia asks who is collecting: "
+                'set wikipedia.contact in the configuration to "your name <your e-mail>".'
+            )
+        if not self.allows_api(self.api_url):
+            raise UserError(
+                f"the setting wikipedia.api_url is {self.api_url!r}, which is neither {API_URL} "
+                "nor a server on this machine; take it out of the configuration."
+            )
+        if not 0 < self.rate <= 3 and not is_loopback(self.api_url):
+            raise UserError(
+                f"the setting wikipedia.rate is {self.rate}; Wikipedia's limit leaves room for "
+                "at most 3 requests a second, so set it between 0 and 3."
+            )
+
+    @property
+    def user_agent(self) -> str:
+        """Tool, contact and library, as the User-Agent policy asks for."""
+        contact = self.contact.encode("ascii", "replace").decode()
+        return f"taskvectors-collect/0.1 ({contact}) python-requests/{requests.__version__}"
+
+    def allows_api(self, url: str) -> bool:
+        """Whether the API may be asked at ``url``: English Wikipedia, or a loopback server."""
+        return _is_https(url, (str(urlsplit(API_URL).hostname),)) or (
+            is_loopback(url) and urlsplit(url).netloc == urlsplit(self.api_url).netloc
+        )
+
+    def allows_picture(self, url: str) -> bool:
+        """Whether a picture may be fetched from ``url``. A loopback server serves its own."""
+        return _is_https(url, PICTURE_HOSTS) or (
+            is_loopback(url) and urlsplit(url).netloc == urlsplit(self.api_url).netloc
+        )
+
+
+def is_loopback(url: str) -> bool:
+    """Whether ``url`` is plain HTTP to a numeric loopback address, as the tests' server has."""
+    parts = urlsplit(url)
+    try:
+        return parts.scheme == "http" and ipaddress.ip_address(parts.hostname or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _is_https(url: str, hosts: tuple[str, ...]) -> bool:
+    try:
+        parts = urlsplit(url)
+        standard = parts.port in (None, 443) and "@" not in parts.netloc
+    except ValueError:
+        return False
+    return parts.scheme == "https" and parts.hostname in hosts and standard
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One complete answer."""
+
+    url: str
+    status: int
+    headers: requests.structures.CaseInsensitiveDict[str]
+    body: bytes
+    seconds: float
+
+
+class Client:
+    """One polite client: its requests follow each other, never faster than the rate."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.calls = 0  # API requests
+        self.downloads = 0  # picture requests
+        self._session = requests.Session()
+        self._session.headers["User-Agent"] = settings.user_agent
+        self._not_before = 0.0
+        self._forbidden = 0
+
+    def api(self, parameters: dict[str, Any]) -> dict[str, Any]:
+        """One API answer. Raises `UserError` where the API gives none or answers an error."""
+        query = {"format": "json", "formatversion": 2, "maxlag": MAX_LAG, **parameters}
+        url = requests.Request("GET", self.settings.api_url, params=query).prepare().url
+        try:
+            return self._until_complete(str(url), self._api_once)
+        except TransientError as error:
+            raise UserError(
+                f"{self.settings.api_url} did not answer {TRIES} times ({error}); run the same "
+                "command again later, what was fetched is kept."
+            ) from error
+        except RefusedError as error:
+            raise UserError(
+                f"{self.settings.api_url} refused ({error}); see docs/wikipedia.md."
+            ) from error
+
+    def picture(self, url: str) -> Answer:
+        """The bytes at ``url``, unchecked. Raises `RefusedError` where they cannot be had."""
+        return self._until_complete(url, self._picture_once)
+
+    def _api_once(self, url: str) -> dict[str, Any]:
+        self.calls += 1
+        answer = self._get(url, self.settings.allows_api, API_BYTES)
+        if answer.seconds > SLOW_ANSWER:
+            self._wait(self.settings.slow_pause)
+        try:
+            value = json_object(answer)
+        except ValueError as error:
+            raise TransientError("the answer is not JSON") from error
+        if "error" in value:
+            code = str(value["error"].get("code", "unknown"))
+            if code in ("maxlag", "ratelimited", "readonly"):
+                raise _LaterError(f"the API says {code}", retry_after(answer))
+            raise RefusedError(f"the API says {code}: {value['error'].get('info', '')}")
+        return value
+
+    def _picture_once(self, url: str) -> Answer:
+        self.downloads += 1
+        return self._get(url, self.settings.allows_picture, PICTURE_BYTES)
+
+    def _until_complete(self, url: str, once: Callable[[str], Any]) -> Any:
+        """Call ``once`` until it succeeds, waiting as told or ever longer, with jitter."""
+        for attempt in range(TRIES):
+            try:
+                return once(url)
+            except TransientError as error:
+                if attempt == TRIES - 1:
+                    raise
+                told = error.seconds if isinstance(error, _LaterError) else None
+                pause = self.settings.first_pause * 2**attempt
+                # Jitter, so that two users who were turned away do not come back together.
+                pause = pause * random.uniform(1.0, 1.5) if told is None else told
+                log.info("%s: %s; waiting %.1f s", urlsplit(url).hostname, error, pause)
+                self._wait(pause)
+        raise AssertionError("unreachable")
+
+    def _wait(self, seconds: float) -> None:
+        if seconds > LONGEST_WAIT:
+            raise UserError(
+                f"{self.settings.api_url} asks to be left alone for {seconds:.0f} s; run the "
+                "same command again after that, what was fetched is kept."
+            )
+        self._not_before = max(self._not_before, time.monotonic() + seconds)
+
+    def _get(self, url: str, allowed: Callable[[str], bool], limit: int) -> Answer:
+        """Follow redirects by hand, checking each place before it is asked."""
+        for _ in range(REDIRECTS + 1):
+            if not allowed(url):
+                raise RefusedError(
+                    f"{urlsplit(url).scheme}://{urlsplit(url).netloc} is not allowed"
+                )
+            answer = self._get_once(url, limit)
+            if answer.status not in (301, 302, 303, 307, 308):
+                self._check_status(answer)
+                return answer
+            url = urljoin(url, answer.headers.get("Location", ""))
+        raise RefusedError(f"more than {REDIRECTS} redirects")
+
+    def _get_once(self, url: str, limit: int) -> Answer:
+        time.sleep(max(0.0, self._not_before - time.monotonic()))
+        began = time.monotonic()
+        self._not_before = began + 1.0 / self.settings.rate
+        # Without this header the servers may answer in formats that are not checked here.
+        accept = {"Accept": "application/json, image/png, image/jpeg, image/gif"}
+        try:
+            with self._session.get(
+                url, headers=accept, timeout=TIMEOUT, stream=True, allow_redirects=False
+            ) as response:
+                body = _read_at_most(response, limit)
+        except requests.RequestException as error:
+            raise TransientError(f"the connection failed ({type(error).__name__})") from error
+        return Answer(url, response.status_code, response.headers, body, time.monotonic() - began)
+
+    def _check_status(self, answer: Answer) -> None:
+        if answer.status == 403:
+            self._forbidden += 1
+            if self._forbidden >= FORBIDDEN_IN_A_ROW:
+                raise UserError(
+                    f"{urlsplit(answer.url).hostname} answered 403 (forbidden) "
+                    f"{FORBIDDEN_IN_A_ROW} times in a row; stop here, read "
+                    "https://w.wiki/4wJS and check wikipedia.contact before trying again."
+                )
+            raise TransientError("status 403")
+        self._forbidden = 0
+        if answer.status in TRANSIENT:
+            if b"thumbnail steps" in answer.body[:500]:
+                raise RefusedError("this thumbnail width is not served")
+            raise _LaterError(f"status {answer.status}", retry_after(answer))
+        if answer.status != 200:
+            raise RefusedError(f"status {answer.status}")
+
+
+class _LaterError(TransientError):
+    """Turned away; ``seconds`` is how long the server asks to wait, if it says so."""
+
+    def __init__(self, reason: str, seconds: float | None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
+
+
+def retry_after(answer: Answer) -> float | None:
+    """The header Retry-After in seconds, given as a number or a date; None without one."""
+    value = answer.headers.get("Retry-After", "").strip()
+    if not value:
+        return None
+    if value.isdigit():
+        return float(value)
+    try:
+        when = email.utils.parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, when.timestamp() - time.time())
+
+
+def json_object(answer: Answer) -> dict[str, Any]:
+    """The answer's body as a JSON object. Raises ValueError where it is none."""
+    value = json.loads(answer.body)
+    if not isinstance(value, dict):
+        raise ValueError("not an object")
+    return value
+
+
+def _read_at_most(response: requests.Response, limit: int) -> bytes:
+    body = bytearray()
+    for block in response.iter_content(65536):
+        body += block
+        if len(body) > limit:
+            raise RefusedError(f"more than {limit:,} bytes")
+    return bytes(body)
