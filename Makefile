@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REPORT := results/embedded/report.html
 
-.PHONY: setup run test lint lock clean
+.PHONY: setup run test lint bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -35,6 +35,11 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
+
+# Prints one `name: value` a line; takes about half an hour on two cores.
+bench: setup
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/default_run.py
 
 # Makes the CPU lock anew from envs/direct.txt, in an environment of its own.
 lock:

@@ -25,28 +25,12 @@ include: "workflow/rules/score.smk"
 include: "workflow/rules/render.smk"
 
 
-# Everything that the experiment shows.
+# Everything that the experiment shows. Each table and figure is a target of its own, too.
 rule all:
     default_target: True
     input:
-        ITEM_FILES,
+        [item_files(item) for item in ITEMS],
         f"{RESULTS}/run_config.yaml",
-
-
-# One target per table and figure of the paper, by its name: `snakemake figure_11`.
-rule table_3:
-    input:
-        item_files("table_3"),
-
-
-rule table_8:
-    input:
-        item_files("table_8"),
-
-
-rule figure_11:
-    input:
-        item_files("figure_11"),
 
 
 # Pictures, datasets and models only: what a machine with a network prepares for one without.

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
 from taskvectors.collect.__main__ import attribution, collect
 from taskvectors.collect.packages import RENDERINGS, package_files, read_picture
 from taskvectors.entities import Entity, read_entities

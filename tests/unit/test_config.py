@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+
 from taskvectors.config import resolve
 from taskvectors.errors import UserError
 from taskvectors.schemas import load_schema
@@ -27,7 +28,8 @@ def test_every_key_of_the_schema_stands_commented_in_config_yaml(root, settings)
 
 
 def test_the_paper_experiment_takes_the_papers_sizes_and_the_command_line_wins(root, settings):
-    given = {"experiment": "paper", "seeds": ["7"]}
+    contact = {"contact": "Ann <ann@example.org>"}
+    given = {"experiment": "paper", "seeds": ["7"], "wikipedia": contact}
     config = resolve({**settings, **given}, given, root / "resources")
     assert config["models"] == ["llava-v1.5", "mantis-fuyu", "idefics2"]
     assert config["splits"]["foods"] == {"validation": 30, "test": 100}
@@ -45,6 +47,7 @@ def test_the_paper_experiment_takes_the_papers_sizes_and_the_command_line_wins(r
         ({"templates": ["chat"]}, r"templates: unknown template 'chat'"),
         ({"splits": {"foods": {"validation": 5, "test": 5}}}, r"task country-capital needs sizes"),
         ({"seeds": []}, r"seeds: "),
+        ({"pictures": {"evaluation": "wikipedia", "training": []}}, r"wikipedia.contact is empty"),
         (
             {"pictures": {"evaluation": "noto", "training": ["noto"]}},
             r"'noto' is both the evaluation's rendering and a training rendering",

@@ -7,6 +7,7 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from taskvectors.curate.__main__ import curate
 from taskvectors.curate.datasets import Item, exemplar_sets, split_entities
 from taskvectors.entities import Entity

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from taskvectors.entities import read_entities, slugify
 from taskvectors.errors import UserError
 

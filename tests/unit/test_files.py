@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from taskvectors.code import _digest
 from taskvectors.engine.streams import read_tensors, writing_activations
 from taskvectors.errors import UserError

@@ -6,6 +6,7 @@ import re
 
 import pandas as pd
 import pytest
+
 from taskvectors.render.figures import draw_figure_11, figure_11_data
 from taskvectors.render.tables import latex, shown, table_3, table_8
 
@@ -114,8 +115,11 @@ def test_figure_11_draws_exactly_its_data():
     assert patched["accuracy"].tolist() == pytest.approx([0.03, 0.13, 0.23])
     assert patched["least"].tolist() == pytest.approx([0.02, 0.12, 0.22])
     figure = draw_figure_11(data, {"m": 1}, TASKS)
+    assert [axis.get_title() for axis in figure.axes] == TASKS
     lines = figure.axes[1].get_lines()
     drawn = {line.get_label(): list(line.get_ydata()) for line in lines}
     assert any(ys == pytest.approx([0.03, 0.13, 0.23]) for ys in drawn.values())
     assert any(ys == pytest.approx([0.15, 0.15]) for ys in drawn.values())
     assert any(list(line.get_xdata()) == [1, 1] for line in lines)
+    both = draw_figure_11(data, {"m": 1, "text only": 1}, TASKS)
+    assert [text.get_text() for text in both.axes[3].texts] == ["not measured"]

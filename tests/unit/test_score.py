@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+
 from taskvectors.choose import by_layer, choose_layer
 from taskvectors.curate.datasets import ExemplarSet, Item
 from taskvectors.errors import UserError

@@ -1,4 +1,5 @@
-# Stage average: task vectors, the mean activations over the validation prompts.
+# Stage average: task vectors, the mean activations over the validation prompts; means over
+# some of the prompts, and ensembles with the instruction's vector.
 #
 # REQUIRED INPUTS: read/<model>/<template>/<task>/activations.safetensors
 # OUTPUTS:         results/<experiment>/average/<model>/<template>/<task>/vectors.safetensors
@@ -14,6 +15,8 @@ rule average:
     conda:
         "../../envs/cpu.yaml"
     params:
+        exemplars=config["exemplars"],
         code=code_hash("taskvectors.average"),
     shell:
-        "python -m taskvectors.average --activations {input} --out {output} --log {log}"
+        "python -m taskvectors.average --activations {input} --exemplars {params.exemplars} "
+        "--out {output} --log {log}"

@@ -3,17 +3,18 @@
 # REQUIRED INPUTS: a model folder, curate/<task>/
 # OUTPUTS:         results/<experiment>/read/<model>/<template>/<task>/
 #                  {activations.safetensors,activations.json,baselines.parquet}
+#                  results/<experiment>/read/<model>/lens.{safetensors,json}
 
 
 rule read:
     input:
         model=lambda wildcards: model_folder(wildcards.model),
-        tasks="resources/tasks.yaml",
+        tasks=ancient("resources/tasks.yaml"),  # its one line that counts is a param
         templates="resources/templates.yaml",
         validation=f"{RESULTS}/curate/{{task}}/validation.jsonl",
         test=f"{RESULTS}/curate/{{task}}/test.jsonl",
         exemplars=f"{RESULTS}/curate/{{task}}/exemplars.jsonl",
-        pictures=f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures",
+        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
     output:
         activations=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
         sidecar=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.json",
@@ -29,6 +30,7 @@ rule read:
         dataset=subpath(input.test, parent=True),
         out=subpath(output.sidecar, parent=True),
         specifications=exemplar_specifications,
+        instruction=lambda wildcards: TASKS[wildcards.task].instruction,
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
         code=code_hash("taskvectors.read"),
     shell:
@@ -37,3 +39,24 @@ rule read:
         "--templates {input.templates} --template {wildcards.template} "
         "--specifications {params.specifications} --dataset {params.dataset} "
         "--out {params.out} --log {log}"
+
+
+rule lens:
+    input:
+        model=lambda wildcards: model_folder(wildcards.model),
+    output:
+        lens=f"{RESULTS}/read/{{model}}/lens.safetensors",
+        sidecar=f"{RESULTS}/read/{{model}}/lens.json",
+    log:
+        f"{LOGS}/read/{{model}}/lens.log",
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        gpu=gpus,
+        mem_mb=4000,
+    params:
+        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        code=code_hash("taskvectors.lens"),
+    shell:
+        "python -m taskvectors.lens --model {input.model} --name {wildcards.model} "
+        "--dtype {params.dtype} --out {output.lens} --log {log}"

@@ -1,16 +1,11 @@
 # Stage render: every table and figure, each beside the published numbers; no model is loaded.
 #
-# REQUIRED INPUTS: score/<model>/<template>/, read/.../baselines.parquet, resources/paper/*.csv
+# REQUIRED INPUTS: what each item shows (`item_inputs` in common.smk), resources/paper/*.csv
 # OUTPUTS:         results/<experiment>/tables/<item>.{csv,md,tex}
-#                  results/<experiment>/figures/<item>.{pdf,png,csv}
+#                  results/<experiment>/tables/table_1.html
+#                  results/<experiment>/figures/<item>.{pdf,png,csv,md}
+#                  results/<experiment>/render/<model>/<template>/<task>/{phases,tops}.csv
 
-# The models whose eyes were trained here: how well they see stands beside their results.
-SEEING = [model for model in MODELS if SOURCES[model].eyes]
-ITEMS = ["table_3", "table_8", "figure_11", *(["naming"] if SEEING else [])]
-
-
-ITEM_FILES = [file for item in ITEMS for file in item_files(item)]
-SCORES = f"{RESULTS}/score/{{model}}/{TEMPLATE}"
 RENDER = (
     "python -m taskvectors.render --item {params.item} --experiment {params.experiment} "
     "--template {params.template} --models {params.models} --tasks {params.tasks} "
@@ -18,73 +13,64 @@ RENDER = (
 )
 
 
-rule render_table:
+# What the delimiter decodes to at every layer, for Figures 3 and 4.
+rule decode:
     input:
-        scores=expand(f"{SCORES}/accuracy.csv", model=MODELS),
-        published=published_table,
-        seeing=[model_folder(model) for model in SEEING],
+        activations=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
+        baselines=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/baselines.parquet",
+        lens=f"{RESULTS}/read/{{model}}/lens.safetensors",
+        model=lambda wildcards: model_folder(wildcards.model),
+        tasks="resources/tasks.yaml",
     output:
-        csv=report(
-            f"{RESULTS}/tables/{{item}}.csv",
-            caption="../report/{item}.rst",
-            category="Tables",
-            labels={"item": "{item}", "form": "data"},
-        ),
-        markdown=f"{RESULTS}/tables/{{item}}.md",
-        latex=f"{RESULTS}/tables/{{item}}.tex",
+        phases=f"{RESULTS}/render/{{model}}/{{template}}/{{task}}/phases.csv",
+        tops=f"{RESULTS}/render/{{model}}/{{template}}/{{task}}/tops.csv",
     log:
-        f"{LOGS}/render/{{item}}.log",
-    wildcard_constraints:
-        item="table_3|table_8|naming",
-    localrule: True
+        f"{LOGS}/render/{{model}}/{{template}}/{{task}}.log",
     conda:
         "../../envs/cpu.yaml"
+    resources:
+        mem_mb=4000,
     params:
-        item="{item}",
-        template=TEMPLATE,
-        models=MODELS,
-        tasks=config["tasks"],
-        experiment=config["experiment"],
-        results=lambda wildcards: RESULTS,
-        seeing=SEEING,
-        stem=subpath(output.csv, strip_suffix=".csv"),
-        code=code_hash("taskvectors.render"),
+        out=subpath(output.tops, parent=True),
+        code=code_hash("taskvectors.render.decode"),
     shell:
-        RENDER
+        "python -m taskvectors.render.decode --activations {input.activations} "
+        "--baselines {input.baselines} --lens {input.lens} "
+        "--tokenizer {input.model}/tokenizer.json --tasks {input.tasks} "
+        "--task {wildcards.task} --out {params.out} --log {log}"
 
 
-rule render_figure_11:
-    input:
-        by_layer=expand(f"{SCORES}/by_layer.csv", model=MODELS),
-        layer=expand(f"{SCORES}/layer.json", model=MODELS),
-        baselines=expand(
-            f"{RESULTS}/read/{{model}}/{TEMPLATE}/{{task}}/baselines.parquet",
-            model=MODELS,
-            task=config["tasks"],
-        ),
-    output:
-        pdf=f"{RESULTS}/figures/figure_11.pdf",
-        png=report(
-            f"{RESULTS}/figures/figure_11.png",
-            caption="../report/figure_11.rst",
-            category="Figures",
-            labels={"item": "figure_11"},
-        ),
-        csv=f"{RESULTS}/figures/figure_11.csv",
-    log:
-        f"{LOGS}/render/figure_11.log",
-    localrule: True
-    conda:
-        "../../envs/cpu.yaml"
-    params:
-        item="figure_11",
-        template=TEMPLATE,
-        models=MODELS,
-        tasks=config["tasks"],
-        experiment=config["experiment"],
-        results=lambda wildcards: RESULTS,
-        seeing=SEEING,
-        stem=subpath(output.pdf, strip_suffix=".pdf"),
-        code=code_hash("taskvectors.render"),
-    shell:
-        RENDER
+# For every table and figure, the rule that renders it and, by its name, a target:
+# `snakemake figure_11`.
+for item in ITEMS:
+
+    rule:
+        name:
+            f"render_{item}"
+        input:
+            **item_inputs(item),
+        output:
+            **item_outputs(item),
+        log:
+            f"{LOGS}/render/{item}.log",
+        localrule: True
+        conda:
+            "../../envs/cpu.yaml"
+        params:
+            item=item,
+            template=TEMPLATE,
+            models=MODELS,
+            tasks=config["tasks"],
+            experiment=config["experiment"],
+            results=lambda wildcards: RESULTS,
+            seeing=SEEING,
+            stem=subpath(output.md, strip_suffix=".md"),
+            code=code_hash(module_of(item)),
+        shell:
+            RENDER
+
+    rule:
+        name:
+            item
+        input:
+            item_files(item),

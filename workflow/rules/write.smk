@@ -18,7 +18,7 @@ rule write_validation:
         model=lambda wildcards: model_folder(wildcards.model),
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/validation.jsonl",
-        pictures=f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures",
+        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
         vectors=f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
     output:
         f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/validation.parquet",
@@ -64,7 +64,7 @@ rule write_test:
         model=lambda wildcards: model_folder(wildcards.model),
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/test.jsonl",
-        pictures=f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures",
+        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
         vectors=f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
         layer=f"{RESULTS}/score/{{model}}/{{template}}/layer.json",
     output:

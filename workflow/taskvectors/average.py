@@ -2,13 +2,16 @@
 
 A vector is the mean over the validation prompts of the block outputs at the last exemplar's
 delimiter, per specification and seed and for every layer (paper, section 2.1). An
-instruction's vector is its one activation.
+instruction's vector is its one activation. For Figure 8 there are also means over the first
+1 to 6 prompts of a seeded permutation (named by their samples, ``text_icl_n5/1``), and
+ensembles, the plain means of an exemplar vector and the instruction's (``ensemble_n5/1``).
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
+import random
 from pathlib import Path
 
 import torch
@@ -18,9 +21,12 @@ from torch import Tensor
 from taskvectors.engine.streams import read_tensors
 from taskvectors.errors import UserError, run_command
 from taskvectors.files import written_whole
+from taskvectors.predictions import ENSEMBLE
 from taskvectors.progress import start_logging
 
 log = logging.getLogger("taskvectors")
+PROMPTS = 6  # the largest subset of the prompts; 30 samples in the paper's Figure 8
+SUBSETS_OF = "text_icl"
 
 
 def vector_name(specification: str, seed: int | None) -> str:
@@ -46,14 +52,51 @@ def task_vectors(activations: dict[str, Tensor]) -> dict[str, Tensor]:
     return vectors
 
 
+def subset_vectors(activations: dict[str, Tensor], exemplars: int) -> dict[str, Tensor]:
+    """Means over the first 1..6 prompts of a permutation that the seed alone decides.
+
+    ``activations`` are as in `task_vectors`; a prompt holds ``exemplars`` samples. Where
+    there are fewer prompts, there are as many vectors as prompts.
+    """
+    vectors = {}
+    for name, tensor in activations.items():
+        specification, *where = name.split("/")
+        if specification != SUBSETS_OF or where[0] != "validation" or where[2] != "exemplar":
+            continue
+        seed, prompts = int(where[1]), len(tensor)
+        order = random.Random(f"{seed}/subsets").sample(range(prompts), k=prompts)
+        for count in range(1, min(PROMPTS, prompts) + 1):
+            subset = f"{specification}_n{count * exemplars}"
+            vectors[vector_name(subset, seed)] = tensor[order[:count]].float().mean(0)
+    return vectors
+
+
+def ensemble_vectors(vectors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The plain mean of the instruction's vector and each text ICL vector, full or subset.
+
+    Empty where the activations hold no instruction.
+    """
+    if "instruction" not in vectors:
+        return {}
+    return {
+        ENSEMBLE + name.removeprefix(SUBSETS_OF): (vector + vectors["instruction"]) / 2
+        for name, vector in vectors.items()
+        if name.startswith(SUBSETS_OF)
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m taskvectors.average", description=__doc__)
     parser.add_argument("--activations", required=True, type=Path)
+    parser.add_argument("--exemplars", required=True, type=int, help="samples in a prompt")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--log", type=Path)
     args = parser.parse_args()
     start_logging(args.log)
-    vectors = task_vectors(read_tensors(args.activations))
+    activations = read_tensors(args.activations)
+    vectors = task_vectors(activations)
+    vectors |= subset_vectors(activations, args.exemplars)
+    vectors |= ensemble_vectors(vectors)
     for name, vector in vectors.items():
         if not torch.isfinite(vector).all():
             raise UserError(
@@ -62,7 +105,7 @@ def main() -> None:
             )
     with written_whole(args.out) as temporary:
         save_file({name: vector.contiguous() for name, vector in vectors.items()}, temporary)
-    log.info("%d vectors: %s", len(vectors), ", ".join(vectors))
+    log.info("%d vectors", len(vectors))
 
 
 if __name__ == "__main__":

@@ -17,12 +17,16 @@ from taskvectors.tasks import read_tasks
 @dataclass(frozen=True)
 class ModelSource:
     """Where a model comes from: one of ``eyes``, ``package`` with ``file``, or ``hub`` with
-    ``revision`` (see resources/models.yaml)."""
+    ``revision`` (see resources/models.yaml). The text model, vision model and paradigm are for
+    Table 5; a language model has no vision model."""
 
     name: str
     dtype: str
     gpus: int
     image_icl: bool
+    text_model: str
+    paradigm: str
+    vision_model: str | None = None
     eyes: str | None = None
     package: str | None = None
     file: str | None = None
@@ -83,6 +87,11 @@ def _check_names(config: dict[str, Any], resources: Path) -> None:
                 f"the configuration's splits: the task {name} needs sizes for the entity set "
                 f"{tasks[name].entity_set!r}; add them."
             )
+    if config["pictures"]["evaluation"] == "wikipedia" and not config["wikipedia"]["contact"]:
+        raise UserError(
+            "the configuration's wikipedia.contact is empty; Wikipedia asks who is collecting, "
+            "so add e.g. --config 'wikipedia={contact: \"Your Name <you@example.org>\"}'."
+        )
     if config["pictures"]["evaluation"] in config["pictures"]["training"]:
         raise UserError(
             f"the configuration's pictures: {config['pictures']['evaluation']!r} is both the "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from taskvectors.files import written_whole
 
 MODALITIES = ("text", "image")
 ICL_MODALITY = {"text_icl": "text", "image_icl": "image", "instruction": "text"}
+ENSEMBLE = "ensemble"  # the mean of a text ICL vector and an instruction vector
 
 _STRING, _INT = pa.string(), pa.int32()
 SCHEMA = pa.schema(
@@ -69,13 +71,21 @@ class Prediction:
     neighbourhood: str
 
 
+def split_samples(specification: str) -> tuple[str, int | None]:
+    """``text_icl_n5`` as ``text_icl`` and its 5 samples; samples are None for a full vector."""
+    name, samples = re.fullmatch(r"(.+?)(?:_n(\d+))?", specification).groups()
+    return name, int(samples) if samples else None
+
+
 def method_name(specification: str, query_modality: str, way: str) -> str:
     """A method's name as in the paper's tables; ``way`` is ``base`` (in context) or ``patch``.
 
     An ``x`` marks a query of the other modality: text exemplars and an image query make
-    ``text_icl_xbase`` and ``text_icl_xpatch``.
+    ``text_icl_xbase`` and ``text_icl_xpatch``, five samples of them ``text_icl_n5_xpatch``.
     """
-    crossed = "" if ICL_MODALITY[specification] == query_modality else "x"
+    name, _ = split_samples(specification)
+    modality = "text" if name == ENSEMBLE else ICL_MODALITY[name]
+    crossed = "" if modality == query_modality else "x"
     return f"{specification}_{crossed}{way}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskvectors.errors import UserError
@@ -11,12 +11,16 @@ from taskvectors.schemas import check, read_yaml
 
 @dataclass(frozen=True)
 class Task:
-    """A mapping from entities to labels, and the instruction that names it."""
+    """A mapping from entities to labels, and the instruction that names it.
+
+    ``tokens`` are the words that stand for the phases input, task and answer in Figure 3.
+    """
 
     name: str
     entity_set: str
     label: str
     instruction: str
+    tokens: dict[str, list[str]] = field(default_factory=dict)
 
 
 def read_tasks(path: Path) -> dict[str, Task]:

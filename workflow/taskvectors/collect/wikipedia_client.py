@@ -127,6 +127,7 @@ class Client:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._jitter = random.Random()
         self.calls = 0  # API requests
         self.downloads = 0  # picture requests
         self._session = requests.Session()
@@ -185,7 +186,7 @@ class Client:
                 told = error.seconds if isinstance(error, _LaterError) else None
                 pause = self.settings.first_pause * 2**attempt
                 # Jitter, so that two users who were turned away do not come back together.
-                pause = pause * random.uniform(1.0, 1.5) if told is None else told
+                pause = pause * self._jitter.uniform(1.0, 1.5) if told is None else told
                 log.info("%s: %s; waiting %.1f s", urlsplit(url).hostname, error, pause)
                 self._wait(pause)
         raise AssertionError("unreachable")

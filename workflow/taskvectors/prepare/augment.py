@@ -62,7 +62,7 @@ def _recolour(rgb: Tensor, rng: Generator) -> Tensor:
     count = len(rgb)
     grey = rgb.mean(1, keepdim=True)
     rgb = grey + (rgb - grey) * _uniform(0.5, 1.4, (count, 1, 1, 1), rng)
-    turn = _hue_matrix(_uniform(-math.radians(27), math.radians(27), (count,), rng))
+    turn = _hue_matrix(_uniform(-math.radians(18), math.radians(18), (count,), rng))
     rgb = torch.einsum("nij,njhw->nihw", turn, rgb)
     rgb = (rgb - 0.5) * _uniform(0.75, 1.25, (count, 1, 1, 1), rng) + 0.5
     rgb = rgb + _uniform(-0.12, 0.12, (count, 1, 1, 1), rng)

@@ -11,23 +11,26 @@ from taskvectors.files import read_json
 REPORT = Path(__file__).resolve().parent.parent.parent / "report"
 
 
-def caption(
-    item: str, experiment: str, scores: dict[str, pd.DataFrame], naming: dict[str, Path]
-) -> str:
-    """What ``item`` shows, over how many items and seeds, and how well the eyes see."""
-    sentences = [" ".join((REPORT / f"{item}.rst").read_text(encoding="utf-8").split())]
-    sentences.append(f"Experiment {experiment}.")
-    for model, table in scores.items():
-        sizes = table[(table["method"] == "no_context") & (table["query_modality"] == "image")]
-        sizes = sizes[sizes["metric"] == "paper"].set_index("task")["items"]
-        counts = ", ".join(f"{task} {count}" for task, count in sizes.items())
-        seeds = table["seeds"].max()
-        sentences.append(
-            f"{model}: test items {counts}; {seeds} seeds; brackets are the 95 % bootstrap "
-            "interval over items."
-        )
-    sentences += [naming_sentence(model, path) for model, path in naming.items()]
-    return " ".join(sentences)
+def caption(item: str, experiment: str, samples: list[str], naming: dict[str, Path]) -> str:
+    """What ``item`` shows, in which experiment, over how many items, and how well the eyes see.
+
+    ``samples`` are sentences by `sample_sentence`; ``naming`` maps a model whose eyes were
+    trained here to its ``naming.json``.
+    """
+    shows = " ".join((REPORT / f"{item}.rst").read_text(encoding="utf-8").split())
+    eyes = [naming_sentence(model, path) for model, path in naming.items()]
+    return " ".join([shows, f"Experiment {experiment}.", *samples, *eyes])
+
+
+def sample_sentence(model: str, split: str, items: pd.Series, seeds: int) -> str:
+    """How many items of each task were asked (task to count), and under how many seeds.
+
+    A task that was not asked has a missing count.
+    """
+    counts = ", ".join(
+        f"{task} {'not asked' if pd.isna(count) else int(count)}" for task, count in items.items()
+    )
+    return f"{model}: {split} items {counts}; {seeds} seeds."
 
 
 def naming_table(naming: Path) -> pd.DataFrame:

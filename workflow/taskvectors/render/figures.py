@@ -1,4 +1,4 @@
-"""Figures, each drawn from a data file that is written next to it."""
+"""Figure 11: validation accuracy by layer."""
 
 from __future__ import annotations
 
@@ -8,12 +8,23 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MultipleLocator
 
-from taskvectors.render.style import BASELINE_COLOUR, SPECIFICATION_COLOURS, apply_style
+from taskvectors.choose import by_layer
+from taskvectors.files import read_json
+from taskvectors.predictions import read_predictions
+from taskvectors.render.captions import sample_sentence
+from taskvectors.render.run import Run
+from taskvectors.render.style import (
+    BASELINE_COLOUR,
+    SPECIFICATION_COLOURS,
+    apply_style,
+    mark_absent,
+)
 
 
 def figure_11_data(
-    by_layer: dict[str, pd.DataFrame], baselines: dict[str, pd.DataFrame], tasks: list[str]
+    layers_of: dict[str, pd.DataFrame], baselines: dict[str, pd.DataFrame], tasks: list[str]
 ) -> pd.DataFrame:
     """Validation accuracy of text ICL on image queries: patched at each layer, and in context.
 
@@ -21,7 +32,7 @@ def figure_11_data(
     greatest accuracy over seeds, under the paper's metric.
     """
     parts = []
-    for model, layers in by_layer.items():
+    for model, layers in layers_of.items():
         for table, method in ((layers, "text_icl_xpatch"), (baselines[model], "text_icl_xbase")):
             chosen = table[(table["method"] == method) & (table["metric"] == "paper")]
             grouped = chosen.groupby(["task", "method", "layer"], dropna=False)["accuracy"]
@@ -37,7 +48,7 @@ def figure_11_data(
 def draw_figure_11(data: pd.DataFrame, chosen: dict[str, int], tasks: list[str]) -> Figure:
     """A panel per model and task; the chosen layer is a thin line."""
     apply_style()
-    models = list(dict.fromkeys(data["model"]))
+    models = list(chosen)
     colour = SPECIFICATION_COLOURS["text_icl"]
     figure, axes = plt.subplots(
         len(models),
@@ -51,10 +62,12 @@ def draw_figure_11(data: pd.DataFrame, chosen: dict[str, int], tasks: list[str])
         for axis, task in zip(row, tasks, strict=True):
             part = data[(data["model"] == model) & (data["task"] == task)]
             _draw_panel(axis, part, colour, chosen[model])
-            axis.set_title(task if row is axes[0] else "")
         row[0].set_ylabel(f"{model}\nvalidation accuracy")
+    for axis, task in zip(axes[0], tasks, strict=True):
+        axis.set_title(task)
     for axis in axes[-1]:
         axis.set_xlabel("layer")
+        axis.xaxis.set_major_locator(MultipleLocator(10))
     handles = [
         Line2D([], [], color=colour, label="text_icl_xpatch (band: seeds)"),
         Line2D([], [], color=BASELINE_COLOUR, linestyle=":", label="text_icl_xbase"),
@@ -68,6 +81,9 @@ def draw_figure_11(data: pd.DataFrame, chosen: dict[str, int], tasks: list[str])
 
 
 def _draw_panel(axis: Axes, part: pd.DataFrame, colour: str, chosen: int) -> None:
+    if part.empty:
+        mark_absent(axis, "not measured")
+        return
     patched = part[part["method"] == "text_icl_xpatch"].sort_values("layer")
     base = part.loc[part["method"] == "text_icl_xbase", "accuracy"]
     layers = patched["layer"].to_numpy(dtype=float)
@@ -77,3 +93,23 @@ def _draw_panel(axis: Axes, part: pd.DataFrame, colour: str, chosen: int) -> Non
     if len(base):
         axis.axhline(float(base.iloc[0]), color=BASELINE_COLOUR, linestyle=":")
     axis.set_ylim(0, max(0.6, float(np.ceil(part["greatest"].max() * 10) / 10)))
+
+
+def render_figure_11(run: Run) -> None:
+    """Write the figure and its data from validation accuracies and validation baselines."""
+    layers, baselines, chosen = {}, {}, {}
+    for model in run.models:
+        layers[model] = pd.read_csv(run.of("score", model) / "by_layer.csv")
+        chosen[model] = read_json(run.of("score", model) / "layer.json")["layer"]
+        paths = [run.of("read", model, task) / "baselines.parquet" for task in run.tasks]
+        found = read_predictions(paths)
+        baselines[model] = by_layer(found[found["split"] == "validation"])
+    data = figure_11_data(layers, baselines, run.tasks)
+    samples = []
+    for model in run.models:
+        items = data[data["model"] == model].groupby("task")["items"].max().reindex(run.tasks)
+        samples.append(sample_sentence(model, "validation", items, layers[model]["seed"].nunique()))
+    run.write_figure(draw_figure_11(data, chosen, run.tasks), data, samples)
+
+
+RENDERERS = {"figure_11": render_figure_11}

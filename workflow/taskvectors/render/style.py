@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from taskvectors.files import written_whole
@@ -14,9 +15,35 @@ matplotlib.use("Agg")
 
 # One colour and line style per specification throughout (Okabe and Ito's palette); line
 # styles and lightness differ too, so that nothing is lost in greyscale.
-SPECIFICATION_COLOURS = {"text_icl": "#0072B2", "image_icl": "#E69F00", "instruction": "#009E73"}
-SPECIFICATION_DASHES = {"text_icl": (), "image_icl": (4, 1.5), "instruction": (1.5, 1.2)}
+SPECIFICATION_COLOURS = {
+    "text_icl": "#0072B2",
+    "image_icl": "#E69F00",
+    "instruction": "#009E73",
+    "ensemble": "#D55E00",
+}
+SPECIFICATION_DASHES = {
+    "text_icl": (),
+    "image_icl": (4, 1.5),
+    "instruction": (1.5, 1.2),
+    "ensemble": (6, 1.2, 1.2, 1.2),
+}
+SPECIFICATION_MARKERS = {"text_icl": "o", "image_icl": "s", "instruction": "^", "ensemble": "D"}
 BASELINE_COLOUR = "#404040"
+GREY = "#666666"
+# Tasks by their order, where colour is the task (Tol's "muted" palette).
+TASK_COLOURS = (
+    "#332288",
+    "#88CCEE",
+    "#117733",
+    "#DDCC77",
+    "#CC6677",
+    "#AA4499",
+    "#44AA99",
+    "#882255",
+)
+# The phases of the output (Figure 3): dark, middle and light, so that grey tells them apart.
+PHASE_COLOURS = {"input": "#999999", "task": "#CC3311", "answer": "#332288"}
+PHASE_DASHES = {"input": (1.5, 1.2), "task": (4, 1.5), "answer": ()}
 
 
 def apply_style() -> None:
@@ -33,10 +60,18 @@ def apply_style() -> None:
             "legend.fontsize": 8,
             "lines.linewidth": 1.4,
             "grid.linewidth": 0.5,
+            "hatch.linewidth": 0.4,
             "pdf.fonttype": 42,
             "svg.hashsalt": "taskvectors",
         },
     )
+
+
+def mark_absent(axis: Axes, why: str) -> None:
+    """Say in an empty panel why it is empty."""
+    axis.text(0.5, 0.5, why, transform=axis.transAxes, ha="center", va="center", color=GREY)
+    axis.tick_params(labelbottom=False)
+    axis.grid(visible=False)
 
 
 def save_figure(figure: Figure, stem: Path) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.files import write_text
+from taskvectors.render.captions import naming_table, sample_sentence
+from taskvectors.render.run import Run
 
-PUBLISHED = Path("resources/paper")
 # method in the paper's table, our method, query modality
 TABLE_3 = (
     ("random", "random", "any"),
@@ -30,6 +31,26 @@ TABLE_8 = (
     ("instruction_patch", "text"),
 )
 ICL_MODALITY = {"text": "text_icl", "image": "image_icl"}
+
+
+def render_scores(run: Run) -> None:
+    """Write a table of accuracies from the models' scores and the published numbers."""
+    scores = {m: pd.read_csv(run.of("score", m) / "accuracy.csv") for m in run.models}
+    table = {"table_3": table_3, "table_8": table_8}[run.item](scores, run.published(), run.tasks)
+    samples = []
+    for model, scored in scores.items():
+        measured = scored[(scored["metric"] == "paper") & (scored["task"] != "average")]
+        items = measured.groupby("task")["items"].max().reindex(run.tasks)
+        samples.append(sample_sentence(model, "test", items, measured["seeds"].max()))
+    write_table(table, shown(table), run.caption(samples), run.out)
+
+
+def render_naming(run: Run) -> None:
+    """Write how well the embedded model's eyes name pictures."""
+    tables = [naming_table(run.naming(model)).assign(model=model) for model in run.seeing]
+    table = pd.concat(tables)[["model", "entity_set", "accuracy", "pictures"]]
+    printed = table.assign(accuracy=[f"{value:.3f}" for value in table["accuracy"]])
+    write_table(table, printed, run.caption([]), run.out)
 
 
 def accuracies(
@@ -117,25 +138,47 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 def write_table(table: pd.DataFrame, printed: pd.DataFrame, caption: str, stem: Path) -> None:
     """Write ``stem``.csv (full precision), .md and .tex (as printed, with the caption)."""
     write_text(stem.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
-    write_text(stem.with_suffix(".md"), f"{caption}\n\n{printed.to_markdown(index=False)}\n")
+    write_text(
+        stem.with_suffix(".md"),
+        f"{caption}\n\n{printed.to_markdown(index=False, disable_numparse=True)}\n",
+    )
     write_text(stem.with_suffix(".tex"), latex(printed, caption, stem.name))
 
 
 def latex(printed: pd.DataFrame, caption: str, name: str) -> str:
     """The printed table as a LaTeX table with booktabs rules."""
-    escaped = printed.map(lambda cell: _escape(str(cell))).rename(columns=_escape)
-    body = escaped.to_latex(
+    escaped = printed.map(lambda cell: latex_escape(str(cell))).rename(columns=latex_escape)
+    return latex_frame(escaped, caption, name)
+
+
+def latex_frame(cells: pd.DataFrame, caption: str, name: str) -> str:
+    """Cells that are LaTeX already, as a table."""
+    body = cells.to_latex(
         index=False,
         escape=False,
-        caption=_escape(caption),
+        caption=latex_escape(caption),
         label=f"tab:{name}",
-        column_format="l" * printed.shape[1],
+        column_format="l" * cells.shape[1],
         position="t",
     )
     return "% needs \\usepackage{booktabs}\n" + body
 
 
-def _escape(text: str) -> str:
-    for char in "&%_#$":
-        text = text.replace(char, f"\\{char}")
-    return text.replace("–", "--")
+TEX = {
+    **{char: f"\\{char}" for char in "&%_#${}"},
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    "–": "--",
+    "◇": r"\ensuremath{\diamond}",
+    "␣": r"\textvisiblespace{}",
+    "↵": r"\ensuremath{\hookleftarrow}",
+}
+
+
+def latex_escape(text: str) -> str:
+    """Plain text as LaTeX."""
+    return "".join(TEX.get(char, char) for char in text)
+
+
+RENDERERS = {"table_3": render_scores, "table_8": render_scores, "naming": render_naming}

@@ -1,0 +1,62 @@
+"""Time and memory of the default run, in a copy of the repository without results.
+
+Prints one ``name: value`` a line. Memory is the resident memory of all processes together,
+sampled twice a second.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def peak_resident(process: subprocess.Popen, done: threading.Event, peak: list[int]) -> None:
+    """Keep the largest sum of resident bytes of ``process`` and its descendants in ``peak``."""
+    parent = psutil.Process(process.pid)
+    while not done.wait(0.5):
+        total = 0
+        try:
+            for one in [parent, *parent.children(recursive=True)]:
+                total += one.memory_info().rss
+        except psutil.NoSuchProcess:
+            continue
+        peak[0] = max(peak[0], total)
+
+
+def timed(folder: Path, cores: int) -> tuple[float, float]:
+    """Seconds and peak resident gigabytes of one `snakemake` call in ``folder``."""
+    began = time.monotonic()
+    command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "all"]
+    process = subprocess.Popen(command, cwd=folder)
+    peak, done = [0], threading.Event()
+    watcher = threading.Thread(target=peak_resident, args=(process, done, peak))
+    watcher.start()
+    status = process.wait()
+    done.set()
+    watcher.join()
+    if status:
+        sys.exit(f"error: the run in {folder} failed with status {status}; see its logs.")
+    return time.monotonic() - began, peak[0] / 1e9
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "workflow"
+        subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+        seconds, gigabytes = timed(folder, cores=2)
+        again, _ = timed(folder, cores=2)
+    print(f"default_run_minutes: {seconds / 60:.1f}")
+    print(f"default_run_resident_gb: {gigabytes:.2f}")
+    print(f"second_run_seconds: {again:.1f}")
+
+
+if __name__ == "__main__":
+    main()

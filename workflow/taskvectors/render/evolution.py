@@ -1,0 +1,218 @@
+"""Figures 3 and 4: how the output evolves through the layers (paper, section 2.3 and A.4).
+
+They are drawn from what `taskvectors.render.decode` put down, and load no model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from taskvectors.render.run import Run, shown_layers
+from taskvectors.render.style import GREY, PHASE_COLOURS, PHASE_DASHES, apply_style, mark_absent
+from taskvectors.render.words import visible
+
+ICL = ("text_icl", "image_icl")
+PIES = 8  # layers shown in Figure 4
+SLICES = 3  # commonest tokens named below a pie
+OTHER = "other"
+NAMED = 12  # letters of a token's name below a pie
+
+
+def read_decoded(path: Path) -> pd.DataFrame:
+    """A table by `taskvectors.render.decode`; a token that reads "NA" stays text."""
+    return pd.read_csv(path, keep_default_na=False, na_values={"seed": [""]})
+
+
+def decoded_of(run: Run, file: str, tasks: Sequence[str], wanted: Sequence[str]) -> pd.DataFrame:
+    """``phases.csv`` or ``tops.csv`` of all models and the given tasks and specifications."""
+    parts = []
+    for model in run.models:
+        for task in tasks:
+            part = read_decoded(run.of("render", model, task) / file)
+            part = part[part["specification"].isin(wanted)]
+            parts.append(part.assign(model=model, task=task))
+    table = pd.concat(parts)
+    return table[["model", "task", *[c for c in table.columns if c not in ("model", "task")]]]
+
+
+def figure_3_data(phases: pd.DataFrame) -> pd.DataFrame:
+    """Mean probability by layer, and the least and greatest mean of a seed.
+
+    ``sets`` counts the exemplar sets of all seeds together.
+    """
+    keys = ["model", "task", "specification", "phase", "layer"]
+    weighted = phases.assign(total=phases["probability"] * phases["sets"])
+    grouped = weighted.groupby(keys, sort=False)
+    data = grouped.agg(
+        total=("total", "sum"),
+        sets=("sets", "sum"),
+        least=("probability", "min"),
+        greatest=("probability", "max"),
+    ).reset_index()
+    data.insert(5, "probability", data.pop("total") / data["sets"])
+    return data
+
+
+def draw_figure_3(
+    data: pd.DataFrame, rows: Sequence[tuple[str, str]], tasks: Sequence[str]
+) -> Figure:
+    """A row of panels per (model, specification), a column per task; a line per phase."""
+    apply_style()
+    wide = 2.6 if len(tasks) == 1 else 1.3
+    figure, axes = plt.subplots(
+        len(rows),
+        len(tasks),
+        figsize=(wide * len(tasks) + 0.6, 1.45 * len(rows) + 0.4),
+        sharey=True,
+        squeeze=False,
+    )
+    for line, (model, specification) in zip(axes, rows, strict=True):
+        for axis, task in zip(line, tasks, strict=True):
+            chosen = (data["model"] == model) & (data["specification"] == specification)
+            _draw_phases(axis, data[chosen & (data["task"] == task)])
+        line[0].set_ylabel(f"{model}\n{specification}\nprobability")
+    for axis, task in zip(axes[0], tasks, strict=True):
+        axis.set_title(task)
+    for axis in axes[-1]:
+        axis.set_xlabel("layer")
+    handles = [
+        Line2D([], [], color=PHASE_COLOURS[phase], dashes=PHASE_DASHES[phase], label=phase)
+        for phase in PHASE_COLOURS
+    ]
+    figure.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, frameon=False
+    )
+    figure.tight_layout()
+    return figure
+
+
+def _draw_phases(axis: Axes, part: pd.DataFrame) -> None:
+    axis.set_ylim(0, 1)
+    if part.empty:
+        mark_absent(axis, "not taken")
+        return
+    for phase in PHASE_COLOURS:
+        line = part[part["phase"] == phase].sort_values("layer")
+        layers, colour = line["layer"].to_numpy(dtype=float), PHASE_COLOURS[phase]
+        axis.fill_between(layers, line["least"], line["greatest"], color=colour, alpha=0.25, lw=0)
+        axis.plot(layers, line["probability"], color=colour, dashes=PHASE_DASHES[phase])
+
+
+def sets_sentences(data: pd.DataFrame, tasks: Sequence[str]) -> list[str]:
+    """How many exemplar sets stand behind each model's lines or pies."""
+    sentences = []
+    for model, part in data.groupby("model", sort=False):
+        counts = part.groupby(["specification", "task"])["sets"].max()
+        shown = "; ".join(
+            f"{specification} " + ", ".join(f"{t} {counts[specification].get(t, 0)}" for t in tasks)
+            for specification in dict.fromkeys(part["specification"])
+        )
+        sentences.append(f"{model}: exemplar sets {shown}.")
+    return sentences
+
+
+def render_evolution(run: Run) -> None:
+    """Write Figure 3 (the first task), or its form for all tasks or for instructions."""
+    instructed = run.item.endswith("instruction")
+    tasks = run.tasks[:1] if run.item == "figure_3" else run.tasks
+    wanted = ("instruction",) if instructed else ICL
+    data = figure_3_data(decoded_of(run, "phases.csv", tasks, wanted))
+    rows = [(model, specification) for model in run.models for specification in wanted]
+    samples = [] if instructed else sets_sentences(data, tasks)
+    run.write_figure(draw_figure_3(data, rows, tasks), data, samples)
+
+
+def figure_4_data(tops: pd.DataFrame) -> pd.DataFrame:
+    """Top-1 decodings at the shown layers, as counts and shares of the exemplar sets."""
+    kept = [
+        part[part["layer"].isin(shown_layers(part["layer"], PIES))]
+        for _, part in tops.groupby("model", sort=False)
+    ]
+    data = pd.concat(kept).rename(columns={"sets": "count"})
+    keys = ["model", "task", "specification", "layer"]
+    data["sets"] = data.groupby(keys)["count"].transform("sum")
+    return data.assign(share=data["count"] / data["sets"])
+
+
+def draw_figure_4(data: pd.DataFrame, rows: Sequence[tuple[str, str, str]], columns: int) -> Figure:
+    """A row of pies per (model, task, specification), a column per shown layer."""
+    apply_style()
+    figure, axes = plt.subplots(
+        len(rows), columns, figsize=(0.92 * columns + 0.8, 1.32 * len(rows) + 0.2), squeeze=False
+    )
+    for line, (model, task, specification) in zip(axes, rows, strict=True):
+        chosen = (data["model"] == model) & (data["task"] == task)
+        part = data[chosen & (data["specification"] == specification)]
+        layers = sorted(set(part["layer"]))
+        for column, axis in enumerate(line):
+            axis.axis("off")
+            if column < len(layers):
+                _draw_pie(axis, part[part["layer"] == layers[column]])
+        name = f"{model}\n{task}\n{specification}" + ("" if layers else "\nnot taken")
+        line[0].text(-0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center")
+    figure.subplots_adjust(wspace=0.05, hspace=0.75)
+    return figure
+
+
+def slices(part: pd.DataFrame) -> pd.DataFrame:
+    """A pie's slices, largest first: name, word, count; those of one set are one, "other"."""
+    ordered = part.sort_values(["count", "token_id"], ascending=[False, True])
+    kept = ordered[ordered["count"] > 1]
+    named = pd.DataFrame(
+        {
+            "name": [visible(text, NAMED) for text in kept["token"]],
+            "word": kept["word"].to_list(),
+            "count": kept["count"].to_list(),
+        }
+    )
+    rest = int(ordered["count"].sum() - kept["count"].sum())
+    other = pd.DataFrame([{"name": OTHER, "word": False, "count": rest}] if rest else [])
+    return pd.concat([named, other], ignore_index=True)
+
+
+def _draw_pie(axis: Axes, part: pd.DataFrame) -> None:
+    """One pie: words in blue, darkest first, what is no word in grey, "other" hatched."""
+    shown = slices(part)
+    ramps = {True: plt.get_cmap("Blues_r"), False: plt.get_cmap("Greys_r")}
+    starts = {True: 0.15, False: 0.6}
+    colours = [
+        "white" if row.name == OTHER else ramps[row.word](starts[row.word] + 0.05 * min(row.at, 5))
+        for row in shown.assign(at=range(len(shown))).itertuples(index=False)
+    ]
+    wedges, *_ = axis.pie(
+        shown["count"],
+        colors=colours,
+        startangle=90,
+        counterclock=False,
+        wedgeprops={"edgecolor": GREY, "linewidth": 0.4},
+    )
+    for wedge, name in zip(wedges, shown["name"], strict=True):
+        wedge.set_hatch("////" if name == OTHER else None)
+    axis.set_title(f"layer {part['layer'].iloc[0]}", fontsize=7, pad=1)
+    names = "\n".join(shown.loc[shown["name"] != OTHER, "name"].iloc[:SLICES])
+    axis.text(0, -1.2, names, ha="center", va="top", fontsize=6.5)
+
+
+def render_pies(run: Run) -> None:
+    """Write Figure 4 (the first task) or its form for all tasks."""
+    tasks = run.tasks if run.item.endswith("all") else run.tasks[:1]
+    data = figure_4_data(decoded_of(run, "tops.csv", tasks, ICL))
+    rows = [(model, task, name) for model in run.models for task in tasks for name in ICL]
+    figure = draw_figure_4(data, rows, PIES)
+    run.write_figure(figure, data, sets_sentences(data, tasks))
+
+
+RENDERERS = {
+    "figure_3": render_evolution,
+    "figure_3_all": render_evolution,
+    "figure_3_instruction": render_evolution,
+    "figure_4": render_pies,
+    "figure_4_all": render_pies,
+}
