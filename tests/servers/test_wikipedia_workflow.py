@@ -53,7 +53,7 @@ def test_the_workflow_collects_curates_and_is_then_up_to_date(wiki, checkout):
         done = subprocess.run(line, cwd=checkout, text=True, capture_output=True, check=False)
         return done.stdout + done.stderr if done.returncode == 0 else f"failed: {done.stderr}"
 
-    assert "wikipedia.contact is empty" in run()
+    assert "set wikipedia.contact in the configuration" in run()
     assert not wiki.log
     who = f'wikipedia={{contact: "{CONTACT}", api_url: "{wiki.url}", rate: 20}}'
     assert not run(who).startswith("failed")

@@ -28,8 +28,7 @@ def test_every_key_of_the_schema_stands_commented_in_config_yaml(root, settings)
 
 
 def test_the_paper_experiment_takes_the_papers_sizes_and_the_command_line_wins(root, settings):
-    contact = {"contact": "Ann <ann@example.org>"}
-    given = {"experiment": "paper", "seeds": ["7"], "wikipedia": contact}
+    given = {"experiment": "paper", "seeds": ["7"]}
     config = resolve({**settings, **given}, given, root / "resources")
     assert config["models"] == ["llava-v1.5", "mantis-fuyu", "idefics2"]
     assert config["splits"]["foods"] == {"validation": 30, "test": 100}
@@ -47,7 +46,6 @@ def test_the_paper_experiment_takes_the_papers_sizes_and_the_command_line_wins(r
         ({"templates": ["chat"]}, r"templates: unknown template 'chat'"),
         ({"splits": {"foods": {"validation": 5, "test": 5}}}, r"task country-capital needs sizes"),
         ({"seeds": []}, r"seeds: "),
-        ({"pictures": {"evaluation": "wikipedia", "training": []}}, r"wikipedia.contact is empty"),
         (
             {"pictures": {"evaluation": "noto", "training": ["noto"]}},
             r"'noto' is both the evaluation's rendering and a training rendering",

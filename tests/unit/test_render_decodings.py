@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 
-from taskvectors.lens import Lens
+from taskvectors.engine.lens import Lens
 from taskvectors.render.decode import (
     Sets,
     decode,

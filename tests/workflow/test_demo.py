@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from taskvectors.curate.datasets import read_exemplar_sets, read_items
+from taskvectors.engine.lens import read_lens
 from taskvectors.engine.streams import read_tensors
-from taskvectors.lens import read_lens
 from taskvectors.predictions import read_predictions
 
 pytestmark = pytest.mark.workflow

@@ -19,6 +19,8 @@ from taskvectors.tasks import read_tasks
 
 # The commands run with this Python, whether its environment was activated or not.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
+if not sys.stderr.isatty():
+    os.environ.update(TQDM_DISABLE="1")  # progress bars are for terminals, logs get lines
 RESOURCES = Path("resources")
 try:
     config.update(resolve(config, workflow.config_settings.overwrite_config, RESOURCES))

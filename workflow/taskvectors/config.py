@@ -87,11 +87,6 @@ def _check_names(config: dict[str, Any], resources: Path) -> None:
                 f"the configuration's splits: the task {name} needs sizes for the entity set "
                 f"{tasks[name].entity_set!r}; add them."
             )
-    if config["pictures"]["evaluation"] == "wikipedia" and not config["wikipedia"]["contact"]:
-        raise UserError(
-            "the configuration's wikipedia.contact is empty; Wikipedia asks who is collecting, "
-            "so add e.g. --config 'wikipedia={contact: \"Your Name <you@example.org>\"}'."
-        )
     if config["pictures"]["evaluation"] in config["pictures"]["training"]:
         raise UserError(
             f"the configuration's pictures: {config['pictures']['evaluation']!r} is both the "

@@ -8,17 +8,13 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
-from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import nn
 
-from taskvectors.engine.streams import read_tensors
+from taskvectors.engine.lens import Lens, save_lens
 from taskvectors.errors import UserError, run_command
-from taskvectors.files import read_json, write_json, written_whole
 from taskvectors.models.base import Adapter
 from taskvectors.models.registry import load_adapter
 from taskvectors.models.weights import DTYPES
@@ -26,34 +22,6 @@ from taskvectors.progress import start_logging
 
 log = logging.getLogger("taskvectors")
 TOLERANCE = {torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 1e-1}
-
-
-@dataclass(frozen=True)
-class Lens:
-    """The final norm and the unembedding.
-
-    ``kind`` is ``rms`` or ``layer``; ``scale`` (width,), ``shift`` (width,) and
-    ``unembedding`` (vocabulary, width) are as the model multiplies and adds them.
-    """
-
-    kind: str
-    epsilon: float
-    scale: Tensor
-    shift: Tensor
-    unembedding: Tensor
-
-    def logits(self, block_output: Tensor) -> Tensor:
-        """Block outputs (..., width) to logits (..., vocabulary), float32."""
-        hidden = block_output.float()
-        if self.kind == "layer":
-            normed = F.layer_norm(hidden, hidden.shape[-1:], eps=self.epsilon)
-        else:
-            normed = hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + self.epsilon)
-        return (normed * self.scale.float() + self.shift.float()) @ self.unembedding.float().T
-
-    def probabilities(self, block_output: Tensor) -> Tensor:
-        """Block outputs (..., width) to next-token probabilities (..., vocabulary), float32."""
-        return torch.softmax(self.logits(block_output), dim=-1)
 
 
 @torch.inference_mode()
@@ -79,19 +47,6 @@ def take_lens(adapter: Adapter) -> Lens:
         f"the logit lens of {adapter.name} does not decode as the model does (its final norm is "
         f"{type(norm).__name__}); teach workflow/taskvectors/lens.py that norm."
     )
-
-
-def save_lens(lens: Lens, path: Path) -> None:
-    """Write ``path`` (safetensors) and its sidecar ``.json``."""
-    tensors = {"scale": lens.scale, "shift": lens.shift, "unembedding": lens.unembedding}
-    with written_whole(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
-    write_json(path.with_suffix(".json"), {"kind": lens.kind, "epsilon": lens.epsilon})
-
-
-def read_lens(path: Path) -> Lens:
-    """Read what `save_lens` wrote. Raises `UserError` where a file is missing or truncated."""
-    return Lens(**read_json(path.with_suffix(".json")), **read_tensors(path))
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ image). Strengths were chosen on held-out naming alone.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -40,15 +41,27 @@ def _warp(pictures: Tensor, rng: Generator) -> Tensor:
     return F.grid_sample(pictures, grid, align_corners=False)
 
 
+def _some(
+    probability: float, rgb: Tensor, rng: Generator, change: Callable[[Tensor], Tensor]
+) -> None:
+    """``rgb`` with ``change`` made to each picture with ``probability``, in place."""
+    chosen = torch.rand(len(rgb), generator=rng) < probability
+    if chosen.any():
+        rgb[chosen] = change(rgb[chosen])
+
+
+def _darker_edges(rgb: Tensor) -> Tensor:
+    edges = (F.max_pool2d(rgb, 3, 1, 1) + F.max_pool2d(-rgb, 3, 1, 1)).amax(1, keepdim=True)
+    return rgb * (1 - edges)
+
+
 def _redraw(rgb: Tensor, rng: Generator) -> Tensor:
     """Blur, thin or thicken outlines, or darken edges."""
-    count = len(rgb)
-    smooth = F.avg_pool2d(rgb, 3, stride=1, padding=1)
-    rgb = torch.where(_chosen(0.3, count, rng), smooth, rgb)
-    rgb = torch.where(_chosen(0.15, count, rng), F.max_pool2d(rgb, 3, 1, 1), rgb)
-    rgb = torch.where(_chosen(0.1, count, rng), -F.max_pool2d(-rgb, 3, 1, 1), rgb)
-    edges = (F.max_pool2d(rgb, 3, 1, 1) + F.max_pool2d(-rgb, 3, 1, 1)).amax(1, keepdim=True)
-    return torch.where(_chosen(0.2, count, rng), rgb * (1 - edges), rgb)
+    _some(0.3, rgb, rng, lambda some: F.avg_pool2d(some, 3, stride=1, padding=1))
+    _some(0.15, rgb, rng, lambda some: F.max_pool2d(some, 3, 1, 1))
+    _some(0.1, rgb, rng, lambda some: -F.max_pool2d(-some, 3, 1, 1))
+    _some(0.2, rgb, rng, _darker_edges)
+    return rgb
 
 
 def _hue_matrix(angle: Tensor) -> Tensor:

@@ -86,12 +86,14 @@ def load_trunk() -> EfficientNetLite0:
     weights = torch.load(root / found[0], weights_only=True, map_location="cpu")
     trunk = EfficientNetLite0()
     trunk.load_state_dict({k: v for k, v in weights.items() if not k.startswith("_fc.")})
-    return trunk.eval().requires_grad_(False)
+    # Depthwise convolutions are a third faster in this layout.
+    return trunk.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
 def trunk_features(trunk: EfficientNetLite0, rgb: Tensor) -> Tensor:
     """RGB (pictures, 3, 160, 160) in [0, 1] to features (pictures, 5624)."""
+    rgb = rgb.contiguous(memory_format=torch.channels_last)
     return torch.cat([trunk(normalised(part)) for part in rgb.split(PICTURES_PER_PASS)])
 
 
@@ -125,6 +127,7 @@ def train_heads(eyes: Eyes, features: Tensor, drawings: Drawings, steps: int, rn
     groups = [indices for mask in (flags, ~flags) if len(indices := mask.nonzero()[:, 0])]
     optimizer = torch.optim.AdamW(eyes.heads.parameters(), lr=LEARNING_RATE, weight_decay=DECAY)
     eyes.train()
+    features = (features - eyes.mean) / eyes.deviation
     for step in track(range(steps), steps, "train the eyes"):
         for group in optimizer.param_groups:
             group["lr"] = LEARNING_RATE * _rate(step, steps)
@@ -135,7 +138,7 @@ def train_heads(eyes: Eyes, features: Tensor, drawings: Drawings, steps: int, rn
                 [group[torch.randint(len(group), (size,), generator=rng)] for group in groups]
             )
             version = torch.randint(len(features), (len(drawn),), generator=rng)
-            logits = head((features[version, drawn] - eyes.mean) / eyes.deviation)
+            logits = head(features[version, drawn])
             target = drawings.names[drawn]
             loss = loss + F.cross_entropy(logits, target, label_smoothing=SMOOTHING)
         optimizer.zero_grad()
@@ -212,7 +215,7 @@ def main() -> None:
     accuracy = naming(model, held_out)
     for entity_set, found in accuracy.items():
         log.info("held-out naming, %s: %.3f", entity_set, found["accuracy"])
-    model.save_pretrained(args.out)
+    model.to(memory_format=torch.contiguous_format).save_pretrained(args.out)
     processor.save_pretrained(args.out)
     write_json(
         args.out / "naming.json",

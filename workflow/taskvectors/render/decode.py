@@ -21,10 +21,10 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from taskvectors.engine.lens import Lens, read_lens
 from taskvectors.engine.streams import read_tensors
 from taskvectors.errors import UserError, run_command
 from taskvectors.files import write_text
-from taskvectors.lens import Lens, read_lens
 from taskvectors.predictions import read_predictions
 from taskvectors.progress import start_logging
 from taskvectors.render.words import is_word

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from taskvectors.average import parse_vector_name
+from taskvectors.engine.lens import Lens, read_lens
 from taskvectors.engine.streams import read_tensors
 from taskvectors.files import read_json
-from taskvectors.lens import Lens, read_lens
 from taskvectors.render.decode import read_vocabulary
 from taskvectors.render.run import Run
 from taskvectors.render.tables import write_table

@@ -1,0 +1,53 @@
+"""Generation of several tokens, free and with a patch held on the delimiter."""
+
+from __future__ import annotations
+
+import torch
+
+from taskvectors.engine.forward import Patch, run
+from taskvectors.engine.generate import generate
+from taskvectors.engine.naive import naive_sweep
+from taskvectors.engine.sweep import Site
+from taskvectors.engine.trees import whole
+
+from .test_contract import queries, random_vectors
+
+TOKENS = 4
+
+
+def test_free_generation_of_a_batch_is_the_models_own_greedy_one(adapter, pictures):
+    prompts = queries(adapter, pictures)[:2]
+    found = generate(adapter, prompts, TOKENS)
+    for prompt, tokens in zip(prompts, found, strict=True):
+        own = adapter.model.generate(
+            input_ids=torch.tensor([prompt.ids]),
+            attention_mask=torch.ones(1, len(prompt.ids), dtype=torch.long),
+            max_new_tokens=TOKENS,
+            do_sample=False,
+        )[0, len(prompt.ids) :].tolist()
+        ends = [index for index, token in enumerate(own) if token in adapter.end_ids]
+        assert tokens == own[: ends[0] if ends else None]
+
+
+def test_a_held_patch_gives_the_sweeps_answer_first_and_stays_for_the_rest(adapter, pictures):
+    prompts = queries(adapter, pictures)
+    layer = len(adapter.layers) // 2
+    vectors = random_vectors(adapter, 1)
+    vector = vectors["0"][layer]
+    first = naive_sweep(adapter, prompts, vectors, [Site("0", layer)])
+    found = generate(adapter, prompts, 2, vector, layer)
+    for number, _, answer in first:
+        if answer.token_id in adapter.end_ids:
+            assert found[number] == []
+            continue
+        assert found[number][0] == answer.token_id
+        longer = whole(prompts[number])
+        after = torch.cat([longer.trunk.positions, longer.trunk.positions[:, -1:] + 1], dim=1)
+        span = type(longer.trunk)(
+            [*longer.trunk.ids, answer.token_id], after, longer.trunk.pictures
+        )
+        at = len(longer.trunk.ids)
+        patch = Patch(0, at - 1, layer, vector)
+        _, (second,) = run(adapter, [type(longer)(span)], patches=[patch], answers=[(0, at)])
+        ended = second.token_id in adapter.end_ids
+        assert found[number][1:] == ([] if ended else [second.token_id])
