@@ -26,8 +26,10 @@ def asked(item: Item, modality: str) -> Text | Picture:
     return Text(item.entity) if modality == "text" else Picture(item.image)
 
 
-def label_token_id(adapter: Adapter, prompt: Prompt, template: Template, label: str) -> int:
-    """The first token of ``label`` as the answer to ``prompt``.
+def encode_query(
+    adapter: Adapter, prompt: Prompt, template: Template, label: str
+) -> tuple[Encoded, int]:
+    """The prompt encoded, and the first token of ``label`` as its answer.
 
     Raises `UserError` where the prompt's tokens change once the label follows, i.e. where
     the tokenizer merges the delimiter with the answer.
@@ -40,7 +42,7 @@ def label_token_id(adapter: Adapter, prompt: Prompt, template: Template, label: 
             f"the tokenizer of {adapter.name} merges the delimiter with the label {label!r} in "
             f"the template {template.name!r}; choose another template."
         )
-    return answered.ids[end]
+    return alone, answered.ids[end]
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,8 @@ def encode_queries(
     for item in items:
         for modality in modalities:
             prompt = template.query(asked(item, modality))
-            first = label_token_id(adapter, prompt, template, item.label)
-            queries.append(Query(item, modality, adapter.encode(prompt), first))
+            encoded, first = encode_query(adapter, prompt, template, item.label)
+            queries.append(Query(item, modality, encoded, first))
     return queries
 
 

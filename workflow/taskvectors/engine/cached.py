@@ -21,6 +21,7 @@ from taskvectors.engine.forward import (
     layer_hooks,
     patches_by_layer,
     read_answers,
+    with_patches,
 )
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import Row, batch_rows, cut
@@ -72,13 +73,10 @@ def last_token(
     by_layer = patches_by_layer(patches, adapter)
     final: list[Tensor] = []
 
-    def visit(layer: int, hidden: Tensor) -> Tensor:
-        patched = hidden.clone()
-        if layer in by_layer:
-            at, vectors_here = by_layer[layer]
-            patched[at] = vectors_here
+    def visit(layer: int, hidden: Tensor) -> Tensor | None:
+        patched = with_patches(hidden, by_layer.get(layer))
         if layer == len(adapter.layers) - 1:
-            final.append(patched[:, 0])
+            final.append((hidden if patched is None else patched)[:, 0])
         return patched
 
     ids = torch.tensor([prompt.ids[-1:]]).repeat(len(sites), 1)

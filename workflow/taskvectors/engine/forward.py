@@ -106,11 +106,7 @@ def run(
     last = len(adapter.layers) - 1
 
     def visit(layer: int, hidden: Tensor) -> Tensor | None:
-        patched = None
-        if layer in by_layer:
-            at, vectors = by_layer[layer]
-            patched = hidden.clone()
-            patched[at] = vectors
+        patched = with_patches(hidden, by_layer.get(layer))
         seen = hidden if patched is None else patched
         if reads:
             gathered.append(seen[read_at].to("cpu"))
@@ -155,6 +151,16 @@ def patches_by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, tu
         )
         for layer, group in grouped.items()
     }
+
+
+def with_patches(hidden: Tensor, here: tuple | None) -> Tensor | None:
+    """A layer's block output with its entry of `patches_by_layer` in place; None without one."""
+    if here is None:
+        return None
+    at, vectors = here
+    patched = hidden.clone()
+    patched[at] = vectors
+    return patched
 
 
 def read_answers(logits: Tensor) -> list[Answer]:

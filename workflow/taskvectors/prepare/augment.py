@@ -1,8 +1,8 @@
 """Random variations of training pictures, drawn from a passed generator only.
 
 They bridge the drawing styles of different renderings of one thing: geometry, outline,
-colour, background and occlusion all vary, and nothing is mirrored (a flag is not its mirror
-image). Strengths were chosen on held-out naming alone.
+colour, background and occlusion all vary. Nothing is mirrored here, since a flag is not its
+mirror image; `eyes` mirrors what may be. Strengths were chosen on held-out naming alone.
 """
 
 from __future__ import annotations

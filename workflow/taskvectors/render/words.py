@@ -20,7 +20,7 @@ def visible(text: str, most: int | None = None) -> str:
     shown = shown.replace("\n", "↵")
     spelled = "".join(
         char
-        if char in "␣↵◇" or (char.isprintable() and ord(char) < 0x250)
+        if char in SHOWN or (char.isprintable() and ord(char) < 0x250)
         else f"U+{ord(char):04X}"
         for char in shown
     )
