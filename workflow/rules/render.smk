@@ -65,7 +65,7 @@ for item in ITEMS:
             results=lambda wildcards: RESULTS,
             seeing=SEEING,
             stem=subpath(output.md, strip_suffix=".md"),
-            code=code_hash(module_of(item)),
+            code=code_hash(items.module_of(item)),
         shell:
             RENDER
 

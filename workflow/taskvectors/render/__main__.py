@@ -9,7 +9,7 @@ from pathlib import Path
 
 from taskvectors.errors import run_command
 from taskvectors.progress import start_logging
-from taskvectors.render.items import MODULES, module_of
+from taskvectors.render.items import ITEMS, module_of
 from taskvectors.render.run import Run
 
 log = logging.getLogger("taskvectors")
@@ -17,7 +17,7 @@ log = logging.getLogger("taskvectors")
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m taskvectors.render", description=__doc__)
-    parser.add_argument("--item", required=True, choices=sorted(MODULES))
+    parser.add_argument("--item", required=True, choices=sorted(ITEMS))
     parser.add_argument("--experiment", required=True)
     parser.add_argument("--template", required=True)
     parser.add_argument("--models", required=True, nargs="+")

@@ -1,4 +1,4 @@
-"""Every table and figure by its name, and the module of this package that renders it.
+"""Every table and figure by its name: the module that renders it, and what it reads.
 
 A module is imported only for its own items, and the rules hash only that module's code, so
 that a changed figure leaves the others as they are.
@@ -6,25 +6,75 @@ that a changed figure leaves the others as they are.
 
 from __future__ import annotations
 
-MODULES = {
-    "table_1": "overview",
-    "table_2": "decodings",
-    "table_2_instruction": "decodings",
-    "table_3": "tables",
-    "table_5": "overview",
-    "table_8": "tables",
-    "naming": "tables",
-    "figure_3": "evolution",
-    "figure_3_all": "evolution",
-    "figure_3_instruction": "evolution",
-    "figure_4": "evolution",
-    "figure_4_all": "evolution",
-    "figure_8": "samples",
-    "figure_11": "figures",
-    "figure_tsne": "tsne",
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Item:
+    """A table or figure. ``inputs`` are path patterns by name, no more than the item needs;
+    ``{model}`` and ``{task}`` stand for every model and task, ``{template}`` for the shown one."""
+
+    module: str
+    inputs: dict[str, str] = field(default_factory=dict)
+
+
+SCORE = "{results}/score/{model}/{template}"
+READ = "{results}/read/{model}/{template}/{task}"
+WRITE = "{results}/write/{model}/{template}/{task}"
+RENDER = "{results}/render/{model}/{template}/{task}"
+MODEL = "{results}/prepare/{model}"
+
+_DECODED = {
+    "layer": f"{SCORE}/layer.json",
+    "lens": "{results}/read/{model}/lens.safetensors",
+    "models": MODEL,
+    "vectors": "{results}/average/{model}/{template}/{task}/vectors.safetensors",
+    "prompts": f"{READ}/activations.json",
+}
+_SCORES = {"scores": f"{SCORE}/accuracy.csv"}
+_PHASES = {"phases": f"{RENDER}/phases.csv"}
+_TOPS = {"tops": f"{RENDER}/tops.csv"}
+
+ITEMS = {
+    "table_1": Item(
+        "overview",
+        {
+            "tasks": "resources/tasks.yaml",
+            "examples": "{results}/curate/{task}/validation.jsonl",
+            "pictures": "{pictures}",
+        },
+    ),
+    "table_2": Item("decodings", _DECODED),
+    "table_2_instruction": Item("decodings", _DECODED),
+    "table_3": Item("tables", _SCORES),
+    "table_5": Item(
+        "overview",
+        {
+            "sources": "resources/models.yaml",
+            "models": MODEL,
+            "layers": f"{READ}/activations.json",
+        },
+    ),
+    "table_8": Item("tables", _SCORES),
+    "naming": Item("tables"),
+    "figure_3": Item("evolution", _PHASES),
+    "figure_3_all": Item("evolution", _PHASES),
+    "figure_3_instruction": Item("evolution", _PHASES),
+    "figure_4": Item("evolution", _TOPS),
+    "figure_4_all": Item("evolution", _TOPS),
+    "figure_8": Item("samples", {"patched": f"{WRITE}/test.parquet"}),
+    "figure_11": Item(
+        "figures",
+        {
+            "by_layer": f"{SCORE}/by_layer.csv",
+            "layer": f"{SCORE}/layer.json",
+            "baselines": f"{READ}/baselines.parquet",
+        },
+    ),
+    "figure_tsne": Item("tsne", {"activations": f"{READ}/activations.safetensors"}),
 }
 
 
 def module_of(item: str) -> str:
     """The dotted name of the module whose ``RENDERERS`` has ``item``."""
-    return f"taskvectors.render.{MODULES[item]}"
+    return f"taskvectors.render.{ITEMS[item].module}"
