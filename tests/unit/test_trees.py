@@ -56,3 +56,4 @@ def test_packing_takes_every_item_once_within_the_budget(lengths, budget):
     for group in groups:
         padded = max(lengths[number] for number in group) * len(group)
         assert padded <= budget or len(group) == 1
+        assert max(lengths[n] for n in group) <= 1.15 * min(lengths[n] for n in group)

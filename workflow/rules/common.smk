@@ -77,6 +77,11 @@ def gpus(wildcards):
     return SOURCES[wildcards.model].gpus
 
 
+def queries(wildcards):
+    """How many queries a job has: long jobs go first, so that none runs alone at the end."""
+    return sum(config["splits"][TASKS[wildcards.task].entity_set].values())
+
+
 def models_from(kind):
     """A wildcard pattern for the models that come from ``kind`` (eyes, package or hub)."""
     names = [name for name, source in SOURCES.items() if getattr(source, kind)]

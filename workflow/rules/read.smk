@@ -21,6 +21,7 @@ rule read:
         baselines=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/baselines.parquet",
     log:
         f"{LOGS}/read/{{model}}/{{template}}/{{task}}.log",
+    priority: queries
     conda:
         "../../envs/cpu.yaml"
     resources:

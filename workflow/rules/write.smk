@@ -24,6 +24,7 @@ rule write_validation:
         f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/validation.parquet",
     log:
         f"{LOGS}/write/{{model}}/{{template}}/{{task}}/validation.log",
+    priority: queries
     conda:
         "../../envs/cpu.yaml"
     resources:
@@ -71,6 +72,7 @@ rule write_test:
         f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/test.parquet",
     log:
         f"{LOGS}/write/{{model}}/{{template}}/{{task}}/test.log",
+    priority: queries
     conda:
         "../../envs/cpu.yaml"
     resources:

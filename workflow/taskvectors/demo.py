@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,13 @@ from torch import Tensor
 
 from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.generate import generate
-from taskvectors.engine.patching import patched_answers
+from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
 from taskvectors.engine.sweep import Site
-from taskvectors.engine.trees import whole
+from taskvectors.engine.trees import packed, whole
 from taskvectors.errors import UserError, run_command
 from taskvectors.files import read_jsonl, write_jsonl, written_whole
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.named import find_model
 from taskvectors.models.registry import load_adapter
 from taskvectors.models.weights import DTYPES
 from taskvectors.progress import start_logging, track
@@ -93,18 +94,32 @@ def read_lines(path: Path, template: Template) -> list[Line]:
 
 def read_vectors(adapter: Adapter, lines: Sequence[Line]) -> dict[str, Tensor]:
     """Mean block outputs (layers, width) by vector name, float32."""
+    prompts = [adapter.encode(line.specified) for line in lines]
+    ends = [prompt.marks[line.read_mark] for prompt, line in zip(prompts, lines, strict=True)]
     found: dict[str, list[Tensor]] = {}
-    for line in track(lines, len(lines), f"read {adapter.name}"):
-        encoded = adapter.encode(line.specified)
-        read, _ = run(adapter, [whole(encoded)], [(0, encoded.marks[line.read_mark])])
-        found.setdefault(line.vector, []).append(read[0].float())
+    for group in batches(prompts, f"read {adapter.name}"):
+        rows = [whole(prompts[number]) for number in group]
+        read, _ = run(adapter, rows, [(row, ends[number]) for row, number in enumerate(group)])
+        for number, block_outputs in zip(group, read, strict=True):
+            found.setdefault(lines[number].vector, []).append(block_outputs.float())
     return {name: torch.stack(read).mean(0) for name, read in found.items()}
 
 
-def answer(adapter: Adapter, encoded: Encoded) -> Answer:
-    """The first token after the prompt's delimiter."""
-    _, answers = run(adapter, [whole(encoded)], answers=[(0, encoded.marks[QUERY.name])])
-    return answers[0]
+def batches(prompts: Sequence[Encoded], doing: str) -> Iterator[list[int]]:
+    """Prompt numbers in batches of like lengths, with progress."""
+    groups = packed(prompts, [len(prompt.ids) for prompt in prompts], TOKENS_PER_PASS)
+    yield from track(groups, len(prompts), doing, size=len)
+
+
+def first_tokens(adapter: Adapter, prompts: Sequence[Encoded], doing: str) -> list[Answer]:
+    """The first token after each prompt's delimiter."""
+    answered: dict[int, Answer] = {}
+    for group in batches(prompts, doing):
+        rows = [whole(prompts[number]) for number in group]
+        ends = [(row, prompts[n].marks[QUERY.name]) for row, n in enumerate(group)]
+        _, answers = run(adapter, rows, answers=ends)
+        answered.update(zip(group, answers, strict=True))
+    return [answered[number] for number in range(len(prompts))]
 
 
 def shown(adapter: Adapter, encoded: Encoded, given: Answer) -> dict[str, Any]:
@@ -119,27 +134,55 @@ def shown(adapter: Adapter, encoded: Encoded, given: Answer) -> dict[str, Any]:
     }
 
 
-def answer_line(
-    adapter: Adapter, line: Line, vectors: dict[str, Tensor], layers: Sequence[int], tokens: int
-) -> dict[str, Any]:
-    """The answers of no_context, base and of the patch at every layer."""
-    query, base = adapter.encode(line.query), adapter.encode(line.base)
-    sites = [Site(line.vector, layer) for layer in layers]
-    patched = {}
-    for batch in patched_answers(adapter, [query], vectors, sites):
-        for _, site, given in batch:
-            patched[site.layer] = shown(adapter, query, given)
-            if tokens > 1:
-                vector = vectors[site.name][site.layer]
-                (written,) = generate(adapter, [query], tokens, vector, site.layer)
-                patched[site.layer]["text"] = adapter.tokenizer.decode(written)
-    return {
-        "id": line.id,
-        "label": line.label,
-        "no_context": shown(adapter, query, answer(adapter, query)),
-        "base": shown(adapter, base, answer(adapter, base)),
-        "patch": {str(layer): patched[layer] for layer in layers},
-    }
+def patch_lines(
+    adapter: Adapter,
+    lines: Sequence[Line],
+    queries: Sequence[Encoded],
+    vectors: dict[str, Tensor],
+    layers: Sequence[int],
+    tokens: int,
+) -> list[dict[str, Any]]:
+    """For each line the answers of its own vector's patch, by layer."""
+    patched: list[dict[str, Any]] = [{} for _ in lines]
+    for name, vector in vectors.items():
+        own = [number for number, line in enumerate(lines) if line.vector == name]
+        prompts = [queries[number] for number in own]
+        sites = [Site(name, layer) for layer in layers]
+        passes = patched_answers(adapter, prompts, vectors, sites)
+        for batch in track(passes, len(own) * len(sites), f"patch {name}", size=len):
+            for number, site, given in batch:
+                patched[own[number]][str(site.layer)] = shown(adapter, prompts[number], given)
+        if tokens > 1:
+            for layer in layers:
+                texts = generate(adapter, prompts, tokens, vector[layer], layer)
+                for number, written in zip(own, texts, strict=True):
+                    patched[number][str(layer)]["text"] = adapter.tokenizer.decode(written)
+    return [{str(layer): answers[str(layer)] for layer in layers} for answers in patched]
+
+
+def answer_lines(
+    adapter: Adapter,
+    lines: Sequence[Line],
+    vectors: dict[str, Tensor],
+    layers: Sequence[int],
+    tokens: int,
+) -> list[dict[str, Any]]:
+    """For each line the answers of no_context, base and of the patch at every layer."""
+    queries = [adapter.encode(line.query) for line in lines]
+    bases = [adapter.encode(line.base) for line in lines]
+    no_context = first_tokens(adapter, queries, "no_context")
+    base = first_tokens(adapter, bases, "base")
+    patched = patch_lines(adapter, lines, queries, vectors, layers, tokens)
+    return [
+        {
+            "id": line.id,
+            "label": line.label,
+            "no_context": shown(adapter, queries[number], no_context[number]),
+            "base": shown(adapter, bases[number], base[number]),
+            "patch": patched[number],
+        }
+        for number, line in enumerate(lines)
+    ]
 
 
 def chosen_layers(adapter: Adapter, wanted: Sequence[int] | None) -> list[int]:
@@ -153,28 +196,29 @@ def chosen_layers(adapter: Adapter, wanted: Sequence[int] | None) -> list[int]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m taskvectors.demo", description=__doc__)
-    parser.add_argument("--model", required=True, type=Path, help="a checkpoint folder")
-    parser.add_argument("--vector-model", type=Path, help="read the vectors in this model instead")
+    parser.add_argument(
+        "--model", required=True, help="a name of resources/models.yaml, or a checkpoint folder"
+    )
+    parser.add_argument("--vector-model", help="read the vectors in this model instead")
     parser.add_argument("--prompts", required=True, type=Path, help="JSON lines")
     parser.add_argument("--out", required=True, type=Path)
     parser.add_argument("--template", default="generic")
-    parser.add_argument("--dtype", default="float32", choices=sorted(DTYPES))
+    parser.add_argument("--dtype", choices=sorted(DTYPES), help="the model's own without it")
     parser.add_argument("--layers", type=int, nargs="+", help="all without it")
     parser.add_argument("--tokens", type=int, default=1, help="tokens to write per answer")
     args = parser.parse_args()
     start_logging(None)
     lines = read_lines(args.prompts, find_template(TEMPLATES, args.template))
-    adapter = load_adapter(args.model, args.model.name, args.dtype)
-    reader = adapter
-    if args.vector_model is not None:
-        reader = load_adapter(args.vector_model, args.vector_model.name, args.dtype)
-    vectors = read_vectors(reader, lines)
-    check_vectors(adapter, vectors, args.vector_model or args.model)
+    asked = find_model(args.model, args.dtype)
+    source = asked if args.vector_model is None else find_model(args.vector_model, args.dtype)
+    adapter = load_adapter(asked.folder, asked.name, asked.dtype)
     layers = chosen_layers(adapter, args.layers)
-    rows = [
-        answer_line(adapter, line, vectors, layers, args.tokens)
-        for line in track(lines, len(lines), f"patch {adapter.name}")
-    ]
+    reader = adapter
+    if source != asked:
+        reader = load_adapter(source.folder, source.name, source.dtype)
+    vectors = read_vectors(reader, lines)
+    check_vectors(adapter, vectors, source.folder)
+    rows = answer_lines(adapter, lines, vectors, layers, args.tokens)
     with written_whole(args.out / "vectors.safetensors") as temporary:
         save_file({name: vector.contiguous() for name, vector in vectors.items()}, temporary)
     write_jsonl(args.out / "answers.jsonl", rows)

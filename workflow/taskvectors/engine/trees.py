@@ -17,6 +17,7 @@ from torch import Tensor
 from taskvectors.models.base import Encoded
 
 Item = TypeVar("Item")
+PADDING = 0.15  # of a row's tokens; what is padded costs as much as what is not
 
 
 @dataclass(frozen=True)
@@ -105,12 +106,16 @@ def batch_rows(rows: Sequence[Row], pad_id: int) -> Batch:
 def packed(items: Sequence[Item], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
     """Group item numbers into batches of like lengths, each at most ``budget`` tokens padded.
 
-    An item longer than the budget is a batch of its own.
+    An item longer than the budget is a batch of its own, and no row of a batch is padded by
+    more than `PADDING`.
     """
     order = sorted(range(len(items)), key=lambda number: lengths[number])
     group: list[int] = []
     for number in order:
-        if group and lengths[number] * (len(group) + 1) > budget:
+        if group and (
+            lengths[number] * (len(group) + 1) > budget
+            or lengths[number] > (1 + PADDING) * lengths[group[0]]
+        ):
             yield group
             group = []
         group.append(number)

