@@ -1,6 +1,6 @@
 """Task vectors are cross-modal: the workflow's table of contents.
 
-collect -> curate -> (prepare) -> read -> average -> write -> score -> render
+collect -> curate -> (prepare) -> read -> average -> write -> score -> render -> audit
 """
 
 from snakemake.utils import min_version
@@ -23,6 +23,7 @@ include: "workflow/rules/average.smk"
 include: "workflow/rules/write.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/render.smk"
+include: "workflow/rules/audit.smk"
 
 
 # Everything that the experiment shows. Each table and figure is a target of its own, too.

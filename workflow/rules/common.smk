@@ -38,6 +38,15 @@ ENTITY_SETS = sorted({TASKS[task].entity_set for task in config["tasks"]})
 
 # The models whose eyes were trained here: how well they see stands beside their results.
 SEEING = [model for model in MODELS if SOURCES[model].eyes]
+ALL_RENDERINGS = [
+    config["pictures"]["evaluation"],
+    *(config["pictures"]["training"] if SEEING else []),
+]
+DATASETS = [
+    f"{RESULTS}/curate/{task}/{split}.jsonl"
+    for task in config["tasks"]
+    for split in ("validation", "test")
+]
 ITEMS = [item for item in items.ITEMS if item != "naming" or SEEING]
 TABLE_ENDINGS = ("csv", "md", "tex")
 FIGURE_ENDINGS = ("pdf", "png", "csv", "md")
@@ -53,6 +62,12 @@ wildcard_constraints:
 def model_folder(model):
     """The checkpoint folder that the stage prepare makes."""
     return f"{RESULTS}/prepare/{model}"
+
+
+def model_folders():
+    """The folders of all models in use, those that others are made from first."""
+    bases = [SOURCES[model].eyes for model in SEEING]
+    return [model_folder(model) for model in dict.fromkeys([*bases, *MODELS])]
 
 
 def entity_table(task):

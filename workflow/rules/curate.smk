@@ -104,11 +104,7 @@ rule label_audit:
 
 rule croissant:
     input:
-        [
-            f"{RESULTS}/curate/{task}/{s}.jsonl"
-            for task in config["tasks"]
-            for s in ("validation", "test")
-        ],
+        DATASETS,
     output:
         f"{RESULTS}/curate/croissant.json",
     log:

@@ -16,7 +16,8 @@ TABLES = "resources/entities"
 @dataclass(frozen=True)
 class Picture:
     """One picture of a manifest. ``path`` is where it lies; ``source`` names its page, or the
-    package, version and file that it was taken from; ``revision`` is the page's, or empty."""
+    package, version and file that it was taken from; ``revision`` is the page's, or empty;
+    ``free`` is False where Wikipedia says that the picture is not free."""
 
     entity_set: str
     entity: str
@@ -30,6 +31,7 @@ class Picture:
     author: str
     licence: str
     licence_url: str
+    free: bool
 
     @property
     def origin(self) -> str:
@@ -92,12 +94,20 @@ def _picture(row: dict[str, str], path: Path) -> Picture:
     }
     if "file_page" in row:  # from Wikipedia
         title, source, url = row["wiki_file"], row["file_page"], row["file_page"]
-        return Picture(title=title, source=source, url=url, revision=row["revision"], **about)
+        return Picture(
+            title=title,
+            source=source,
+            url=url,
+            revision=row["revision"],
+            free=row["free"] == "True",
+            **about,
+        )
     return Picture(
         title=row["entity"],
         source=f"{row['package']} {row['version']}: {row['path']}",
         url=f"https://pypi.org/project/{row['package']}/{row['version']}/",
         revision="",
+        free=True,
         **about,
     )
 
