@@ -47,7 +47,12 @@ rule run_config:
     log:
         f"{LOGS}/run_config.log",
     localrule: True
+    conda:
+        "envs/cpu.yaml"
     params:
-        merged=yaml.safe_dump(config, sort_keys=True, allow_unicode=True),
-    run:
-        Path(output[0]).write_text(params.merged, encoding="utf-8")
+        merged=json.dumps(config, sort_keys=True, ensure_ascii=False),
+        code=code_hash("taskvectors.config"),
+    shell:
+        recorded(
+            "run_config", "python -m taskvectors.config --merged {params.merged:q} --out {output}"
+        )

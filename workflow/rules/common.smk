@@ -4,7 +4,9 @@
 # REQUIRED INPUTS: config.yaml, resources/{tasks,models,templates}.yaml, resources/experiments/
 # OUTPUTS:         none
 
+import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -28,6 +30,10 @@ try:
     SOURCES = read_models(RESOURCES / "models.yaml")
 except UserError as error:
     raise WorkflowError(str(error)) from None
+
+# What the records say of the configuration. Commands get it through the environment, which
+# Snakemake does not compare.
+os.environ.update(TASKVECTORS_CONFIG=json.dumps(config))
 
 RESULTS = f"results/{config['experiment']}"
 LOGS = f"logs/{config['experiment']}"
@@ -57,6 +63,19 @@ wildcard_constraints:
     task="|".join(TASKS),
     template="[a-z][a-z0-9_]*",
     rendering="[a-z]+",
+
+
+def recorded(name, command, *params):
+    """A shell command that runs ``command`` and keeps a record of each output of rule ``name``.
+
+    The record has the params that the command names, and those named here besides.
+    """
+    named = dict.fromkeys([*re.findall(r"{params\.(\w+)}", command), *params])
+    values = "".join(f"--param {param} {{params.{param}:q}} " for param in named)
+    return (
+        f"python -m taskvectors.record --rule {name} --wildcards {{wildcards}} "
+        f"--code {{params.code}} {values}--inputs {{input}} --outputs {{output}} -- {command}"
+    )
 
 
 def model_folder(model):

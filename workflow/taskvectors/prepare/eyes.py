@@ -23,6 +23,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from taskvectors.collect.packages import package_files
 from taskvectors.errors import UserError, run_command
 from taskvectors.files import write_json
+from taskvectors.loaded import LoadedModel, report_loaded
 from taskvectors.models.efficientnet import EfficientNetLite0
 from taskvectors.models.embedded import (
     EmbeddedConfig,
@@ -217,6 +218,9 @@ def main() -> None:
         log.info("held-out naming, %s: %.3f", entity_set, found["accuracy"])
     model.to(memory_format=torch.contiguous_format).save_pretrained(args.out)
     processor.save_pretrained(args.out)
+    report_loaded(
+        LoadedModel(args.language_model.name, None, "float32", None, "pil", []), str(model.device)
+    )
     write_json(
         args.out / "naming.json",
         {"eyes": "closed-set lookup", "names": len(names), "held_out": accuracy},
