@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NEEDED = (
     "Snakefile",
     "config.yaml",
+    "CITATION.cff",
     "workflow",
     "resources",
     "envs",

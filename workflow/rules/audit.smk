@@ -24,19 +24,23 @@ rule attribution:
         experiment=config["experiment"],
         code=code_hash("taskvectors.audit.attribution"),
     shell:
-        "python -m taskvectors.audit.attribution --experiment {params.experiment} "
-        "--manifests {input.manifests} --datasets {input.datasets} --models {input.models} "
-        "--packages {input.packages} --figures {input.figures} --out {output} --log {log}"
+        recorded(
+            "attribution",
+            "python -m taskvectors.audit.attribution --experiment {params.experiment} "
+            "--manifests {input.manifests} --datasets {input.datasets} --models {input.models} "
+            "--packages {input.packages} --figures {input.figures} --out {output} --log {log}",
+        )
 
 
 rule crate:
     input:
-        items=[item_files(item) for item in ITEMS],
+        shown=[item_files(item) for item in ITEMS],
         config=f"{RESULTS}/run_config.yaml",
         croissant=f"{RESULTS}/curate/croissant.json",
         attribution=f"{RESULTS}/ATTRIBUTION.html",
     output:
-        f"{RESULTS}/ro-crate-metadata.json",
+        metadata=f"{RESULTS}/ro-crate-metadata.json",
+        source=directory(f"{RESULTS}/source"),
     log:
         f"{LOGS}/crate.log",
     localrule: True
@@ -46,5 +50,8 @@ rule crate:
         results=RESULTS,
         code=code_hash("taskvectors.audit.crate"),
     shell:
-        "python -m taskvectors.audit.crate --results {params.results} --shown {input} "
-        "--log {log}"
+        recorded(
+            "crate",
+            "python -m taskvectors.audit.crate --results {params.results} --shown {input} "
+            "--log {log}",
+        )

@@ -20,7 +20,17 @@ from taskvectors.files import read_jsonl, sha256
 
 NAMED = 5  # labels, pictures and files that are listed one by one
 MODEL_PARAMS = {"hub", "revision", "package", "file", "dtype"}
-NO_SETTINGS = {"code", "out", "stem", "results", "experiment", "dataset", "datasets", "name"}
+NO_SETTINGS = {
+    "code",
+    "out",
+    "stem",
+    "results",
+    "experiment",
+    "dataset",
+    "datasets",
+    "name",
+    "merged",
+}
 
 
 @dataclass(frozen=True)

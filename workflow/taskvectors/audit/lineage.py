@@ -8,16 +8,18 @@ following one figure does not read those of all others.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from taskvectors import provenance
 from taskvectors.errors import UserError
-from taskvectors.files import read_json, sha256
+from taskvectors.files import sha256
+from taskvectors.provenance import RECORDS
+from taskvectors.schemas import check
 
-SCHEMA = 1
-RESULTS, RECORDS = "results", "records"
+RESULTS = "results"
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,9 @@ class Record:
 
 def read_record(path: Path) -> Record:
     """Read one record. Raises `UserError` where it is newer than this program or damaged."""
-    raw = read_json(path)
-    version = raw.get("schema") if isinstance(raw, dict) else None
-    if isinstance(version, int) and version > SCHEMA:
-        raise UserError(
-            f"the record {path} has schema {version}, newer than {SCHEMA}, which this program "
-            "reads; use the version of the workflow that wrote it."
-        )
-    names = {column.name for column in fields(Record)}
-    if version != SCHEMA or set(raw) != names | {"schema"}:
-        raise UserError(f"{path} is not a record of an output; make its output again.")
-    return Record(**{name: raw[name] for name in names})
+    raw = provenance.read_record(path)
+    check(raw, "record", str(path))
+    return Record(**{name: value for name, value in raw.items() if name != "schema"})
 
 
 @dataclass

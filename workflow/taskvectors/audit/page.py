@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from taskvectors.audit.markup import document, link, table, thumbnail
 from taskvectors.audit.lineage import Lineage, Record
+from taskvectors.audit.markup import document, link, table, thumbnail
 from taskvectors.audit.origins import is_manifest, read_pictures
 from taskvectors.audit.trace import tree, used_labels
 
