@@ -26,6 +26,7 @@ from taskvectors.progress import start_logging
 
 log = logging.getLogger("taskvectors")
 FONT = re.compile(rb"/BaseFont /(?:[A-Z]{6}\+)?([A-Za-z0-9-]+)")
+LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md")
 HUB = "https://huggingface.co"
 
 
@@ -116,7 +117,7 @@ def package_rows(names: Iterable[str]) -> list[tuple[str, str, str]]:
         about = metadata.metadata(name)
         classifiers = [c for c in about.get_all("Classifier") or [] if c.startswith("License")]
         stated = [about.get("License-Expression"), about.get("License"), *classifiers]
-        texts = [root / f for f in files if Path(f).name.startswith("LICENSE")]
+        texts = [root / f for f in files if Path(f).name in LICENCE_FILES]
         stated += [_first_line(text) for text in texts if text.is_file()]
         known = [text.rpartition(" :: ")[2] for text in stated if text and text != "UNKNOWN"]
         licence = next(iter(known), "not stated")
