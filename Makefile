@@ -22,6 +22,7 @@ $(VENV)/.ready: $(LOCK) envs/data.txt pyproject.toml
 	touch $@
 
 run: setup
+	@$(BIN)/python -m taskvectors.unlock
 	$(BIN)/snakemake --cores $(CORES)
 	@$(BIN)/snakemake --cores $(CORES) --quiet all --report $(REPORT)
 	@echo "Tables:  results/embedded/tables/"

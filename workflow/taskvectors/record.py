@@ -140,8 +140,8 @@ def remove(outputs: Sequence[str]) -> None:
         for path in (Path(output), record_path(output)):
             if path.is_dir():
                 shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+            elif path.exists():
+                path.unlink()
 
 
 def recorded(args: argparse.Namespace) -> int:

@@ -1,13 +1,13 @@
-"""``python -m taskvectors.audit``: ask where a file is from, and what differs between runs."""
+"""``python -m taskvectors.audit``: is a file what it was, where is it from, what differs?"""
 
 from __future__ import annotations
 
 import argparse
 
-from taskvectors.audit import diff, trace
+from taskvectors.audit import diff, trace, verify
 from taskvectors.errors import run_command
 
-SUBCOMMANDS = {"trace": trace, "diff": diff}
+SUBCOMMANDS = {"verify": verify, "trace": trace, "diff": diff}
 
 
 def main() -> None:
