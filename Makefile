@@ -22,14 +22,21 @@ $(VENV)/.ready: $(LOCK) envs/data.txt pyproject.toml
 	touch $@
 
 run: setup
+	@$(BIN)/python -m taskvectors.unlock
 	$(BIN)/snakemake --cores $(CORES)
 	@$(BIN)/snakemake --cores $(CORES) --quiet all --report $(REPORT)
 	@echo "Tables:  results/embedded/tables/"
 	@echo "Figures: results/embedded/figures/"
 	@echo "Report:  $(REPORT)"
 
-test: setup
+test: setup .venv-validator/.ready
 	$(BIN)/pytest
+
+# roc-validator, which a test holds crates to, wants other versions than the workflow has.
+.venv-validator/.ready: envs/validator.txt
+	$(PYTHON) -m venv .venv-validator
+	.venv-validator/bin/pip install --quiet --no-deps --requirement envs/validator.txt
+	touch $@
 
 lint: setup
 	$(BIN)/ruff check .

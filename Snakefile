@@ -1,6 +1,6 @@
 """Task vectors are cross-modal: the workflow's table of contents.
 
-collect -> curate -> (prepare) -> read -> average -> write -> score -> render
+collect -> curate -> (prepare) -> read -> average -> write -> score -> render -> audit
 """
 
 from snakemake.utils import min_version
@@ -23,6 +23,7 @@ include: "workflow/rules/average.smk"
 include: "workflow/rules/write.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/render.smk"
+include: "workflow/rules/audit.smk"
 
 
 # Everything that the experiment shows. Each table and figure is a target of its own, too.
@@ -46,7 +47,12 @@ rule run_config:
     log:
         f"{LOGS}/run_config.log",
     localrule: True
+    conda:
+        "envs/cpu.yaml"
     params:
-        merged=yaml.safe_dump(config, sort_keys=True, allow_unicode=True),
-    run:
-        Path(output[0]).write_text(params.merged, encoding="utf-8")
+        merged=json.dumps(config, sort_keys=True, ensure_ascii=False),
+        code=code_hash("taskvectors.config"),
+    shell:
+        recorded(
+            "run_config", "python -m taskvectors.config --merged {params.merged:q} --out {output}"
+        )

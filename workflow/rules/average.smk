@@ -18,5 +18,8 @@ rule average:
         exemplars=config["exemplars"],
         code=code_hash("taskvectors.average"),
     shell:
-        "python -m taskvectors.average --activations {input} --exemplars {params.exemplars} "
-        "--out {output} --log {log}"
+        recorded(
+            "average",
+            "python -m taskvectors.average --activations {input} --exemplars {params.exemplars} "
+            "--out {output} --log {log}",
+        )

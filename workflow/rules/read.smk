@@ -35,11 +35,15 @@ rule read:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
         code=code_hash("taskvectors.read"),
     shell:
-        "python -m taskvectors.read --model {input.model} --name {wildcards.model} "
-        "--dtype {params.dtype} --tasks {input.tasks} --task {wildcards.task} "
-        "--templates {input.templates} --template {wildcards.template} "
-        "--specifications {params.specifications} --dataset {params.dataset} "
-        "--out {params.out} --log {log}"
+        recorded(
+            "read",
+            "python -m taskvectors.read --model {input.model} --name {wildcards.model} "
+            "--dtype {params.dtype} --tasks {input.tasks} --task {wildcards.task} "
+            "--templates {input.templates} --template {wildcards.template} "
+            "--specifications {params.specifications} --dataset {params.dataset} "
+            "--out {params.out} --log {log}",
+            "instruction",
+        )
 
 
 rule lens:
@@ -59,5 +63,8 @@ rule lens:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
         code=code_hash("taskvectors.lens"),
     shell:
-        "python -m taskvectors.lens --model {input.model} --name {wildcards.model} "
-        "--dtype {params.dtype} --out {output.lens} --log {log}"
+        recorded(
+            "lens",
+            "python -m taskvectors.lens --model {input.model} --name {wildcards.model} "
+            "--dtype {params.dtype} --out {output.lens} --log {log}",
+        )

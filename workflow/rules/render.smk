@@ -34,10 +34,13 @@ rule decode:
         out=subpath(output.tops, parent=True),
         code=code_hash("taskvectors.render.decode"),
     shell:
-        "python -m taskvectors.render.decode --activations {input.activations} "
-        "--baselines {input.baselines} --lens {input.lens} "
-        "--tokenizer {input.model}/tokenizer.json --tasks {input.tasks} "
-        "--task {wildcards.task} --out {params.out} --log {log}"
+        recorded(
+            "decode",
+            "python -m taskvectors.render.decode --activations {input.activations} "
+            "--baselines {input.baselines} --lens {input.lens} "
+            "--tokenizer {input.model}/tokenizer.json --tasks {input.tasks} "
+            "--task {wildcards.task} --out {params.out} --log {log}",
+        )
 
 
 # For every table and figure, the rule that renders it and, by its name, a target:
@@ -67,7 +70,7 @@ for item in ITEMS:
             stem=subpath(output.md, strip_suffix=".md"),
             code=code_hash(items.module_of(item)),
         shell:
-            RENDER
+            recorded("render_{params.item}", RENDER)
 
     rule:
         name:

@@ -29,6 +29,9 @@ rule score:
         seed=config["bootstrap"]["seed"],
         code=code_hash("taskvectors.score"),
     shell:
-        "python -m taskvectors.score --predictions {input.baselines} {input.patched} "
-        "--datasets {params.datasets} --tasks {params.tasks} --resamples {params.resamples} "
-        "--seed {params.seed} --out {output} --log {log}"
+        recorded(
+            "score",
+            "python -m taskvectors.score --predictions {input.baselines} {input.patched} "
+            "--datasets {params.datasets} --tasks {params.tasks} --resamples {params.resamples} "
+            "--seed {params.seed} --out {output} --log {log}",
+        )

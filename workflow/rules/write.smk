@@ -34,7 +34,7 @@ rule write_validation:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
         code=code_hash("taskvectors.write"),
     shell:
-        WRITE
+        recorded("write_validation", WRITE)
 
 
 rule choose_layer:
@@ -56,8 +56,11 @@ rule choose_layer:
         out=subpath(output.layer, parent=True),
         code=code_hash("taskvectors.choose"),
     shell:
-        "python -m taskvectors.choose --predictions {input} --tasks {params.tasks} "
-        "--out {params.out} --log {log}"
+        recorded(
+            "choose_layer",
+            "python -m taskvectors.choose --predictions {input} --tasks {params.tasks} "
+            "--out {params.out} --log {log}",
+        )
 
 
 rule write_test:
@@ -82,4 +85,4 @@ rule write_test:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
         code=code_hash("taskvectors.write"),
     shell:
-        WRITE + "--layer {input.layer}"
+        recorded("write_test", WRITE + "--layer {input.layer}")

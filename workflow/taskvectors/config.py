@@ -1,14 +1,20 @@
-"""The configuration: merged, checked, and checked against the files that it names."""
+"""The configuration: merged, checked, and checked against the files that it names.
+
+``python -m taskvectors.config`` writes it as YAML, as it was run.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from taskvectors.errors import UserError
+from taskvectors.errors import UserError, run_command
+from taskvectors.files import write_text
 from taskvectors.prompts import read_templates
 from taskvectors.schemas import check, read_yaml
 from taskvectors.tasks import read_tasks
@@ -92,3 +98,16 @@ def _check_names(config: dict[str, Any], resources: Path) -> None:
             f"the configuration's pictures: {config['pictures']['evaluation']!r} is both the "
             "evaluation's rendering and a training rendering; take it out of one."
         )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m taskvectors.config", description=__doc__)
+    parser.add_argument("--merged", required=True, help="the merged configuration as JSON")
+    parser.add_argument("--out", required=True, type=Path)
+    args = parser.parse_args()
+    merged = json.loads(args.merged)
+    write_text(args.out, yaml.safe_dump(merged, sort_keys=True, allow_unicode=True))
+
+
+if __name__ == "__main__":
+    run_command(main)

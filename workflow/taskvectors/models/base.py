@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -54,6 +55,20 @@ class Adapter:
         self.tokenizer = tokenizer
         self.name = name
         self.features: dict[str, Tensor] = {}
+
+    # -- what the records say of it --------------------------------------------------------
+
+    @property
+    def image_backend(self) -> str | None:
+        """What decodes and resizes pictures (pil or torchvision); None where none are taken."""
+        if self.picture_text is None:
+            return None
+        pictures = self.processor.image_processor
+        return getattr(pictures, "backend", type(pictures).__name__)
+
+    def notes(self, folder: Path) -> list[str]:
+        """Where the numbers differ from the checkpoint's own, or from published runs of it."""
+        return []
 
     # -- the decoder ---------------------------------------------------------------------
 

@@ -106,6 +106,7 @@ class EmbeddedImageProcessor(BaseImageProcessor):
     """Pictures to ``pixel_values`` (pictures, 3, 160, 160), float32 in [-1, 1]."""
 
     model_input_names = ("pixel_values",)
+    backend = "pil"
 
     def preprocess(self, images: Image.Image | Sequence[Image.Image], **_: Any) -> BatchFeature:
         images = [images] if isinstance(images, Image.Image) else list(images)

@@ -50,13 +50,24 @@ class FuyuAdapter(GenericAdapter):
     def configure(cls, folder: Path) -> PreTrainedConfig:
         """With the rope base that transformers 4 left out of files where it was the default."""
         config = AutoConfig.from_pretrained(folder)
-        raw = read_json(folder / "config.json")
-        text = raw.get("text_config") or {}
-        if "rope_theta" not in {**text, **(text.get("rope_parameters") or {})}:
-            theta = raw.get("rope_theta") or ROPE_THETA
+        theta = cls.unstated_rope_theta(folder)
+        if theta is not None:
             config.text_config.rope_parameters["rope_theta"] = theta
             log.info("%s states no rope_theta; %g is used, as in transformers 4", folder, theta)
         return config
+
+    @staticmethod
+    def unstated_rope_theta(folder: Path) -> float | None:
+        """The rope base to use; None where the text model's own configuration states it."""
+        raw = read_json(folder / "config.json")
+        text = raw.get("text_config") or {}
+        if "rope_theta" in {**text, **(text.get("rope_parameters") or {})}:
+            return None
+        return raw.get("rope_theta") or ROPE_THETA
+
+    def notes(self, folder: Path) -> list[str]:
+        theta = self.unstated_rope_theta(folder)
+        return [] if theta is None else [f"rope_theta {theta:g}, which the checkpoint leaves out"]
 
     def alone(self, picture: str) -> BatchFeature:
         """Pixels of a picture's patches (patches, values), and how many a row has.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from transformers import BatchFeature
 
 from taskvectors.models.generic import GenericAdapter
@@ -10,10 +12,14 @@ from taskvectors.models.generic import GenericAdapter
 class Idefics2Adapter(GenericAdapter):
     """64 placeholders a picture, between two frame tokens.
 
-    Each picture is seen alone and so never padded. Published runs with transformers 4.44
-    counted partly padded patches where one prompt held pictures of several sizes; those
-    numbers differ a little from these.
+    Each picture is seen alone and so never padded.
     """
+
+    def notes(self, folder: Path) -> list[str]:
+        return [
+            "Published runs with transformers 4.44 counted partly padded patches where one prompt "
+            "held pictures of several sizes; here no picture is padded, so numbers differ a little."
+        ]
 
     def expanded(self, inputs: BatchFeature) -> str:
         frame, token = self.processor.fake_image_token, self.processor.image_token

@@ -11,6 +11,7 @@ from transformers.models.auto.modeling_auto import (
 
 from taskvectors.errors import UserError
 from taskvectors.files import read_json
+from taskvectors.loaded import LoadedModel, report_loaded
 from taskvectors.models.base import Adapter
 from taskvectors.models.chameleon import ChameleonAdapter
 from taskvectors.models.check import check_forward
@@ -80,4 +81,18 @@ def load_adapter(folder: Path, name: str, dtype: str) -> Adapter:
         adapter.model.to(best_device())
     if model_type not in ADAPTERS and model_type not in HELD:
         check_forward(adapter, str(model_type))
+    report_loaded(as_loaded(adapter, folder, dtype), str(adapter.device))
     return adapter
+
+
+def as_loaded(adapter: Adapter, folder: Path, dtype: str) -> LoadedModel:
+    """What the records say of a loaded model."""
+    source = folder / "source.json"
+    return LoadedModel(
+        name=adapter.name,
+        revision=read_json(source).get("revision") if source.is_file() else None,
+        dtype=str(adapter.dtype).removeprefix("torch."),
+        quantisation="nf4" if dtype == "nf4" else None,
+        image_backend=adapter.image_backend,
+        notes=adapter.notes(folder),
+    )

