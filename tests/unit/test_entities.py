@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskvectors.entities import read_entities, slugify
+from taskvectors.entities import digest, read_entities, slugify
 from taskvectors.errors import UserError
 
 HEADER = "entity,title,emoji,capital,capital_source,capital_method,capital_url\n"
@@ -74,3 +74,19 @@ def test_the_committed_tables_have_distinct_slugs(root):
     for entity_set in ("countries", "mammals", "foods"):
         entities = read_entities(root / f"resources/entities/{entity_set}.csv")
         assert len({entity.slug for entity in entities}) == len(entities)
+
+
+def test_a_digest_changes_with_its_own_labels_and_the_entities_only(tmp_path):
+    def digests(text: str) -> tuple[str, str]:
+        path = tmp_path / "foods.csv"
+        path.write_text(text)
+        return digest(path), digest(path, ["color"])
+
+    header = "entity,title,emoji,color,color_source,flavor\n"
+    plain = digests(f"{header}Lime,Lime,,green,a book,sour\n")
+    assert digests(f"{header}Lime,Lime,,green,another,bitter\n") == plain
+    color = digests(f"{header}Lime,Lime,,lime,a book,sour\n")
+    assert color[0] == plain[0]
+    assert color[1] != plain[1]
+    renamed = digests(f"{header}Key lime,Lime,,green,a book,sour\n")
+    assert not set(renamed) & set(plain)

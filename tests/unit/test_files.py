@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from taskvectors.code import _digest
 from taskvectors.engine.streams import read_tensors, writing_activations
 from taskvectors.errors import UserError
 from taskvectors.files import read_jsonl, write_text, written_whole
@@ -72,15 +71,3 @@ def test_a_truncated_file_is_refused_by_name(tmp_path):
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(UserError, match=r"vectors\.safetensors is not a whole safetensors file"):
         read_tensors(path)
-
-
-def test_a_comment_does_not_change_the_code_hash_but_a_function_does(tmp_path):
-    def digest(source: str) -> str:
-        path = tmp_path / f"{abs(hash(source))}.py"
-        path.write_text(source)
-        return _digest(path)[0]
-
-    plain = digest("def double(x):\n    return 2 * x\n")
-    commented = digest('"""New."""\n\ndef double(x):\n    """Twice."""\n    return 2*x  # why\n')
-    assert commented == plain
-    assert digest("def double(x):\n    return 3 * x\n") != plain

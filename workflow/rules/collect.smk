@@ -8,7 +8,7 @@
 
 rule collect:
     input:
-        tables=sorted({entity_table(task) for task in TASKS}),
+        tables=ancient(ENTITY_TABLES),  # what counts of them is a param
     output:
         manifest=f"{RESULTS}/collect/{{rendering}}/manifest.csv",
         attribution=f"{RESULTS}/collect/{{rendering}}/ATTRIBUTION.md",
@@ -22,6 +22,7 @@ rule collect:
         "../../envs/cpu.yaml"
     params:
         out=subpath(output.manifest, parent=True),
+        entities=entities_digest,
         code=code_hash("taskvectors.collect"),
     shell:
         recorded(
@@ -35,7 +36,7 @@ rule collect:
 # are functions of resources. `snakemake -f collect_wikipedia --config refresh=true` runs it again.
 rule collect_wikipedia:
     input:
-        tables=sorted({entity_table(task) for task in TASKS}),
+        tables=ancient(ENTITY_TABLES),  # what counts of them is a param
     output:
         manifest=f"{RESULTS}/collect/wikipedia/manifest.csv",
         attribution=f"{RESULTS}/collect/wikipedia/ATTRIBUTION.md",
@@ -49,6 +50,7 @@ rule collect_wikipedia:
         "../../envs/cpu.yaml"
     params:
         out=subpath(output.manifest, parent=True),
+        entities=entities_digest,
         options=lambda wildcards, resources: wikipedia_options(),
         code=code_hash("taskvectors.collect"),
     shell:

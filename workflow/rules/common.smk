@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from taskvectors import entities
 from taskvectors.code import code_hash
 from taskvectors.config import read_models, resolve
 from taskvectors.errors import UserError
@@ -94,6 +95,19 @@ def entity_table(task):
     return f"resources/entities/{TASKS[task].entity_set}.csv"
 
 
+ENTITY_TABLES = sorted({entity_table(task) for task in TASKS})
+
+
+def labels_digest(wildcards):
+    """Changes with the labels of this task or its entities, not with another task's labels."""
+    return entities.digest(Path(entity_table(wildcards.task)), [TASKS[wildcards.task].label])
+
+
+def entities_digest(wildcards):
+    """Changes with the entities, not with any label."""
+    return [entities.digest(Path(table)) for table in ENTITY_TABLES]
+
+
 def manifest(rendering):
     """The manifest of a rendering's pictures."""
     return f"{RESULTS}/collect/{rendering}/manifest.csv"
@@ -155,6 +169,13 @@ def item_outputs(item):
 def item_files(item):
     """The paths of a table or figure."""
     return [str(path) for path in item_outputs(item).values()]
+
+
+def item_code(item):
+    """The hash of an item's code: of its own renderer, and of the command that looks it up. The
+    list of all items does not count: what it says of this one is in the rule itself."""
+    renderer = items.renderer_of(item)
+    return code_hash("taskvectors.render", uses=[renderer], apart=["taskvectors.render.items"])
 
 
 def item_inputs(item):

@@ -9,7 +9,7 @@
 rule curate:
     input:
         tasks=ancient("resources/tasks.yaml"),  # its one line that counts is a param
-        entities=lambda wildcards: entity_table(wildcards.task),
+        entities=lambda wildcards: ancient(entity_table(wildcards.task)),  # what counts is a param
         dropped="resources/entities/dropped.csv",
         # The manifest has the hash of every picture: when it is unchanged, so are they.
         manifest=manifest(config["pictures"]["evaluation"]),
@@ -30,6 +30,7 @@ rule curate:
         ],
         test=lambda wildcards: config["splits"][TASKS[wildcards.task].entity_set]["test"],
         label=lambda wildcards: TASKS[wildcards.task].label,
+        labels=labels_digest,
         split_seed=config["split_seed"],
         seeds=SEEDS,
         exemplars=config["exemplars"],
@@ -97,7 +98,7 @@ rule near_duplicates:
 # Our labels beside Wikipedia's infoboxes; needs wikipedia.contact, whatever the pictures are.
 rule label_audit:
     input:
-        entities=sorted({entity_table(task) for task in TASKS}),
+        entities=ENTITY_TABLES,
         infoboxes=f"{RESULTS}/collect/wikipedia/infoboxes.csv",
     output:
         f"{RESULTS}/curate/label_audit.csv",

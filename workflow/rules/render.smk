@@ -20,7 +20,7 @@ rule decode:
         baselines=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/baselines.parquet",
         lens=f"{RESULTS}/read/{{model}}/lens.safetensors",
         model=lambda wildcards: model_folder(wildcards.model),
-        tasks="resources/tasks.yaml",
+        tasks=ancient("resources/tasks.yaml"),  # its words that count are a param
     output:
         phases=f"{RESULTS}/render/{{model}}/{{template}}/{{task}}/phases.csv",
         tops=f"{RESULTS}/render/{{model}}/{{template}}/{{task}}/tops.csv",
@@ -32,6 +32,7 @@ rule decode:
         mem_mb=4000,
     params:
         out=subpath(output.tops, parent=True),
+        tokens=lambda wildcards: TASKS[wildcards.task].tokens,
         code=code_hash("taskvectors.render.decode"),
     shell:
         recorded(
@@ -68,7 +69,7 @@ for item in ITEMS:
             results=lambda wildcards: RESULTS,
             seeing=SEEING,
             stem=subpath(output.md, strip_suffix=".md"),
-            code=code_hash(items.module_of(item)),
+            code=item_code(item),
         shell:
             recorded("render_{params.item}", RENDER)
 

@@ -1,56 +1,109 @@
 """A hash of the code that a command uses, so that a changed function reruns its rules.
 
-It is taken from the syntax trees of the command's module and of every module of this package
-that it imports, directly or not; comments, docstrings and formatting do not count.
+From a command's module-level code every name that is used is followed through this package:
+functions, classes, constants, imported names, ``module.attribute``. The hash is over the syntax
+trees of what was reached, so comments, docstrings and formatting do not count. Where it cannot
+tell, it takes more: a class counts as a whole; a module that is passed about, all of it; and what
+a module does as it is imported counts for all who import it. A module that is imported by a name
+made at run time cannot be seen; whoever calls `code_hash` names what is used of it.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
+from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
+
+from taskvectors.symbols import Module, parse
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def code_hash(module: str) -> str:
-    """Sixteen hexadecimal digits for ``module`` (e.g. ``taskvectors.read``) and its imports."""
-    seen: dict[str, str] = {}
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        path = _source(name)
-        if name in seen or path is None:
-            continue
-        seen[name], imported = _digest(path)
-        waiting += imported
-    lines = "".join(f"{name} {digest}\n" for name, digest in sorted(seen.items()))
+def code_hash(
+    command: str, uses: Iterable[str] = (), apart: Collection[str] = (), root: Path = ROOT
+) -> str:
+    """Sixteen hexadecimal digits for the code of ``command``, e.g. ``taskvectors.read``.
+
+    ``uses`` are dotted names of what it looks up at run time; ``apart`` are modules that do not
+    count. Modules are found under ``root`` and read once in a process. Raises ValueError where
+    the command is no module.
+    """
+    lines = "".join(f"{line}\n" for line in sorted(reached(command, uses, apart, root)))
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
 
-def _source(module: str) -> Path | None:
-    base = ROOT / Path(*module.split("."))
-    found = [base.with_suffix(".py"), base / "__main__.py", base / "__init__.py"]
+def reached(
+    command: str, uses: Iterable[str] = (), apart: Collection[str] = (), root: Path = ROOT
+) -> set[str]:
+    """What `code_hash` hashes: a line for each part of the package, and each name from outside,
+    that the command uses. Arguments are the same."""
+    package = f"{command}.__main__"
+    entry = package if source(root, package) else command
+    module = load(root, entry)
+    if module is None:
+        raise ValueError(f"{command} is no module under {root}")
+    lines = {f"{entry} {module.main.digest}"}
+    waiting = [f"{entry}:", *module.main.uses, *uses]
+    seen = set(waiting)
+    while waiting:
+        line, names = follow(root, waiting.pop(), apart)
+        lines |= {line} - {""}
+        waiting += names - seen
+        seen |= names
+    return lines
+
+
+def follow(root: Path, name: str, apart: Collection[str]) -> tuple[str, set[str]]:
+    """The line that stands for a dotted name ("" for none), and the names to follow from there.
+
+    ``module:`` is what the module does as it is imported.
+    """
+    home, attributes = split(root, name.removesuffix(":"))
+    module = load(root, home)
+    if module is None:
+        return name, set()
+    if home in apart:
+        return "", set()
+    if name.endswith(":"):
+        digest = module.effects.digest
+        return digest and f"{home} {digest}", set(module.effects.uses)
+    first, *rest = attributes or ("",)
+    part, imported = module.definitions.get(first), module.imports.get(first)
+    if part is None and imported is None:
+        # The module itself, or a name that it does not simply bind: all of it, for who knows what.
+        return "", {
+            f"{home}:",
+            *(f"{home}.{own}" for own in (*module.definitions, *module.imports)),
+        }
+    onward = {f"{home}:"}
+    if imported is not None:
+        onward.add(".".join([imported, *rest]))
+    return (f"{home}.{first} {part.digest}", onward | part.uses) if part else ("", onward)
+
+
+@cache
+def split(root: Path, name: str) -> tuple[str, tuple[str, ...]]:
+    """A dotted name as the module that it is in (the longest there is), and what follows."""
+    parts = name.split(".")
+    for size in range(len(parts), 0, -1):
+        home = ".".join(parts[:size])
+        if source(root, home):
+            return home, tuple(parts[size:])
+    return parts[0], tuple(parts[1:])
+
+
+def source(root: Path, name: str) -> Path | None:
+    """The file of a module, or None where ``root`` has no such module."""
+    base = root.joinpath(*name.split("."))
+    found = (base.with_suffix(".py"), base / "__init__.py")
     return next((path for path in found if path.is_file()), None)
 
 
 @cache
-def _digest(path: Path) -> tuple[str, tuple[str, ...]]:
-    """A module's hash and the modules of this package that it imports."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    imported: list[str] = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            imported += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Import):
-            imported += [alias.name for alias in node.names]
-        _drop_docstring(node)
-    digest = hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-    return digest, tuple(name for name in imported if name.startswith("taskvectors."))
-
-
-def _drop_docstring(node: ast.AST) -> None:
-    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    if isinstance(node, documented) and ast.get_docstring(node, clean=False) is not None:
-        node.body = node.body[1:]
+def load(root: Path, name: str) -> Module | None:
+    """A module under ``root``, parsed, or None where there is no such module."""
+    path = source(root, name)
+    if path is None:
+        return None
+    return parse(name, path.name == "__init__.py", path.read_text(encoding="utf-8"))

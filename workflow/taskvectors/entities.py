@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import re
 import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,6 +96,19 @@ def read_entities(path: Path) -> list[Entity]:
         seen[entity.slug] = line
         entities.append(entity)
     return entities
+
+
+def digest(path: Path, labels: Iterable[str] = ()) -> str:
+    """A hash of what one task takes of an entity table: the entities, and its own label columns.
+
+    It says whether that changed, not whether it is right: whoever reads the table checks it.
+    """
+    with path.open(encoding="utf-8", newline="") as handle:
+        reader = csv.DictReader(handle)
+        kept = (*IDENTITY_COLUMNS, *OPTIONAL_COLUMNS, *labels)
+        rows = [[row.get(column) for column in kept] for row in reader]
+    names = [name for name in reader.fieldnames or () if _is_label(name)]
+    return hashlib.sha256(json.dumps([names, rows]).encode()).hexdigest()[:16]
 
 
 def _is_label(column: str) -> bool:

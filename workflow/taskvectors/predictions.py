@@ -99,6 +99,14 @@ def write_predictions(path: Path, predictions: list[Prediction]) -> None:
         pq.write_table(pa.table(columns, schema=SCHEMA), temporary, compression="zstd")
 
 
+def join_predictions(path: Path, parts: list[Path]) -> int:
+    """Write the rows of several prediction files, in order, as one; return how many there are."""
+    joined = pa.concat_tables([pq.read_table(part) for part in parts])
+    with written_whole(path) as temporary:
+        pq.write_table(joined.combine_chunks(), temporary, compression="zstd")
+    return len(joined)
+
+
 def read_predictions(paths: list[Path]) -> pd.DataFrame:
     """Read and join prediction files. Raises `UserError` naming one that is not as `SCHEMA`."""
     tables = []

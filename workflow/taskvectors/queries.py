@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from taskvectors.curate.datasets import Item
 from taskvectors.engine.forward import Answer
 from taskvectors.errors import UserError
+from taskvectors.files import sha256
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.predictions import MODALITIES, Prediction
 from taskvectors.prompts import QUERY, Picture, Prompt, Template, Text
@@ -71,6 +74,17 @@ def encode_queries(
             encoded, first = encode_query(adapter, prompt, template, item.label)
             queries.append(Query(item, modality, encoded, first))
     return queries
+
+
+def states(queries: Iterable[Query]) -> list[list[str | None]]:
+    """What the answers to queries depend on, by the bytes of their pictures and not their paths."""
+    return [
+        [
+            *(query.item.task, query.item.split, query.item.entity, query.item.label),
+            sha256(Path(query.item.image)) if query.modality == "image" else None,
+        ]
+        for query in queries
+    ]
 
 
 def modalities_of(adapter: Adapter) -> tuple[str, ...]:

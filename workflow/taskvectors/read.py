@@ -2,160 +2,76 @@
 
 One forward pass per exemplar set and specification: its trunk is the exemplars, where the
 task vector is read at the last delimiter, and it branches into the query as text and as a
-picture, whose first tokens are the baselines base and xbase.
+picture, whose first tokens are the baselines base and xbase. A job is done in parts, one per
+specification, split and seed, and a part that is finished is kept.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
-from taskvectors.curate.datasets import ExemplarSet, Item, read_exemplar_sets, read_items
+from taskvectors.code import code_hash
+from taskvectors.curate.datasets import read_exemplar_sets, read_items
 from taskvectors.engine.forward import run
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.patching import TOKENS_PER_PASS
 from taskvectors.engine.streams import ActivationWriter, writing_activations
-from taskvectors.engine.trees import Row, Span, cut, packed, whole
-from taskvectors.errors import UserError, run_command
+from taskvectors.engine.trees import packed, whole
+from taskvectors.errors import run_command
 from taskvectors.files import write_json
-from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.base import Adapter
 from taskvectors.models.registry import load_adapter
-from taskvectors.models.weights import DTYPES
-from taskvectors.predictions import ICL_MODALITY, Prediction, method_name, write_predictions
+from taskvectors.models.weights import DTYPES, best_device
+from taskvectors.parts import Part, Parts, checkpoint_key, key_of, surroundings
+from taskvectors.predictions import (
+    ICL_MODALITY,
+    Prediction,
+    join_predictions,
+    method_name,
+    write_predictions,
+)
 from taskvectors.progress import start_logging, track
-from taskvectors.prompts import EXEMPLAR, EXEMPLARS_END, QUERY, Template, find_template, instruction
+from taskvectors.prompts import QUERY, find_template, instruction
 from taskvectors.queries import (
     Context,
     Query,
-    asked,
     encode_queries,
     modalities_of,
     prediction,
+    states,
 )
+from taskvectors.read_plan import ReadJob, ReadPart, plan, read_parts
 from taskvectors.tasks import find_task
 
 log = logging.getLogger("taskvectors")
-SETS_AT_ONCE = 32
+SETS_AT_ONCE = 64
+ACTIVATIONS, BASELINES = "activations.safetensors", "baselines.parquet"
+NO_CONTEXT = "no_context"
 
 
-@dataclass(frozen=True)
-class ReadJob:
-    """One row: an exemplar set in one specification, and the queries asked after it.
-
-    ``number`` is the set's row in the activations; ``read_at`` and ``answer_at`` are token
-    indices in the row, the last exemplar's delimiter and each query's.
-    """
-
-    specification: str
-    drawn: ExemplarSet
-    number: int
-    row: Row
-    read_at: int
-    answer_at: tuple[int, ...]
-    queries: tuple[Query, ...]
-    prompts: tuple[Encoded, ...]
-
-
-def tensor_name(specification: str, split: str, seed: int, site: str) -> str:
-    """Name of an activation tensor; ``site`` is ``exemplar`` or ``query`` (which delimiter)."""
-    return f"{specification}/{split}/{seed}/{site}"
-
-
-def numbered(sets: Sequence[ExemplarSet]) -> list[tuple[int, ExemplarSet]]:
-    """Exemplar sets with their row in the activations of their split and seed."""
-    counts: Counter[tuple[str, int]] = Counter()
-    rows = []
-    for drawn in sets:
-        rows.append((counts[drawn.split, drawn.seed], drawn))
-        counts[drawn.split, drawn.seed] += 1
-    return rows
-
-
-def plan(
-    adapter: Adapter,
-    template: Template,
-    by_name: dict[str, Item],
-    queries: dict[tuple[str, str], Query],
-    sets: Sequence[tuple[int, ExemplarSet]],
-    specifications: Sequence[str],
-) -> list[ReadJob]:
-    """The given exemplar sets in every exemplar specification, encoded."""
-    modalities = modalities_of(adapter)
-    jobs = []
-    for number, drawn in sets:
-        for specification in specifications:
-            modality = ICL_MODALITY[specification]
-            examples = [by_name[name] for name in drawn.exemplars]
-            context = template.exemplars([(asked(item, modality), item.label) for item in examples])
-            asks = tuple(queries[drawn.query, modality] for modality in modalities)
-            prompts = tuple(
-                adapter.encode((*context, *template.query(asked(query.item, query.modality))))
-                for query in asks
-            )
-            read_at = prompts[0].marks[EXEMPLAR.name]
-            for row, ends, chosen in _rows(adapter, prompts):
-                kept = [tuple(part[c] for c in chosen) for part in (asks, prompts)]
-                jobs.append(ReadJob(specification, drawn, number, row, read_at, ends, *kept))
-    return jobs
-
-
-def _rows(
-    adapter: Adapter, prompts: Sequence[Encoded]
-) -> list[tuple[Row, tuple[int, ...], list[int]]]:
-    """Prompts that begin alike as rows: (row, where each prompt ends in it, which prompts).
-
-    One branching row, or a row per prompt where the decoder takes no branches.
-    """
-    if adapter.branching:
-        row = _branching(prompts)
-        spans = zip(row.starts[1:], row.branches, strict=True)
-        ends = tuple(start + len(branch.ids) - 1 for start, branch in spans)
-        return [(row, ends, list(range(len(prompts))))]
-    return [(whole(one), (len(one.ids) - 1,), [n]) for n, one in enumerate(prompts)]
-
-
-def _branching(prompts: Sequence[Encoded]) -> Row:
-    """Prompts that begin alike as one row. Raises `UserError` where their trunks differ."""
-    ends = {prompt.marks[EXEMPLARS_END.name] + 1 for prompt in prompts}
-    trunks: list[Span] = []
-    branches: list[Span] = []
-    for prompt in prompts:
-        trunk, branch = cut(prompt, min(ends))
-        trunks.append(trunk)
-        branches.append(branch)
-    if any(trunk.ids != trunks[0].ids for trunk in trunks):
-        raise UserError(
-            "the tokenizer merges the end of the exemplars with the query; "
-            "choose a template whose `end` is a token boundary."
-        )
-    return Row(trunks[0], tuple(branches))
-
-
-def read_exemplars(
+def read_part(
     adapter: Adapter,
     context: Context,
     queries: Sequence[Query],
-    sets: Sequence[ExemplarSet],
-    specifications: Sequence[str],
+    part: ReadPart,
     writer: ActivationWriter,
 ) -> list[Prediction]:
-    """Read all exemplar sets in all specifications; stream activations, return the baselines.
+    """Read all sets of a part; stream its activations, return its baselines.
 
-    Sets are encoded a few at a time, so that memory does not grow with their number.
+    Sets are encoded some at a time, so that memory does not grow with their number.
     """
-    by_name = {query.item.entity: query.item for query in queries}
-    asked_for = {(query.item.entity, query.modality): query for query in queries}
-    rows = numbered(sets)
-    chunks = [rows[first : first + SETS_AT_ONCE] for first in range(0, len(rows), SETS_AT_ONCE)]
+    by_name = {(query.item.entity, query.modality): query for query in queries}
     predictions = []
-    for chunk in track(chunks, len(chunks), f"read {context.model} {context.task}"):
-        jobs = plan(adapter, context.template, by_name, asked_for, chunk, specifications)
+    for first in range(0, len(part.sets), SETS_AT_ONCE):
+        numbers = range(first, min(first + SETS_AT_ONCE, len(part.sets)))
+        jobs = plan(adapter, context.template, by_name, part, numbers)
         for group in packed(jobs, [len(job.row) for job in jobs], TOKENS_PER_PASS):
             predictions += within_memory(
                 [jobs[n] for n in group],
@@ -174,20 +90,18 @@ def read_batch(
     at_ends = iter(zip(read[len(sites) :], answers, strict=True))
     predictions = []
     for number, job in enumerate(batch):
-        drawn = job.drawn
-        if drawn.split == "validation":
-            name = tensor_name(job.specification, drawn.split, drawn.seed, "exemplar")
-            writer.put(name, job.number, read[number])
+        part = job.part
+        if "exemplar" in part.sites:
+            writer.put(part.tensor_name("exemplar"), job.number, read[number])
         for query, prompt in zip(job.queries, job.prompts, strict=True):
             activation, answer = next(at_ends)
-            if query.modality == ICL_MODALITY[job.specification]:
-                name = tensor_name(job.specification, drawn.split, drawn.seed, "query")
-                writer.put(name, job.number, activation)
-            method = method_name(job.specification, query.modality, "base")
+            if query.modality == ICL_MODALITY[part.specification]:
+                writer.put(part.tensor_name("query"), job.number, activation)
+            method = method_name(part.specification, query.modality, "base")
             predictions.append(
                 prediction(
                     adapter, context, query, answer, method,
-                    specification=job.specification, seed=drawn.seed, within=prompt,
+                    specification=part.specification, seed=part.seed, within=prompt,
                 )
             )  # fmt: skip
     return predictions
@@ -209,6 +123,23 @@ def read_no_context(
     return predictions
 
 
+def make(
+    adapter: Adapter,
+    context: Context,
+    queries: Sequence[Query],
+    part: ReadPart | None,
+    folder: Path,
+) -> None:
+    """Write the files of a part, or of the queries without context where there is none."""
+    if part is None:
+        predictions = read_no_context(adapter, context, queries)
+    else:
+        shapes = part.shapes(adapter)
+        with writing_activations(folder / ACTIVATIONS, shapes, adapter.dtype) as writer:
+            predictions = read_part(adapter, context, queries, part, writer)
+    write_predictions(folder / BASELINES, predictions)
+
+
 def read_instruction(adapter: Adapter, text: str) -> torch.Tensor:
     """Block outputs (layers, width) at the last token of the bare instruction."""
     encoded = adapter.encode(instruction(text))
@@ -216,20 +147,19 @@ def read_instruction(adapter: Adapter, text: str) -> torch.Tensor:
     return read[0]
 
 
-def activation_shapes(
-    adapter: Adapter, sets: Sequence[ExemplarSet], specifications: Sequence[str], instructed: bool
-) -> dict[str, tuple[int, ...]]:
-    """Names and shapes (prompts, layers, width) of all tensors that a job writes."""
-    counts = Counter((drawn.split, drawn.seed) for drawn in sets)
-    size = (len(adapter.layers), adapter.width)
-    shapes: dict[str, tuple[int, ...]] = {}
-    for specification in specifications:
-        for (split, seed), count in counts.items():
-            for site in ("exemplar", "query") if split == "validation" else ("query",):
-                shapes[tensor_name(specification, split, seed, site)] = (count, *size)
-    if instructed:
-        shapes["instruction"] = (1, *size)
-    return shapes
+def keyed(
+    parts: Sequence[ReadPart], queries: Sequence[Query], common: dict[str, Any]
+) -> dict[Part, ReadPart | None]:
+    """The parts of a job by what they depend on: ``common``, their split and their sets; and the
+    queries without context."""
+    found: dict[Part, ReadPart | None] = {}
+    for part in parts:
+        asked = states([query for query in queries if query.item.split == part.split])
+        sets = [asdict(drawn) for drawn in part.sets]
+        key = key_of(**common, specification=part.specification, queries=asked, sets=sets)
+        found[Part(part.name, key)] = part
+    found[Part(NO_CONTEXT, key_of(**common, queries=states(queries)))] = None
+    return found
 
 
 def main() -> None:
@@ -264,15 +194,33 @@ def main() -> None:
         if name != "instruction" and ICL_MODALITY[name] in modalities
     ]
     queries = encode_queries(adapter, template, items, modalities)
+    common = {
+        "code": code_hash("taskvectors.read"),
+        "surroundings": surroundings(best_device()),
+        "model": [args.name, args.dtype, checkpoint_key(args.model)],
+        "template": asdict(template),
+    }
+    wanted = keyed(read_parts(sets, icl), queries, common)
+    parts = Parts(args.out / "parts", list(wanted))
+    if parts.missing and "image" in modalities:
+        # All at once and in one order, so that no number depends on which parts were kept.
+        adapter.see([item.image for item in items])
+    what = f"read {context.model} {context.task}, parts"
+    for part in track(parts.missing, len(parts.missing), what):
+        with parts.making(part) as folder:
+            make(adapter, context, queries, wanted[part], folder)
+    shapes = {}
+    for part in filter(None, wanted.values()):
+        shapes |= part.shapes(adapter)
     instructed = "instruction" in args.specifications
-    shapes = activation_shapes(adapter, sets, icl, instructed)
-    path = args.out / "activations.safetensors"
-    with writing_activations(path, shapes, adapter.dtype) as writer:
-        predictions = read_exemplars(adapter, context, queries, sets, icl, writer)
+    if instructed:
+        shapes["instruction"] = (1, len(adapter.layers), adapter.width)
+    with writing_activations(args.out / ACTIVATIONS, shapes, adapter.dtype) as writer:
+        for path in parts.files(ACTIVATIONS):
+            writer.copy(path)
         if instructed:
             writer.put("instruction", 0, read_instruction(adapter, task.instruction))
-    predictions += read_no_context(adapter, context, queries)
-    write_predictions(args.out / "baselines.parquet", predictions)
+    rows = join_predictions(args.out / BASELINES, parts.files(BASELINES))
     write_json(
         args.out / "activations.json",
         {
@@ -292,7 +240,7 @@ def main() -> None:
             },
         },
     )
-    log.info("%s %s: %d predictions", args.name, task.name, len(predictions))
+    log.info("%s %s: %d predictions", args.name, task.name, rows)
 
 
 if __name__ == "__main__":

@@ -2,19 +2,25 @@
 
 On the validation split every layer is patched; on the test split only the layer that
 validation chose (paper, section 3), so that the test items never see the search. The
-subsets and ensembles of Figure 8 are patched on test only, into image queries.
+subsets and ensembles of Figure 8 are patched on test only, into image queries. A job is done in
+parts, some queries with the vectors of one seed, and a part that is finished is kept.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from taskvectors.average import parse_vector_name
+from taskvectors.code import code_hash
 from taskvectors.curate.datasets import read_items
 from taskvectors.engine.patching import patched_answers
 from taskvectors.engine.streams import read_tensors
@@ -23,13 +29,29 @@ from taskvectors.errors import UserError, run_command
 from taskvectors.files import read_json
 from taskvectors.models.base import Adapter
 from taskvectors.models.registry import load_adapter
-from taskvectors.models.weights import DTYPES
-from taskvectors.predictions import ICL_MODALITY, Prediction, method_name, write_predictions
+from taskvectors.models.weights import DTYPES, best_device
+from taskvectors.parts import Part, Parts, checkpoint_key, key_of, surroundings
+from taskvectors.predictions import (
+    ICL_MODALITY,
+    Prediction,
+    join_predictions,
+    method_name,
+    write_predictions,
+)
 from taskvectors.progress import start_logging, track
 from taskvectors.prompts import find_template
-from taskvectors.queries import Context, Query, encode_queries, modalities_of, prediction
+from taskvectors.queries import (
+    Context,
+    Query,
+    encode_queries,
+    modalities_of,
+    prediction,
+    states,
+)
 
 log = logging.getLogger("taskvectors")
+PREDICTIONS = "predictions.parquet"
+SITES_PER_PART = 1024  # queries times layers, and so queries in a part
 
 
 def check_vectors(adapter: Adapter, vectors: dict[str, Tensor], path: Path) -> None:
@@ -76,6 +98,77 @@ def patch_queries(
     return predictions
 
 
+@dataclass(frozen=True)
+class Work:
+    """Some queries with some vectors; the predictions of each seed among them are a part."""
+
+    name: str
+    queries: Sequence[Query]
+    vectors: dict[str, Tensor]
+
+    def parts(self, common: dict[str, Any]) -> dict[Part, dict[str, Tensor]]:
+        """The parts, by what they depend on, with the vectors of each."""
+        by_seed: dict[int | None, dict[str, Tensor]] = {}
+        for name, vector in self.vectors.items():
+            by_seed.setdefault(parse_vector_name(name)[1], {})[name] = vector
+        asked = states(self.queries)
+        return {
+            Part(
+                f"{self.name}-{'no_seed' if seed is None else seed}",
+                key_of(**common, queries=asked, vectors=vector_hashes(vectors)),
+            ): vectors
+            for seed, vectors in by_seed.items()
+        }
+
+
+def vector_hashes(vectors: dict[str, Tensor]) -> dict[str, str]:
+    """A hash of the bytes of every vector."""
+    return {
+        name: hashlib.sha256(vector.contiguous().view(torch.uint8).numpy().tobytes()).hexdigest()
+        for name, vector in vectors.items()
+    }
+
+
+def works(
+    queries: Sequence[Query], vectors: dict[str, Tensor], layers: Sequence[int], sweep: bool
+) -> list[Work]:
+    """The work of a job, some queries at a time, however many seeds there are.
+
+    A sweep of all layers leaves out the subsets and ensembles; others ask them pictures only.
+    """
+    full, partial = separate(vectors)
+    pictures = [query for query in queries if query.modality == "image"]
+    found = []
+    for kind, asked, chosen in (("full", queries, full), ("partial", pictures, partial)):
+        if kind == "partial" and sweep:
+            continue
+        size = max(1, SITES_PER_PART // len(layers))
+        for first in range(0, len(asked) if chosen else 0, size):
+            found.append(Work(f"{kind}-{first}", asked[first : first + size], chosen))
+    return found
+
+
+def write_missing(
+    adapter: Adapter,
+    context: Context,
+    work: Work,
+    own: dict[Part, dict[str, Tensor]],
+    parts: Parts,
+    layers: Sequence[int],
+) -> None:
+    """Make the parts of ``work`` that are missing, together: a query's prompt passes once."""
+    missing = {part: vectors for part, vectors in own.items() if part in parts.missing}
+    if not missing:
+        return
+    together = {name: vector for vectors in missing.values() for name, vector in vectors.items()}
+    predictions = patch_queries(adapter, context, work.queries, together, layers)
+    for part, vectors in missing.items():
+        seeds = {parse_vector_name(name)[1] for name in vectors}
+        with parts.making(part) as folder:
+            mine = [one for one in predictions if one.seed in seeds]
+            write_predictions(folder / PREDICTIONS, mine)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m taskvectors.write", description=__doc__)
     parser.add_argument("--model", required=True, type=Path, help="a checkpoint folder")
@@ -98,13 +191,23 @@ def main() -> None:
     layers = range(len(adapter.layers)) if args.layer is None else [read_json(args.layer)["layer"]]
     queries = encode_queries(adapter, template, read_items(args.items), modalities_of(adapter))
     context = Context(args.name, template, args.task)
-    full, partial = separate(vectors)
-    predictions = patch_queries(adapter, context, queries, full, list(layers))
-    pictures = [query for query in queries if query.modality == "image"]
-    if args.layer is not None and pictures and partial:
-        predictions += patch_queries(adapter, context, pictures, partial, list(layers))
-    write_predictions(args.out, predictions)
-    log.info("%s %s: %d predictions", args.name, args.task, len(predictions))
+    common = {
+        "code": code_hash("taskvectors.write"),
+        "surroundings": surroundings(best_device()),
+        "model": [args.name, args.dtype, checkpoint_key(args.model)],
+        "template": asdict(template),
+        "layers": list(layers),
+    }
+    asked = works(queries, vectors, layers, sweep=args.layer is None)
+    todo = [(work, work.parts(common)) for work in asked]
+    folder = args.out.parent / "parts" / args.out.stem
+    parts = Parts(folder, [part for _, own in todo for part in own])
+    if parts.missing:
+        adapter.see([query.item.image for query in queries if query.modality == "image"])
+    for work, own in todo:
+        write_missing(adapter, context, work, own, parts, layers)
+    rows = join_predictions(args.out, parts.files(PREDICTIONS))
+    log.info("%s %s: %d predictions", args.name, args.task, rows)
 
 
 if __name__ == "__main__":

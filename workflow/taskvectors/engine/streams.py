@@ -41,18 +41,31 @@ class ActivationWriter:
 
     def put(self, name: str, row: int, value: Tensor) -> None:
         """Write row ``row`` of tensor ``name``. Raises `UserError` where it is not finite."""
-        if not torch.isfinite(value).all():
+        self.put_rows(name, row, value.unsqueeze(0))
+
+    def put_rows(self, name: str, first: int, values: Tensor) -> None:
+        """Write consecutive rows of tensor ``name``, from row ``first`` on, as `put` does one."""
+        if not torch.isfinite(values).all():
+            row = first + int((~torch.isfinite(values)).flatten(1).any(dim=1).nonzero()[0])
             raise UserError(
                 f"the activation {name}, row {row}, is not finite; "
                 "choose float32 or bfloat16 for this model."
             )
-        if tuple(value.shape) != self.shapes[name][1:]:
-            raise ValueError(f"{name}: a row has shape {self.shapes[name][1:]}, not {value.shape}")
-        size = math.prod(value.shape) * self.dtype.itemsize
-        self.handle.seek(self.starts[name] + row * size)
-        data = value.to(self.dtype).contiguous().view(torch.uint8)
+        if tuple(values.shape[1:]) != self.shapes[name][1:]:
+            raise ValueError(
+                f"{name}: a row has shape {self.shapes[name][1:]}, not {tuple(values.shape[1:])}"
+            )
+        size = math.prod(values.shape[1:]) * self.dtype.itemsize
+        self.handle.seek(self.starts[name] + first * size)
+        data = values.to(self.dtype).contiguous().view(torch.uint8)
         self.handle.write(data.numpy().tobytes())
-        self.missing.discard((name, row))
+        self.missing -= {(name, first + number) for number in range(len(values))}
+
+    def copy(self, path: Path) -> None:
+        """Write every tensor of another file of activations, one at a time."""
+        with safe_open(path, framework="pt") as file:
+            for name in file.keys():  # noqa: SIM118
+                self.put_rows(name, 0, file.get_tensor(name))
 
 
 @contextmanager

@@ -264,6 +264,13 @@ class Adapter:
         """Features of pictures, each (placeholders, width), in the decoder's input space."""
         raise UserError(f"the model {self.name} takes no pictures.")
 
+    def see(self, pictures: Sequence[str]) -> None:
+        """Compute the features of pictures that were not seen before, and keep them."""
+        missing = [path for path in dict.fromkeys(pictures) if path not in self.features]
+        if missing:
+            found = self.picture_features(missing)
+            self.features.update(zip(missing, (f.cpu() for f in found), strict=True))
+
     def embed(self, ids: Tensor, pictures: Sequence[str]) -> Tensor:
         """Token ids (rows, tokens) to input embeddings, features in the placeholders' stead.
 
@@ -275,10 +282,7 @@ class Adapter:
             places = ids == self.placeholder_id
         # A placeholder may lie outside the vocabulary; its own embedding is never used.
         embeddings = self.model.get_input_embeddings()(ids.masked_fill(places, 0).to(self.device))
-        missing = [path for path in dict.fromkeys(pictures) if path not in self.features]
-        if missing:
-            found = self.picture_features(missing)
-            self.features.update(zip(missing, (f.cpu() for f in found), strict=True))
+        self.see(pictures)
         found = sum(len(self.features[path]) for path in pictures)
         if int(places.sum()) != found:
             raise UserError(

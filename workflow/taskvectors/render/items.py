@@ -1,7 +1,7 @@
 """Every table and figure by its name: the module that renders it, and what it reads.
 
-A module is imported only for its own items, and the rules hash only that module's code, so
-that a changed figure leaves the others as they are.
+A module is imported only for its own items, and an item's rule hashes only the code of its own
+renderer, so that a changed figure leaves the others as they are.
 """
 
 from __future__ import annotations
@@ -78,3 +78,8 @@ ITEMS = {
 def module_of(item: str) -> str:
     """The dotted name of the module whose ``RENDERERS`` has ``item``."""
     return f"taskvectors.render.{ITEMS[item].module}"
+
+
+def renderer_of(item: str) -> str:
+    """The dotted name under which `taskvectors.code` knows the item's entry in ``RENDERERS``."""
+    return f"{module_of(item)}.RENDERERS[{item}]"
