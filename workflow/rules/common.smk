@@ -21,6 +21,8 @@ from taskvectors.tasks import read_tasks
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 if not sys.stderr.isatty():
     os.environ.update(TQDM_DISABLE="1")  # progress bars are for terminals, logs get lines
+if workflow.remote_exec:
+    os.environ.update(HF_HUB_OFFLINE="1")  # a cluster's nodes may have no network
 RESOURCES = Path("resources")
 try:
     config.update(resolve(config, workflow.config_settings.overwrite_config, RESOURCES))
@@ -31,6 +33,7 @@ except UserError as error:
 
 RESULTS = f"results/{config['experiment']}"
 LOGS = f"logs/{config['experiment']}"
+BENCHMARKS = f"{RESULTS}/benchmarks"
 MODELS = config["models"]
 TEMPLATE = config["templates"][0]
 SEEDS = config["seeds"]
@@ -75,6 +78,22 @@ def wikipedia_options():
 def gpus(wildcards):
     """GPUs that a job with this model asks for; small models run on one CPU core each."""
     return SOURCES[wildcards.model].gpus
+
+
+def job_memory(wildcards, attempt):
+    """Megabytes of a host's memory for a job with this model: its weights, which are loaded there
+    first, and room to work; more when the job is tried again."""
+    return round(2500 + 1.3 * SOURCES[wildcards.model].weight_megabytes) * attempt
+
+
+def job_runtime(wildcards, attempt):
+    """Minutes for a job with this model on one task; more when the job is tried again."""
+    return round(30 + 15 * SOURCES[wildcards.model].parameters) * attempt
+
+
+# What a job with a model asks for; one that runs the model asks for its GPUs, too.
+MODEL_JOB = {"mem_mb": job_memory, "runtime": job_runtime}
+GPU_JOB = {"gpu": gpus, **MODEL_JOB}
 
 
 def models_from(kind):

@@ -21,6 +21,9 @@ rule curate:
         decisions=f"{RESULTS}/curate/{{task}}/decisions.jsonl",
     log:
         f"{LOGS}/curate/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/curate/{{task}}.jsonl"
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -58,6 +61,9 @@ rule contact_sheet:
         f"{RESULTS}/curate/contact_sheets/{{entity_set}}.png",
     log:
         f"{LOGS}/curate/contact_sheets/{{entity_set}}.log",
+    benchmark:
+        f"{BENCHMARKS}/contact_sheet/{{entity_set}}.jsonl"
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -75,6 +81,9 @@ rule near_duplicates:
         f"{RESULTS}/curate/near_duplicates.csv",
     log:
         f"{LOGS}/curate/near_duplicates.log",
+    benchmark:
+        f"{BENCHMARKS}/near_duplicates/all.jsonl"
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -93,6 +102,9 @@ rule label_audit:
         f"{RESULTS}/curate/label_audit.csv",
     log:
         f"{LOGS}/curate/label_audit.log",
+    benchmark:
+        f"{BENCHMARKS}/label_audit/all.jsonl"
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -113,6 +125,9 @@ rule croissant:
         f"{RESULTS}/curate/croissant.json",
     log:
         f"{LOGS}/curate/croissant.log",
+    benchmark:
+        f"{BENCHMARKS}/croissant/all.jsonl"
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:

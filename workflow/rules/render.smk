@@ -26,10 +26,12 @@ rule decode:
         tops=f"{RESULTS}/render/{{model}}/{{template}}/{{task}}/tops.csv",
     log:
         f"{LOGS}/render/{{model}}/{{template}}/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/decode/{{model}}/{{template}}/{{task}}.jsonl"
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=4000,
+        **MODEL_JOB,
     params:
         out=subpath(output.tops, parent=True),
         code=code_hash("taskvectors.render.decode"),
@@ -53,6 +55,8 @@ for item in ITEMS:
             **item_outputs(item),
         log:
             f"{LOGS}/render/{item}.log",
+        benchmark:
+            f"{BENCHMARKS}/render_{item}/all.jsonl"
         localrule: True
         conda:
             "../../envs/cpu.yaml"
