@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NEEDED = ("Snakefile", "config.yaml", "workflow", "resources", "envs", "slurm", "tests/workflow")
+NEEDED = (
+    "Snakefile",
+    "config.yaml",
+    "workflow",
+    "resources",
+    "envs",
+    "profiles",
+    "slurm",
+    "tests/workflow",
+)
 
 
 @dataclass(frozen=True)

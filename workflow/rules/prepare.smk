@@ -13,6 +13,7 @@ rule language_model:
         f"{BENCHMARKS}/language_model/{{model}}.jsonl"
     wildcard_constraints:
         model=models_from("package"),
+    cache: CACHING
     conda:
         "../../envs/cpu.yaml"
     resources:
@@ -20,6 +21,7 @@ rule language_model:
     params:
         package=lambda wildcards: SOURCES[wildcards.model].package,
         file=lambda wildcards: SOURCES[wildcards.model].file,
+        key=cache_key,
         code=code_hash("taskvectors.prepare.language_model"),
     shell:
         "python -m taskvectors.prepare.language_model --package {params.package} "
@@ -39,6 +41,7 @@ rule eyes:
         f"{BENCHMARKS}/eyes/{{model}}.jsonl"
     wildcard_constraints:
         model=models_from("eyes"),
+    cache: CACHING
     conda:
         "../../envs/cpu.yaml"
     threads: 2
@@ -49,6 +52,7 @@ rule eyes:
         copies=config["eyes"]["copies"],
         steps=config["eyes"]["steps"],
         seed=config["eyes"]["seed"],
+        key=cache_key,
         code=code_hash("taskvectors.prepare.eyes"),
     shell:
         "python -m taskvectors.prepare.eyes --language-model {input.language_model} "
@@ -65,6 +69,7 @@ rule fetch_model:
         f"{BENCHMARKS}/fetch_model/{{model}}.jsonl"
     wildcard_constraints:
         model=models_from("hub"),
+    cache: CACHING
     localrule: True
     conda:
         "../../envs/cpu.yaml"

@@ -23,6 +23,7 @@ rule read:
         f"{LOGS}/read/{{model}}/{{template}}/{{task}}.log",
     benchmark:
         f"{BENCHMARKS}/read/{{model}}/{{template}}/{{task}}.jsonl"
+    cache: CACHING
     conda:
         "../../envs/cpu.yaml"
     resources:
@@ -33,6 +34,7 @@ rule read:
         specifications=exemplar_specifications,
         instruction=lambda wildcards: TASKS[wildcards.task].instruction,
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        key=cache_key,
         code=code_hash("taskvectors.read"),
     shell:
         "python -m taskvectors.read --model {input.model} --name {wildcards.model} "
@@ -52,12 +54,14 @@ rule lens:
         f"{LOGS}/read/{{model}}/lens.log",
     benchmark:
         f"{BENCHMARKS}/lens/{{model}}.jsonl"
+    cache: CACHING
     conda:
         "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        key=cache_key,
         code=code_hash("taskvectors.lens"),
     shell:
         "python -m taskvectors.lens --model {input.model} --name {wildcards.model} "

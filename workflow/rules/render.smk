@@ -31,7 +31,8 @@ rule decode:
     conda:
         "../../envs/cpu.yaml"
     resources:
-        **MODEL_JOB,
+        mem_mb=decode_memory,
+        runtime=job_runtime,
     params:
         out=subpath(output.tops, parent=True),
         code=code_hash("taskvectors.render.decode"),

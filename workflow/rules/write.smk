@@ -26,12 +26,14 @@ rule write_validation:
         f"{LOGS}/write/{{model}}/{{template}}/{{task}}/validation.log",
     benchmark:
         f"{BENCHMARKS}/write_validation/{{model}}/{{template}}/{{task}}.jsonl"
+    cache: CACHING
     conda:
         "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        key=cache_key,
         code=code_hash("taskvectors.write"),
     shell:
         WRITE
@@ -76,12 +78,14 @@ rule write_test:
         f"{LOGS}/write/{{model}}/{{template}}/{{task}}/test.log",
     benchmark:
         f"{BENCHMARKS}/write_test/{{model}}/{{template}}/{{task}}.jsonl"
+    cache: CACHING
     conda:
         "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        key=cache_key,
         code=code_hash("taskvectors.write"),
     shell:
         WRITE + "--layer {input.layer}"
