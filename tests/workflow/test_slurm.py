@@ -208,7 +208,7 @@ def test_a_cluster_with_accounting_is_polled_by_both_commands(bookkept, command)
 
 
 @pytest.fixture(scope="module")
-def bookkept(tiny_run, finished, tmp_path_factory) -> Iterator[Site]:
+def bookkept(tiny_run, tmp_path_factory) -> Iterator[Site]:
     """A checkout on a cluster with accounting."""
     folder = copied(tiny_run, tmp_path_factory.mktemp("bookkept") / "checkout")
     for cluster in cluster_in(accounting=True):

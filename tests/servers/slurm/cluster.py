@@ -2,8 +2,8 @@
 
 One node plays a cluster with a partition of CPUs and a partition of GPUs, which are device files
 without a device behind them: Slurm counts them and sets CUDA_VISIBLE_DEVICES, no more. With
-``accounting`` there are slurmdbd and a MariaDB, too. All files are in one folder, all ports free
-ones, so that nothing of the machine's own is touched.
+``accounting`` there are slurmdbd and a MariaDB, too. All files are in one folder and all ports
+free ones; outside of it, a link stands in /etc/slurm as long as the cluster runs.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ PACKAGES = ["munge", "slurmctld", "slurmd", "slurm-client"]
 ACCOUNTING_PACKAGES = ["slurmdbd", "mariadb-server"]
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "slurmdbd", "mariadbd")
 CPUS, GPUS = 8, 2
+# Where Slurm's commands look: the executor drops SLURM_CONF from what a job's srun sees.
+SYSTEM_CONF = Path("/etc/slurm/slurm.conf")
 
 SLURM_CONF = """\
 ClusterName=tests
@@ -96,6 +98,8 @@ def what_is_missing() -> str:
     """Why there is no Slurm here, or nothing where it is here or may be installed."""
     if os.geteuid() != 0:
         return "Slurm's daemons need root"
+    if SYSTEM_CONF.exists() and not SYSTEM_CONF.is_symlink():
+        return f"{SYSTEM_CONF} is of another cluster, which the tests leave alone"
     here = all(shutil.which(program) for program in PROGRAMS)
     if here or (os.environ.get("CI") and shutil.which("apt-get")):
         return ""
@@ -123,12 +127,16 @@ class Cluster:
         self.accounting = accounting
         self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
         self._daemons: list[subprocess.Popen] = []
+        self._linked_before: Path | None = None
 
     def start(self) -> None:
         """Start all daemons. Raises `CannotStartError`, with everything stopped again."""
         install()
         try:
+            if SYSTEM_CONF.exists():  # of a cluster that runs beside this one
+                self._linked_before = SYSTEM_CONF.readlink()
             self._configure()
+            self._link(self.folder / "slurm.conf")
             self._start_munge()
             if self.accounting:
                 self._start_accounting()
@@ -152,6 +160,7 @@ class Cluster:
                 daemon.kill()
                 daemon.wait()
         self._daemons.clear()
+        self._link(self._linked_before)
 
     def ask(self, *command: str) -> str:
         """What a command of Slurm prints."""
@@ -159,6 +168,12 @@ class Cluster:
             command, env=self.environment, text=True, capture_output=True, check=False
         )
         return done.stdout.strip()
+
+    def _link(self, conf: Path | None) -> None:
+        SYSTEM_CONF.unlink(missing_ok=True)
+        if conf is not None:
+            SYSTEM_CONF.parent.mkdir(exist_ok=True)
+            SYSTEM_CONF.symlink_to(conf)
 
     def _configure(self) -> None:
         host = socket.gethostname().split(".")[0]
