@@ -70,6 +70,12 @@ def checkout(tmp_path) -> Checkout:
 
 
 @pytest.fixture(scope="session")
+def pristine(tmp_path_factory) -> Checkout:
+    """The same for tests that change nothing in it."""
+    return copy_of_the_workflow(tmp_path_factory.mktemp("pristine"))
+
+
+@pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Checkout:
     """The finished cut-down experiment. Tests read it and leave it as it is."""
     checkout = copy_of_the_workflow(tmp_path_factory.mktemp("tiny"))

@@ -12,6 +12,9 @@ rule average:
         f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
     log:
         f"{LOGS}/average/{{model}}/{{template}}/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/average/{{model}}/{{template}}/{{task}}.jsonl"
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:

@@ -15,6 +15,8 @@ rule collect:
         pictures=directory(f"{RESULTS}/collect/{{rendering}}/pictures"),
     log:
         f"{LOGS}/collect/{{rendering}}.log",
+    benchmark:
+        f"{BENCHMARKS}/collect/{{rendering}}.jsonl"
     wildcard_constraints:
         rendering="(?!wikipedia/)[a-z]+",
     localrule: True
@@ -45,6 +47,8 @@ rule collect_wikipedia:
         pictures=directory(f"{RESULTS}/collect/wikipedia/pictures"),
     log:
         f"{LOGS}/collect/wikipedia.log",
+    benchmark:
+        f"{BENCHMARKS}/collect_wikipedia/wikipedia.jsonl"
     localrule: True
     conda:
         "../../envs/cpu.yaml"

@@ -5,10 +5,12 @@
 # OUTPUTS:         none
 
 import json
+import hashlib
 import os
 import re
 import shlex
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import yaml
@@ -17,6 +19,7 @@ from taskvectors import entities
 from taskvectors.code import code_hash
 from taskvectors.config import read_models, resolve
 from taskvectors.errors import UserError
+from taskvectors.files import sha256
 from taskvectors.render import items
 from taskvectors.tasks import read_tasks
 
@@ -24,6 +27,8 @@ from taskvectors.tasks import read_tasks
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
 if not sys.stderr.isatty():
     os.environ.update(TQDM_DISABLE="1")  # progress bars are for terminals, logs get lines
+if workflow.remote_exec:
+    os.environ.update(HF_HUB_OFFLINE="1")  # a cluster's nodes may have no network
 RESOURCES = Path("resources")
 try:
     config.update(resolve(config, workflow.config_settings.overwrite_config, RESOURCES))
@@ -38,6 +43,8 @@ os.environ.update(TASKVECTORS_CONFIG=json.dumps(config))
 
 RESULTS = f"results/{config['experiment']}"
 LOGS = f"logs/{config['experiment']}"
+BENCHMARKS = f"{RESULTS}/benchmarks"
+CACHING = workflow.workflow_settings.cache is not None  # --cache was given
 MODELS = config["models"]
 TEMPLATE = config["templates"][0]
 SEEDS = config["seeds"]
@@ -128,6 +135,52 @@ def gpus(wildcards):
 def queries(wildcards):
     """How many queries a job has: long jobs go first, so that none runs alone at the end."""
     return sum(config["splits"][TASKS[wildcards.task].entity_set].values())
+
+
+def job_memory(wildcards, attempt):
+    """Megabytes of a host's memory for a job with this model: its weights, which are loaded there
+    first, and room to work; more when the job is tried again."""
+    return round(2500 + 1.3 * SOURCES[wildcards.model].weight_megabytes) * attempt
+
+
+def decode_memory(wildcards, attempt):
+    """Megabytes for a job that needs a model's unembedding in float32, not the model."""
+    return round(2000 + 0.4 * SOURCES[wildcards.model].weight_megabytes) * attempt
+
+
+def job_runtime(wildcards, attempt):
+    """Minutes for a job with this model on one task; more when the job is tried again."""
+    return round(30 + 15 * SOURCES[wildcards.model].parameters) * attempt
+
+
+# What a job with a model asks for; one that runs the model asks for its GPUs, too.
+MODEL_JOB = {"mem_mb": job_memory, "runtime": job_runtime}
+GPU_JOB = {"gpu": gpus, **MODEL_JOB}
+
+
+def cache_key(wildcards, input):
+    """What --cache has to tell apart and Snakemake's hash of a job does not see: the wildcards, all
+    that models.yaml says of the model, the installed packages, and the tables and pictures that
+    were collected or curated. As a function of the inputs, it makes no result stale."""
+    if not CACHING:
+        return ""
+    packages = sorted(f"{one.name}=={one.version}" for one in metadata.distributions())
+    known = [sorted(wildcards.items()), SOURCES[wildcards.model], packages]
+    digest = hashlib.sha256(repr(known).encode())
+    for name in input:
+        os.stat(name)  # what is not there yet, Snakemake asks for again
+        path = Path(name)
+        if path.name == "pictures":
+            path = path.with_name("manifest.csv")
+        if path.suffix in (".csv", ".json", ".jsonl"):
+            digest.update(sha256(path).encode())
+    return digest.hexdigest()
+
+
+def measurements():
+    """How many benchmark files there are, and when the newest was written (nanoseconds)."""
+    written = [path.stat().st_mtime_ns for path in Path(BENCHMARKS).rglob("*.jsonl")]
+    return [len(written), max(written, default=0)]
 
 
 def models_from(kind):

@@ -21,6 +21,9 @@ rule curate:
         decisions=f"{RESULTS}/curate/{{task}}/decisions.jsonl",
     log:
         f"{LOGS}/curate/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/curate/{{task}}.jsonl"
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -63,6 +66,9 @@ rule contact_sheet:
         f"{RESULTS}/curate/contact_sheets/{{entity_set}}.png",
     log:
         f"{LOGS}/curate/contact_sheets/{{entity_set}}.log",
+    benchmark:
+        f"{BENCHMARKS}/contact_sheet/{{entity_set}}.jsonl"
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -83,6 +89,9 @@ rule near_duplicates:
         f"{RESULTS}/curate/near_duplicates.csv",
     log:
         f"{LOGS}/curate/near_duplicates.log",
+    benchmark:
+        f"{BENCHMARKS}/near_duplicates/all.jsonl"
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -104,6 +113,9 @@ rule label_audit:
         f"{RESULTS}/curate/label_audit.csv",
     log:
         f"{LOGS}/curate/label_audit.log",
+    benchmark:
+        f"{BENCHMARKS}/label_audit/all.jsonl"
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:
@@ -123,6 +135,9 @@ rule croissant:
         f"{RESULTS}/curate/croissant.json",
     log:
         f"{LOGS}/curate/croissant.log",
+    benchmark:
+        f"{BENCHMARKS}/croissant/all.jsonl"
+    localrule: True
     conda:
         "../../envs/cpu.yaml"
     params:

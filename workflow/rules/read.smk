@@ -21,18 +21,21 @@ rule read:
         baselines=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/baselines.parquet",
     log:
         f"{LOGS}/read/{{model}}/{{template}}/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/read/{{model}}/{{template}}/{{task}}.jsonl"
+    cache: CACHING
     priority: queries
     conda:
         "../../envs/cpu.yaml"
     resources:
-        gpu=gpus,
-        mem_mb=4000,
+        **GPU_JOB,
     params:
         dataset=subpath(input.test, parent=True),
         out=subpath(output.sidecar, parent=True),
         specifications=exemplar_specifications,
         instruction=lambda wildcards: TASKS[wildcards.task].instruction,
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        key=cache_key,
         code=code_hash("taskvectors.read"),
     shell:
         recorded(
@@ -54,13 +57,16 @@ rule lens:
         sidecar=f"{RESULTS}/read/{{model}}/lens.json",
     log:
         f"{LOGS}/read/{{model}}/lens.log",
+    benchmark:
+        f"{BENCHMARKS}/lens/{{model}}.jsonl"
+    cache: CACHING
     conda:
         "../../envs/cpu.yaml"
     resources:
-        gpu=gpus,
-        mem_mb=4000,
+        **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        key=cache_key,
         code=code_hash("taskvectors.lens"),
     shell:
         recorded(

@@ -26,10 +26,13 @@ rule decode:
         tops=f"{RESULTS}/render/{{model}}/{{template}}/{{task}}/tops.csv",
     log:
         f"{LOGS}/render/{{model}}/{{template}}/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/decode/{{model}}/{{template}}/{{task}}.jsonl"
     conda:
         "../../envs/cpu.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=decode_memory,
+        runtime=job_runtime,
     params:
         out=subpath(output.tops, parent=True),
         tokens=lambda wildcards: TASKS[wildcards.task].tokens,
@@ -57,6 +60,8 @@ for item in ITEMS:
             **item_outputs(item),
         log:
             f"{LOGS}/render/{item}.log",
+        benchmark:
+            f"{BENCHMARKS}/render_{item}/all.jsonl"
         localrule: True
         conda:
             "../../envs/cpu.yaml"

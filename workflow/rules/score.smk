@@ -19,6 +19,8 @@ rule score:
         f"{RESULTS}/score/{{model}}/{{template}}/accuracy.csv",
     log:
         f"{LOGS}/score/{{model}}/{{template}}/score.log",
+    benchmark:
+        f"{BENCHMARKS}/score/{{model}}/{{template}}.jsonl"
     localrule: True
     conda:
         "../../envs/cpu.yaml"

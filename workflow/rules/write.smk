@@ -24,14 +24,17 @@ rule write_validation:
         f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/validation.parquet",
     log:
         f"{LOGS}/write/{{model}}/{{template}}/{{task}}/validation.log",
+    benchmark:
+        f"{BENCHMARKS}/write_validation/{{model}}/{{template}}/{{task}}.jsonl"
+    cache: CACHING
     priority: queries
     conda:
         "../../envs/cpu.yaml"
     resources:
-        gpu=gpus,
-        mem_mb=4000,
+        **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        key=cache_key,
         code=code_hash("taskvectors.write"),
     shell:
         recorded("write_validation", WRITE)
@@ -48,6 +51,8 @@ rule choose_layer:
         by_layer=f"{RESULTS}/score/{{model}}/{{template}}/by_layer.csv",
     log:
         f"{LOGS}/score/{{model}}/{{template}}/choose.log",
+    benchmark:
+        f"{BENCHMARKS}/choose_layer/{{model}}/{{template}}.jsonl"
     localrule: True
     conda:
         "../../envs/cpu.yaml"
@@ -75,14 +80,17 @@ rule write_test:
         f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/test.parquet",
     log:
         f"{LOGS}/write/{{model}}/{{template}}/{{task}}/test.log",
+    benchmark:
+        f"{BENCHMARKS}/write_test/{{model}}/{{template}}/{{task}}.jsonl"
+    cache: CACHING
     priority: queries
     conda:
         "../../envs/cpu.yaml"
     resources:
-        gpu=gpus,
-        mem_mb=4000,
+        **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        key=cache_key,
         code=code_hash("taskvectors.write"),
     shell:
         recorded("write_test", WRITE + "--layer {input.layer}")

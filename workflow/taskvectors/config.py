@@ -23,12 +23,13 @@ from taskvectors.tasks import read_tasks
 @dataclass(frozen=True)
 class ModelSource:
     """Where a model comes from: one of ``eyes``, ``package`` with ``file``, or ``hub`` with
-    ``revision`` (see resources/models.yaml). The text model, vision model and paradigm are for
-    Table 5; a language model has no vision model."""
+    ``revision`` (see resources/models.yaml). ``parameters`` are in billions. The text model,
+    vision model and paradigm are for Table 5; a language model has no vision model."""
 
     name: str
     dtype: str
     gpus: int
+    parameters: float
     image_icl: bool
     text_model: str
     paradigm: str
@@ -38,6 +39,11 @@ class ModelSource:
     file: str | None = None
     hub: str | None = None
     revision: str | None = None
+
+    @property
+    def weight_megabytes(self) -> float:
+        """Megabytes of its weights as they are loaded, before any quantisation."""
+        return self.parameters * 1000 * (4 if self.dtype == "float32" else 2)
 
 
 def read_models(path: Path) -> dict[str, ModelSource]:

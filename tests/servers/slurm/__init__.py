@@ -1,0 +1,1 @@
+"""A small Slurm cluster for the tests."""

@@ -1,0 +1,215 @@
+"""The workflow on a real Slurm: what is submitted, where it runs, and what happens when it stops.
+
+The big run begins with the pictures and the prepared models of ``tiny_run``, so that read and
+write, which Slurm is for, are what it does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from slurm.cluster import Cluster, what_is_missing
+
+# Skipping the whole file makes it one line of the summary. In CI the tests run, or fail.
+if what_is_missing() and not os.environ.get("CI"):
+    pytest.skip(f"no Slurm: {what_is_missing()}", allow_module_level=True)
+
+pytestmark = pytest.mark.workflow
+HERE = Path(__file__).resolve().parents[1] / "servers/slurm"
+PREPARED = ("collect", "curate", "prepare")
+PREDICTIONS = [
+    f"{stage}/embedded/spaced/{task}/{name}.parquet"
+    for task in ("country-capital", "food-color")
+    for stage, name in (("read", "baselines"), ("write", "validation"), ("write", "test"))
+]
+
+
+@dataclass
+class Site:
+    """A checkout on a cluster, and the notes of the commands that ran."""
+
+    folder: Path
+    cluster: Cluster
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start Snakemake with the repository's profile, polling each second."""
+        environment = {
+            **self.cluster.environment,
+            "PROBE_FOLDER": str(self.folder / "notes"),
+            "PYTHONPATH": os.pathsep.join([str(HERE / "probe"), str(self.folder / "workflow")]),
+        }
+        with (self.folder / "snakemake.log").open("w") as log:
+            return subprocess.Popen(
+                [
+                    *(sys.executable, "-m", "snakemake", "--cores", "8", "--profile", "slurm"),
+                    *("--slurm-init-seconds-before-status-checks", "1", *arguments),
+                ],
+                cwd=self.folder,
+                env=environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def run(self, *arguments: str) -> int:
+        """The same, until it ends."""
+        return self.start(*arguments).wait(600)
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "snakemake.log").read_text()
+
+    def notes(self, module: str) -> list[dict]:
+        """What the commands of a module were started with, in their order."""
+        paths = sorted((self.folder / "notes").glob("*.json"))
+        found = [json.loads(path.read_text()) for path in paths]
+        return [note for note in found if note["command"].startswith(f"-m {module} ")]
+
+
+def wait_for(
+    what: Callable[[], bool], running: subprocess.Popen[str], seconds: float = 240
+) -> None:
+    """Wait until ``what``, while Snakemake runs."""
+    until = time.monotonic() + seconds
+    while not what():
+        assert running.poll() is None, "Snakemake ended too early"
+        assert time.monotonic() < until, f"nothing within {seconds:.0f} s"
+        time.sleep(0.2)
+
+
+def copied(tiny_run, folder: Path) -> Path:
+    """The finished cut-down experiment without what read, write and later stages made."""
+    shutil.copytree(tiny_run.folder, folder, ignore=shutil.ignore_patterns("results", "logs"))
+    for stage in PREPARED:
+        source = tiny_run.results / stage
+        shutil.copytree(source, folder / "results/tiny" / stage, copy_function=shutil.copy2)
+    (folder / "notes").mkdir()
+    with (folder / "Snakefile").open("a") as snakefile:
+        snakefile.write((HERE / "trials.smk").read_text())
+    return folder
+
+
+def cluster_in(accounting: bool) -> Iterator[Cluster]:
+    """A cluster in a folder with a short name, as sockets need; stopped in any case."""
+    folder = Path(tempfile.mkdtemp(prefix="slurm-"))
+    folder.chmod(0o755)
+    cluster = Cluster(folder, accounting)
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    yield from cluster_in(accounting=False)
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_run, cluster, tmp_path_factory) -> Site:
+    """The cut-down experiment through sbatch, its Snakemake killed in the middle and started again.
+
+    The embedded model asks for a GPU here, which it does not need.
+    """
+    site = Site(copied(tiny_run, tmp_path_factory.mktemp("site") / "checkout"), cluster)
+    models = site.folder / "resources/models.yaml"
+    models.write_text(models.read_text().replace("gpus: 0", "gpus: 1", 1))
+    wanted = ("--configfile", "tests/workflow/tiny.yaml", "--", "table_3", "figure_3")
+    running = site.start(*wanted)
+    wait_for(lambda: bool(site.notes("taskvectors.write")), running)
+    os.kill(running.pid, signal.SIGKILL)
+    running.wait()
+    cluster.ask("scancel", "--user=root")
+    assert site.run("--unlock", "--configfile", "tests/workflow/tiny.yaml") == 0, site.said
+    assert site.run(*wanted) == 0, site.said[-6000:]
+    return site
+
+
+def test_predictions_are_those_of_a_local_run(tiny_run, finished):
+    for name in PREDICTIONS:
+        ours = pd.read_parquet(finished.folder / "results/tiny" / name)
+        locally = pd.read_parquet(tiny_run.results / name)
+        pd.testing.assert_frame_equal(ours, locally, rtol=1e-4)
+
+
+def test_jobs_with_a_model_run_on_the_gpu_partition_and_without_a_hub(finished):
+    for module in ("taskvectors.read", "taskvectors.lens", "taskvectors.write"):
+        for note in finished.notes(module):
+            assert note["SLURM_JOB_PARTITION"] == "gpu"
+            assert note["CUDA_VISIBLE_DEVICES"] in {"0", "1"}
+            assert note["HF_HUB_OFFLINE"] == "1"
+
+
+def test_other_jobs_ask_for_no_gpu(finished):
+    decoded = finished.notes("taskvectors.render.decode")
+    assert {note["SLURM_JOB_PARTITION"] for note in decoded} == {"cpu"}
+    assert len({note["SLURM_JOB_ID"] for note in decoded}) == 1  # both tasks in one job
+    assert not any(note["CUDA_VISIBLE_DEVICES"] for note in decoded)
+    small = [*finished.notes("taskvectors.average"), *finished.notes("taskvectors.score")]
+    assert small
+    assert {note["SLURM_JOB_ID"] for note in small} == {None}  # where Snakemake runs
+
+
+def test_a_killed_snakemake_resumes_without_doing_finished_work_again(finished):
+    assert len(finished.notes("taskvectors.read")) == 2
+    assert len(finished.notes("taskvectors.lens")) == 1
+    assert not list((finished.folder / "results").rglob("*.partial"))
+
+
+def test_cancelled_jobs_and_jobs_out_of_time_are_tried_again_with_more(cluster, finished):
+    """A job runs out of its one minute, another is cancelled; the second attempt has more."""
+    trials = finished.folder / "trials.log"
+    running = finished.start("--", "trials")
+    wait_for(lambda: trials.exists() and "cancelled 500" in trials.read_text(), running)
+    job = next(line for line in trials.read_text().splitlines() if line.startswith("cancelled"))
+    cluster.ask("scancel", job.split()[2])
+    assert running.wait(400) == 0, finished.said[-4000:]
+    attempts = [line.rsplit(maxsplit=1)[0] for line in trials.read_text().splitlines()]
+    assert sorted(attempts) == ["cancelled 1000", "cancelled 500", "slow 1", "slow 2"]
+    for name in ("slow", "cancelled"):
+        assert (finished.folder / "trials" / name).read_text() == "whole\n"
+
+
+def test_a_failing_job_stops_with_the_reason(finished):
+    """The model's folder is damaged: the log that Snakemake names has one clear sentence."""
+    (finished.folder / "results/tiny/prepare/embedded/config.json").unlink()
+    target = "results/tiny/read/embedded/lens.safetensors"
+    tiny = ("--configfile", "tests/workflow/tiny.yaml")
+    assert finished.run("--retries", "0", "--force", *tiny, "--", target) != 0
+    assert "Error in rule lens" in finished.said
+    logs = list((finished.folder / "logs/slurm").rglob("rule_lens/**/*.log"))
+    sentence = "error: results/tiny/prepare/embedded has no config.json; prepare the model"
+    assert any(sentence in log.read_text() for log in logs)
+    assert any(str(log.relative_to(finished.folder)) in finished.said for log in logs)
+    assert not (finished.folder / target).exists()
+
+
+@pytest.mark.parametrize("command", ["squeue", "sacct"])
+def test_a_cluster_with_accounting_is_polled_by_both_commands(bookkept, command):
+    target = bookkept.folder / "trials/ready"
+    target.unlink(missing_ok=True)
+    assert bookkept.run("--slurm-status-command", command, "--", "trials/ready") == 0, bookkept.said
+    assert "SLURM_JOB_PARTITION=cpu" in target.read_text()
+    assert "SLURM_JOB_ACCOUNT=lab" in target.read_text()
+
+
+@pytest.fixture(scope="module")
+def bookkept(tiny_run, tmp_path_factory) -> Iterator[Site]:
+    """A checkout on a cluster with accounting."""
+    folder = copied(tiny_run, tmp_path_factory.mktemp("bookkept") / "checkout")
+    for cluster in cluster_in(accounting=True):
+        yield Site(folder, cluster)
