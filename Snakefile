@@ -21,6 +21,7 @@ include: "workflow/rules/prepare.smk"
 include: "workflow/rules/read.smk"
 include: "workflow/rules/average.smk"
 include: "workflow/rules/write.smk"
+include: "workflow/rules/qualitative.smk"
 include: "workflow/rules/score.smk"
 include: "workflow/rules/render.smk"
 

@@ -38,7 +38,13 @@ ENTITY_SETS = sorted({TASKS[task].entity_set for task in config["tasks"]})
 
 # The models whose eyes were trained here: how well they see stands beside their results.
 SEEING = [model for model in MODELS if SOURCES[model].eyes]
-ITEMS = [item for item in items.ITEMS if item != "naming" or SEEING]
+ITEMS = [
+    item
+    for item in items.ITEMS
+    if (item != "naming" or SEEING)
+    # Tasks can conflict only where two of them ask about one entity set.
+    and (item not in items.CONFLICT or len(ENTITY_SETS) < len(config["tasks"]))
+]
 TABLE_ENDINGS = ("csv", "md", "tex")
 FIGURE_ENDINGS = ("pdf", "png", "csv", "md")
 
