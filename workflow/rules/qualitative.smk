@@ -16,11 +16,8 @@ rule qualitative:
         descriptions="resources/qualitative/descriptions.yaml",
         manifest=manifest(config["pictures"]["evaluation"]),
         pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
-        datasets=expand(
-            f"{RESULTS}/curate/{{task}}/{{file}}.jsonl",
-            task=config["tasks"],
-            file=["test", "exemplars"],
-        ),
+        queries=expand(f"{RESULTS}/curate/{{task}}/test.jsonl", task=config["tasks"]),
+        exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
         vectors=expand(
             f"{RESULTS}/average/{{{{model}}}}/{{{{template}}}}/{{task}}/vectors.safetensors",
             task=config["tasks"],
@@ -41,18 +38,16 @@ rule qualitative:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
         studied=config["tasks"],
         specifications=exemplar_specifications,
-        curated=f"{RESULTS}/curate",
-        vectors=f"{RESULTS}/average/{{model}}/{{template}}",
-        entities="resources/entities",
         seeds=SEEDS,
-        exemplars=config["exemplars"],
+        in_context=config["exemplars"],
         out=subpath(output.answers, parent=True),
         code=code_hash("taskvectors.qualitative"),
     shell:
         "python -m taskvectors.qualitative --model {input.model} --name {wildcards.model} "
         "--dtype {params.dtype} --tasks {input.tasks} --studied {params.studied} "
         "--templates {input.templates} --template {wildcards.template} "
-        "--specifications {params.specifications} --curated {params.curated} "
-        "--vectors {params.vectors} --layer {input.layer} --entities {params.entities} "
-        "--manifest {input.manifest} --descriptions {input.descriptions} "
-        "--seeds {params.seeds} --exemplars {params.exemplars} --out {params.out} --log {log}"
+        "--specifications {params.specifications} --items {input.queries} "
+        "--exemplar-sets {input.exemplars} --vectors {input.vectors} --layer {input.layer} "
+        "--entities {input.entities} --manifest {input.manifest} "
+        "--descriptions {input.descriptions} --seeds {params.seeds} "
+        "--exemplars {params.in_context} --out {params.out} --log {log}"

@@ -30,19 +30,21 @@ from taskvectors.qualitative.descriptions import (
 )
 from taskvectors.qualitative.studied import Setting, Studied, read_studied
 from taskvectors.qualitative.written import write_answers
+from taskvectors.tasks import find_task
 
 log = logging.getLogger("taskvectors")
 
 
 def describe_all(
-    studied: list[Studied], entities: Path, manifest: Path, descriptions: Path
+    studied: list[Studied], entities: list[Path], manifest: Path, descriptions: Path
 ) -> list[DescribedTask]:
     """Every task with its descriptions; a task of an undescribed entity set has none."""
     found = read_descriptions(descriptions)
+    tables = {path.stem: path for path in entities}
     described = []
     for one in studied:
         name = one.task.entity_set
-        table = read_entities(entities / f"{name}.csv")
+        table = read_entities(tables[name])
         pictures = read_pictures(manifest, name)
         described.append(describe(one, found.get(name, {}), table, pictures))
     return described
@@ -58,10 +60,11 @@ def main() -> None:
     parser.add_argument("--templates", required=True, type=Path)
     parser.add_argument("--template", required=True)
     parser.add_argument("--specifications", required=True, nargs="+")
-    parser.add_argument("--curated", required=True, type=Path, help="holds <task>/test.jsonl")
-    parser.add_argument("--vectors", required=True, type=Path, help="average/<model>/<template>")
+    parser.add_argument("--items", required=True, type=Path, nargs="+", help="a task each")
+    parser.add_argument("--exemplar-sets", required=True, type=Path, nargs="+", help="likewise")
+    parser.add_argument("--vectors", required=True, type=Path, nargs="+", help="likewise")
     parser.add_argument("--layer", required=True, type=Path, help="JSON with the chosen layer")
-    parser.add_argument("--entities", required=True, type=Path, help="holds <entity set>.csv")
+    parser.add_argument("--entities", required=True, type=Path, nargs="+", help="entity tables")
     parser.add_argument("--manifest", required=True, type=Path)
     parser.add_argument("--descriptions", required=True, type=Path)
     parser.add_argument("--seeds", required=True, type=int, nargs="+")
@@ -74,7 +77,8 @@ def main() -> None:
     adapter = load_adapter(args.model, args.name, args.dtype)
     layer = read_json(args.layer)["layer"]
     setting = Setting(adapter, args.name, template, layer, tuple(args.seeds))
-    studied = read_studied(adapter, args.tasks, args.studied, args.curated, args.vectors)
+    paths = zip(args.studied, args.items, args.exemplar_sets, args.vectors, strict=True)
+    studied = [read_studied(adapter, find_task(args.tasks, task), *files) for task, *files in paths]
     described = describe_all(studied, args.entities, args.manifest, args.descriptions)
     icl = [name for name in args.specifications if name != "instruction"]
     conflicts = answer_conflicts(setting, studied)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from taskvectors.engine.streams import read_tensors
 from taskvectors.models.base import Adapter
 from taskvectors.predictions import ICL_MODALITY
 from taskvectors.prompts import Template
-from taskvectors.tasks import Task, find_task
+from taskvectors.tasks import Task
 from taskvectors.write import check_vectors
 
 
@@ -42,23 +41,15 @@ class Setting:
     seeds: tuple[int, ...]
 
 
-def read_studied(
-    adapter: Adapter, tasks: Path, names: Sequence[str], curated: Path, averaged: Path
-) -> list[Studied]:
-    """The tasks ``names``; ``curated`` and ``averaged`` hold a folder per task.
+def read_studied(adapter: Adapter, task: Task, items: Path, sets: Path, averaged: Path) -> Studied:
+    """A task from its ``test.jsonl``, ``exemplars.jsonl`` and ``vectors.safetensors``.
 
     Raises `UserError` where a file is missing or vectors do not fit the model.
     """
-    studied = []
-    for name in names:
-        path = averaged / name / "vectors.safetensors"
-        vectors = {
-            vector: tensor
-            for vector, tensor in read_tensors(path).items()
-            if parse_vector_name(vector)[0] in ICL_MODALITY
-        }
-        check_vectors(adapter, vectors, path)
-        items = read_items(curated / name / "test.jsonl")
-        sets = read_exemplar_sets(curated / name / "exemplars.jsonl")
-        studied.append(Studied(find_task(tasks, name), items, sets, vectors))
-    return studied
+    vectors = {
+        name: vector
+        for name, vector in read_tensors(averaged).items()
+        if parse_vector_name(name)[0] in ICL_MODALITY
+    }
+    check_vectors(adapter, vectors, averaged)
+    return Studied(task, read_items(items), read_exemplar_sets(sets), vectors)
