@@ -82,10 +82,10 @@ def main() -> None:
     described = describe_all(studied, args.entities, args.manifest, args.descriptions)
     icl = [name for name in args.specifications if name != "instruction"]
     conflicts = answer_conflicts(setting, studied)
-    descriptions = answer_descriptions(setting, described, icl, args.exemplars)
-    answers = write_answers(setting, studied, described, args.exemplars)
     write_conflicts(args.out / "conflict.parquet", conflicts)
+    descriptions = answer_descriptions(setting, described, icl, args.exemplars)
     write_predictions(args.out / "descriptions.parquet", descriptions)
+    answers = write_answers(setting, studied, described, args.exemplars)
     write_jsonl(args.out / "answers.jsonl", answers)
     log.info(
         "%s: %d answers under conflict, %d to descriptions, %d written out",

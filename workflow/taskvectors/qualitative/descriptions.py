@@ -1,8 +1,8 @@
 """Dense descriptions as text queries: image ICL read, and patched into a text (paper, 3.3).
 
-A description stands where a query's name would stand. Within a seed all queries of a task
-share their exemplars, described entities that are not test items, so that one forward pass
-asks many queries after one context.
+A description stands where a query's name would stand. Descriptions are long, so a task has one
+set of exemplars per seed, described entities that are not test items, and its queries are
+dealt out to the seeds in turn: one forward pass asks many queries after one context.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from taskvectors.schemas import check, read_yaml
 log = logging.getLogger("taskvectors")
 QUERIES_PER_ROW = 12
 ENDINGS = "(s|es|y|ish|ness)?"
-SMALL_WORDS = {"and", "the", "of"}
+SMALL_WORDS = {"and", "the"}
 
 
 @dataclass(frozen=True)
@@ -70,17 +70,18 @@ def leaks(description: str, name: str, label: str) -> list[str]:
     """Words of the entity's name or of the label that the description gives away.
 
     A word of the label counts with its commonest endings, a longer word of the name as the
-    beginning of any word; case does not matter.
+    beginning of any word; words of one or two letters and case do not matter.
     """
-    found = []
-    for word in re.findall(r"\w+", name):
-        pattern = rf"\b{word}" if len(word) > 3 else rf"\b{word}s?\b"
-        if word.lower() not in SMALL_WORDS and re.search(pattern, description, re.IGNORECASE):
-            found.append(word)
-    for word in re.findall(r"\w+", label):
-        if re.search(rf"\b{word}{ENDINGS}\b", description, re.IGNORECASE):
-            found.append(word)
-    return found
+    patterns = [(word, rf"{word}{ENDINGS}\b") for word in _words(label)]
+    patterns += [(word, word if len(word) > 3 else rf"{word}s?\b") for word in _words(name)]
+    return [
+        word for word, pattern in patterns if re.search(rf"\b{pattern}", description, re.IGNORECASE)
+    ]
+
+
+def _words(text: str) -> list[str]:
+    words = re.findall(r"\w{3,}", text)
+    return [word for word in words if word.lower() not in SMALL_WORDS]
 
 
 def describe(
@@ -106,7 +107,7 @@ def describe(
 
 
 def draw_exemplars(task: DescribedTask, seed: int, count: int) -> list[Described]:
-    """The exemplars of all queries of a task under one seed. Raises `UserError` for too few."""
+    """The exemplars of a task under one seed. Raises `UserError` for too few."""
     if len(task.exemplars) < count:
         raise UserError(
             f"{task.name}: {len(task.exemplars)} described entities are no test items, but "
@@ -133,19 +134,20 @@ def described_prompt(
 def answer_descriptions(
     setting: Setting, tasks: Sequence[DescribedTask], specifications: Sequence[str], count: int
 ) -> list[Prediction]:
-    """Every description without context, in context and with every seed's image ICL vector.
+    """Every description without context, in one seed's context and with all image ICL vectors.
 
     ``specifications`` are those of ``text_icl`` and ``image_icl`` that the model takes, and
     ``count`` the number of exemplars.
     """
     asked = [task for task in tasks if task.queries]
     predictions = []
-    for task in asked:
+    for task in track(asked, len(asked), f"describe {setting.model}"):
         queries = describe_queries(setting, task)
-        for specification in specifications:
-            for seed in setting.seeds:
-                shown = draw_exemplars(task, seed, count)
-                predictions += _in_context(setting, task, queries, shown, specification, seed)
+        for number, seed in enumerate(setting.seeds):
+            dealt = queries[number :: len(setting.seeds)]
+            shown = draw_exemplars(task, seed, count)
+            for specification in specifications if dealt else ():
+                predictions += _in_context(setting, task, dealt, shown, specification, seed)
     by_set = sorted(asked, key=lambda task: task.studied.task.entity_set)
     for _, group in groupby(by_set, key=lambda task: task.studied.task.entity_set):
         predictions += _alone(setting, list(group))
@@ -228,11 +230,12 @@ def _in_context(
     specification: str,
     seed: int,
 ) -> list[Prediction]:
-    """All descriptions of a task after one seed's exemplars."""
+    """The given queries of a task after one seed's exemplars."""
     adapter = setting.adapter
+    texts = {one.item.entity: one.description for one in task.queries}
     prompts = [
-        adapter.encode(described_prompt(setting, shown, specification, one.description))
-        for one in task.queries
+        adapter.encode(described_prompt(setting, shown, specification, texts[query.item.entity]))
+        for query in queries
     ]
     per_row = QUERIES_PER_ROW if adapter.branching else 1
     chunks = [
@@ -255,9 +258,7 @@ def _in_context(
         ]  # fmt: skip
 
     predictions = []
-    what = f"describe {setting.model} {task.name} {specification}"
-    groups = list(packed(rows, [len(row) for row, _ in rows], TOKENS_PER_PASS))
-    for group in track(groups, len(groups), what):
+    for group in packed(rows, [len(row) for row, _ in rows], TOKENS_PER_PASS):
         predictions += within_memory(group, answer_batch)
     return predictions
 

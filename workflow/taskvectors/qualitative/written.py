@@ -24,7 +24,7 @@ from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.queries import asked, modalities_of
 
 TOKENS = 6
-ITEMS = 2  # of each task; of each pair of tasks and of each described task it is one
+ITEMS = 2  # of each task; of each pair of tasks and each described entity set it is one
 
 
 @dataclass(frozen=True)
@@ -130,9 +130,11 @@ def conflict_cases(setting: Setting, studied: Sequence[Studied]) -> Iterator[Cas
 def description_cases(
     setting: Setting, tasks: Sequence[DescribedTask], count: int
 ) -> Iterator[Case]:
-    """The first described test item of every task: in context, and patched from pictures."""
+    """The first described test item of every entity set, asked its first task: in context, and
+    patched from pictures."""
     seed = setting.seeds[0]
-    for task in tasks:
+    first = {task.studied.task.entity_set: task for task in reversed(tasks)}
+    for task in reversed(first.values()):
         for one in task.queries[:1]:
             shown = draw_exemplars(task, seed, count)
             about = {
