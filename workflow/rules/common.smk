@@ -61,7 +61,13 @@ DATASETS = [
     for task in config["tasks"]
     for split in ("validation", "test")
 ]
-ITEMS = [item for item in items.ITEMS if item != "naming" or SEEING]
+ITEMS = [
+    item
+    for item in items.ITEMS
+    if (item != "naming" or SEEING)
+    # Tasks can conflict only where two of them ask about one entity set.
+    and (item not in items.CONFLICT or len(ENTITY_SETS) < len(config["tasks"]))
+]
 TABLE_ENDINGS = ("csv", "md", "tex")
 FIGURE_ENDINGS = ("pdf", "png", "csv", "md")
 

@@ -1,7 +1,9 @@
-# Stage score: test accuracies by both metrics, with intervals.
+# Stage score: test accuracies by both metrics, with intervals; outcomes of task conflict.
 #
-# REQUIRED INPUTS: read/.../baselines.parquet and write/.../test.parquet of all tasks
-# OUTPUTS:         results/<experiment>/score/<model>/<template>/accuracy.csv
+# REQUIRED INPUTS: read/.../baselines.parquet and write/.../test.parquet of all tasks,
+#                  qualitative/.../{conflict,descriptions}.parquet
+# OUTPUTS:         results/<experiment>/score/<model>/<template>/
+#                  {accuracy,conflict,descriptions}.csv
 
 
 rule score:
@@ -36,4 +38,49 @@ rule score:
             "python -m taskvectors.score --predictions {input.baselines} {input.patched} "
             "--datasets {params.datasets} --tasks {params.tasks} --resamples {params.resamples} "
             "--seed {params.seed} --out {output} --log {log}",
+        )
+
+
+rule score_conflict:
+    input:
+        f"{RESULTS}/qualitative/{{model}}/{{template}}/conflict.parquet",
+    output:
+        f"{RESULTS}/score/{{model}}/{{template}}/conflict.csv",
+    log:
+        f"{LOGS}/score/{{model}}/{{template}}/conflict.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        resamples=config["bootstrap"]["resamples"],
+        seed=config["bootstrap"]["seed"],
+        code=code_hash("taskvectors.outcomes"),
+    shell:
+        recorded(
+            "score_conflict",
+            "python -m taskvectors.outcomes --conflicts {input} --resamples {params.resamples} "
+            "--seed {params.seed} --out {output} --log {log}",
+        )
+
+
+rule score_descriptions:
+    input:
+        f"{RESULTS}/qualitative/{{model}}/{{template}}/descriptions.parquet",
+    output:
+        f"{RESULTS}/score/{{model}}/{{template}}/descriptions.csv",
+    log:
+        f"{LOGS}/score/{{model}}/{{template}}/descriptions.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        tasks=config["tasks"],
+        resamples=config["bootstrap"]["resamples"],
+        seed=config["bootstrap"]["seed"],
+        code=code_hash("taskvectors.score"),
+    shell:
+        recorded(
+            "score_descriptions",
+            "python -m taskvectors.score --predictions {input} --tasks {params.tasks} "
+            "--resamples {params.resamples} --seed {params.seed} --out {output} --log {log}",
         )

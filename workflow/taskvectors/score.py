@@ -18,6 +18,10 @@ from taskvectors.predictions import read_predictions
 from taskvectors.progress import start_logging
 
 log = logging.getLogger("taskvectors")
+COLUMNS = [
+    "method", "query_modality", "metric", "task",
+    "accuracy", "low", "high", "spread", "seeds", "items",
+]  # fmt: skip
 
 
 def majority_label(labels: list[str]) -> str:
@@ -86,7 +90,7 @@ def score(test: pd.DataFrame, tasks: list[str], resamples: int, seed: int) -> pd
                 per_seed = pd.concat(seeds, axis=1).mean(axis=1)
                 average = _summary(accuracy, resampled, per_seed, items)
                 rows.append({**about, "task": "average", **average})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _summary(accuracy: float, resampled: np.ndarray, per_seed: pd.Series, items: int) -> dict:
@@ -104,7 +108,13 @@ def _summary(accuracy: float, resampled: np.ndarray, per_seed: pd.Series, items:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m taskvectors.score", description=__doc__)
     parser.add_argument("--predictions", required=True, type=Path, nargs="+")
-    parser.add_argument("--datasets", required=True, type=Path, nargs="+", help="curate/<task>")
+    parser.add_argument(
+        "--datasets",
+        type=Path,
+        nargs="*",
+        default=[],
+        help="curate/<task>, for the baseline random",
+    )
     parser.add_argument("--tasks", required=True, nargs="+")
     parser.add_argument("--resamples", required=True, type=int)
     parser.add_argument("--seed", required=True, type=int)
@@ -114,8 +124,8 @@ def main() -> None:
     start_logging(args.log)
     predictions = read_predictions(args.predictions)
     answered = mark(predictions[predictions["split"] == "test"])
-    guessed = pd.concat([random_baseline(folder) for folder in args.datasets])
-    table = score(pd.concat([guessed, answered]), args.tasks, args.resamples, args.seed)
+    guessed = [random_baseline(folder) for folder in args.datasets]
+    table = score(pd.concat([*guessed, answered]), args.tasks, args.resamples, args.seed)
     write_text(args.out, table.to_csv(index=False, lineterminator="\n"))
     log.info("%d accuracies", len(table))
 

@@ -34,6 +34,11 @@ _DECODED = {
 _SCORES = {"scores": f"{SCORE}/accuracy.csv"}
 _PHASES = {"phases": f"{RENDER}/phases.csv"}
 _TOPS = {"tops": f"{RENDER}/tops.csv"}
+_ANSWERS = {
+    "answers": "{results}/qualitative/{model}/{template}/answers.jsonl",
+    "pictures": "{pictures}",
+}
+_CONFLICT = {"scores": f"{SCORE}/conflict.csv"}
 
 ITEMS = {
     "table_1": Item(
@@ -56,13 +61,19 @@ ITEMS = {
         },
     ),
     "table_8": Item("tables", _SCORES),
+    "table_conflict": Item("conflict", _CONFLICT),
+    "table_descriptions": Item("descriptions", {"scores": f"{SCORE}/descriptions.csv"}),
     "naming": Item("tables"),
     "figure_3": Item("evolution", _PHASES),
     "figure_3_all": Item("evolution", _PHASES),
     "figure_3_instruction": Item("evolution", _PHASES),
     "figure_4": Item("evolution", _TOPS),
     "figure_4_all": Item("evolution", _TOPS),
+    "figure_5": Item("grids", _ANSWERS),
+    "figure_7": Item("grids", _ANSWERS),
     "figure_8": Item("samples", {"patched": f"{WRITE}/test.parquet"}),
+    "figure_9": Item("grids", _ANSWERS),
+    "figure_10": Item("grids", _ANSWERS),
     "figure_11": Item(
         "figures",
         {
@@ -71,8 +82,12 @@ ITEMS = {
             "baselines": f"{READ}/baselines.parquet",
         },
     ),
+    "figure_conflict": Item("conflict", _CONFLICT),
     "figure_tsne": Item("tsne", {"activations": f"{READ}/activations.safetensors"}),
 }
+
+# What there is only where two tasks ask about one entity set.
+CONFLICT = ("table_conflict", "figure_9", "figure_conflict")
 
 
 def module_of(item: str) -> str:

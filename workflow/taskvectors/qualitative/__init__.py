@@ -1,0 +1,1 @@
+"""Stage qualitative: what accuracies on the six tasks do not show."""

@@ -1,0 +1,97 @@
+"""``python -m taskvectors.qualitative``: what accuracies on the tasks do not show.
+
+The model is loaded once for three files: ``conflict.parquet``, where the prompt asks one task
+and the patch another; ``descriptions.parquet``, where dense descriptions are the queries; and
+``answers.jsonl``, several tokens of a few answers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+from taskvectors.curate.__main__ import read_pictures
+from taskvectors.entities import read_entities
+from taskvectors.errors import run_command
+from taskvectors.files import read_json, write_jsonl
+from taskvectors.models.registry import load_adapter
+from taskvectors.models.weights import DTYPES
+from taskvectors.predictions import write_predictions
+from taskvectors.progress import start_logging
+from taskvectors.prompts import find_template
+from taskvectors.qualitative.answers import write_conflicts
+from taskvectors.qualitative.conflict import answer_conflicts
+from taskvectors.qualitative.descriptions import (
+    DescribedTask,
+    answer_descriptions,
+    describe,
+    read_descriptions,
+)
+from taskvectors.qualitative.studied import Setting, Studied, read_studied
+from taskvectors.qualitative.written import write_answers
+from taskvectors.tasks import find_task
+
+log = logging.getLogger("taskvectors")
+
+
+def describe_all(
+    studied: list[Studied], entities: list[Path], manifest: Path, descriptions: Path
+) -> list[DescribedTask]:
+    """Every task with its descriptions; a task of an undescribed entity set has none."""
+    found = read_descriptions(descriptions)
+    tables = {path.stem: path for path in entities}
+    described = []
+    for one in studied:
+        name = one.task.entity_set
+        table = read_entities(tables[name])
+        pictures = read_pictures(manifest, name)
+        described.append(describe(one, found.get(name, {}), table, pictures))
+    return described
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m taskvectors.qualitative", description=__doc__)
+    parser.add_argument("--model", required=True, type=Path, help="a checkpoint folder")
+    parser.add_argument("--name", required=True, help="the model's name in predictions")
+    parser.add_argument("--dtype", required=True, choices=sorted(DTYPES))
+    parser.add_argument("--tasks", required=True, type=Path, help="resources/tasks.yaml")
+    parser.add_argument("--studied", required=True, nargs="+", help="names of tasks")
+    parser.add_argument("--templates", required=True, type=Path)
+    parser.add_argument("--template", required=True)
+    parser.add_argument("--specifications", required=True, nargs="+")
+    parser.add_argument("--items", required=True, type=Path, nargs="+", help="a task each")
+    parser.add_argument("--exemplar-sets", required=True, type=Path, nargs="+", help="likewise")
+    parser.add_argument("--vectors", required=True, type=Path, nargs="+", help="likewise")
+    parser.add_argument("--layer", required=True, type=Path, help="JSON with the chosen layer")
+    parser.add_argument("--entities", required=True, type=Path, nargs="+", help="entity tables")
+    parser.add_argument("--manifest", required=True, type=Path)
+    parser.add_argument("--descriptions", required=True, type=Path)
+    parser.add_argument("--seeds", required=True, type=int, nargs="+")
+    parser.add_argument("--exemplars", required=True, type=int)
+    parser.add_argument("--out", required=True, type=Path)
+    parser.add_argument("--log", type=Path)
+    args = parser.parse_args()
+    start_logging(args.log)
+    template = find_template(args.templates, args.template)
+    adapter = load_adapter(args.model, args.name, args.dtype)
+    layer = read_json(args.layer)["layer"]
+    setting = Setting(adapter, args.name, template, layer, tuple(args.seeds))
+    paths = zip(args.studied, args.items, args.exemplar_sets, args.vectors, strict=True)
+    studied = [read_studied(adapter, find_task(args.tasks, task), *files) for task, *files in paths]
+    described = describe_all(studied, args.entities, args.manifest, args.descriptions)
+    icl = [name for name in args.specifications if name != "instruction"]
+    conflicts = answer_conflicts(setting, studied)
+    write_conflicts(args.out / "conflict.parquet", conflicts)
+    descriptions = answer_descriptions(setting, described, icl, args.exemplars)
+    write_predictions(args.out / "descriptions.parquet", descriptions)
+    answers = write_answers(setting, studied, described, args.exemplars)
+    write_jsonl(args.out / "answers.jsonl", answers)
+    log.info(
+        "%s: %d answers under conflict, %d to descriptions, %d written out",
+        args.name, len(conflicts), len(descriptions), len(answers),
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    run_command(main)

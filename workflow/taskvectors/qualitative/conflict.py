@@ -1,0 +1,170 @@
+"""Task conflict: the prompt asks one task, and another task's vector is patched on top.
+
+As in the paper's Figure 9 the prompt is the one task's instruction with the query after it
+(instruction xbase), and the query is a picture where the model takes pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from taskvectors.average import parse_vector_name
+from taskvectors.curate.datasets import Item
+from taskvectors.engine.forward import Answer, run
+from taskvectors.engine.memory import within_memory
+from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
+from taskvectors.engine.sweep import Site
+from taskvectors.engine.trees import packed, whole
+from taskvectors.models.base import Adapter, Encoded
+from taskvectors.progress import track
+from taskvectors.prompts import QUERY, Prompt, Template, Text
+from taskvectors.qualitative.answers import ConflictAnswer
+from taskvectors.qualitative.studied import Setting, Studied
+from taskvectors.queries import asked, encode_query, modalities_of
+
+
+def conflict_prompt(instruction: str, template: Template, item: Item, modality: str) -> Prompt:
+    """The instruction, then the query: the paper's instruction xbase."""
+    return (Text(instruction + template.end), *template.query(asked(item, modality)))
+
+
+def rivals_of(prompted: Studied, studied: Sequence[Studied]) -> list[Studied]:
+    """The other tasks of the same entity set, which can be asked about the same items."""
+    mine = prompted.task
+    return [
+        one
+        for one in studied
+        if one.task.entity_set == mine.entity_set and one.task.name != mine.name
+    ]
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """An item under the prompted task's instruction.
+
+    ``labels`` maps the prompted task and its rivals to the item's label and that label's
+    first token; a rival that does not have the item is not there.
+    """
+
+    item: Item
+    encoded: Encoded
+    labels: dict[str, tuple[str, int]]
+
+
+def plan_conflicts(
+    adapter: Adapter, template: Template, prompted: Studied, rivals: Sequence[Studied]
+) -> list[Conflict]:
+    """Every test item of the prompted task, with the labels of all rivals that have it."""
+    modality = modalities_of(adapter)[-1]
+    labels_of = {
+        one.task.name: {item.entity: item.label for item in one.items}
+        for one in (prompted, *rivals)
+    }
+    planned = []
+    for item in prompted.items:
+        prompt = conflict_prompt(prompted.task.instruction, template, item, modality)
+        labels = {}
+        for name, known in labels_of.items():
+            if item.entity in known:
+                encoded, first = encode_query(adapter, prompt, template, known[item.entity])
+                labels[name] = (known[item.entity], first)
+        planned.append(Conflict(item, encoded, labels))
+    return planned
+
+
+def answer_conflicts(setting: Setting, studied: Sequence[Studied]) -> list[ConflictAnswer]:
+    """All ordered pairs of tasks of one entity set, unpatched and with every vector."""
+    answers = []
+    for prompted in studied:
+        rivals = rivals_of(prompted, studied)
+        if not rivals:
+            continue
+        planned = plan_conflicts(setting.adapter, setting.template, prompted, rivals)
+        answers += _unpatched(setting, prompted, rivals, planned)
+        answers += _patched(setting, prompted, rivals, planned)
+    return answers
+
+
+def _unpatched(
+    setting: Setting, prompted: Studied, rivals: Sequence[Studied], planned: Sequence[Conflict]
+) -> list[ConflictAnswer]:
+    def answer_batch(batch: Sequence[Conflict]) -> list[ConflictAnswer]:
+        ends = [(row, conflict.encoded.marks[QUERY.name]) for row, conflict in enumerate(batch)]
+        rows = [whole(conflict.encoded) for conflict in batch]
+        _, answers = run(setting.adapter, rows, answers=ends)
+        return [
+            _answered(setting, prompted.task.name, rival.task.name, conflict, answer)
+            for conflict, answer in zip(batch, answers, strict=True)
+            for rival in rivals
+            if rival.task.name in conflict.labels
+        ]
+
+    lengths = [len(conflict.encoded.ids) for conflict in planned]
+    answers = []
+    for group in packed(planned, lengths, TOKENS_PER_PASS):
+        answers += within_memory([planned[number] for number in group], answer_batch)
+    return answers
+
+
+def _patched(
+    setting: Setting, prompted: Studied, rivals: Sequence[Studied], planned: Sequence[Conflict]
+) -> list[ConflictAnswer]:
+    origins = {
+        f"{rival.task.name} {name}": (rival.task.name, *parse_vector_name(name))
+        for rival in rivals
+        for name in rival.vectors
+    }
+    vectors = {
+        f"{rival.task.name} {name}": vector
+        for rival in rivals
+        for name, vector in rival.vectors.items()
+    }
+    sites = [Site(name, setting.layer) for name in vectors]
+    prompts = [conflict.encoded for conflict in planned]
+    passes = patched_answers(setting.adapter, prompts, vectors, sites)
+    total, what = len(prompts) * len(sites), f"conflict {setting.model} {prompted.task.name}"
+    answers = []
+    for batch in track(passes, total, what, size=len):
+        for number, site, answer in batch:
+            patched, specification, seed = origins[site.name]
+            if patched in planned[number].labels:
+                origin = (specification, seed, site.layer)
+                name = prompted.task.name
+                answers.append(_answered(setting, name, patched, planned[number], answer, origin))
+    return answers
+
+
+def _answered(
+    setting: Setting,
+    prompted: str,
+    patched: str,
+    conflict: Conflict,
+    answer: Answer,
+    origin: tuple[str | None, int | None, int | None] = (None, None, None),
+) -> ConflictAnswer:
+    adapter, encoded = setting.adapter, conflict.encoded
+    position = encoded.marks[QUERY.name]
+    prompted_label, prompted_first = conflict.labels[prompted]
+    patched_label, patched_first = conflict.labels[patched]
+    specification, seed, layer = origin
+    return ConflictAnswer(
+        model=setting.model,
+        template=setting.template.name,
+        prompted=prompted,
+        patched=patched,
+        specification=specification,
+        query_modality=modalities_of(adapter)[-1],
+        seed=seed,
+        layer=layer,
+        entity=conflict.item.entity,
+        prompted_label=prompted_label,
+        prompted_label_token_id=prompted_first,
+        patched_label=patched_label,
+        patched_label_token_id=patched_first,
+        token_id=answer.token_id,
+        token=adapter.tokenizer.decode([answer.token_id]),
+        margin=answer.margin,
+        position=position,
+        neighbourhood=adapter.neighbourhood(encoded.ids, position),
+    )

@@ -1,0 +1,277 @@
+"""Dense descriptions as text queries: image ICL read, and patched into a text (paper, 3.3).
+
+A description stands where a query's name would stand. Descriptions are long, so a task has one
+set of exemplars per seed, described entities that are not test items, and its queries are
+dealt out to the seeds in turn: one forward pass asks many queries after one context.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from taskvectors.average import parse_vector_name
+from taskvectors.curate.datasets import Item
+from taskvectors.engine.forward import Answer, run
+from taskvectors.engine.memory import within_memory
+from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
+from taskvectors.engine.sweep import Site
+from taskvectors.engine.trees import Row, cut, packed, whole
+from taskvectors.entities import Entity
+from taskvectors.errors import UserError
+from taskvectors.models.base import Encoded
+from taskvectors.predictions import Prediction, method_name
+from taskvectors.progress import track
+from taskvectors.prompts import EXEMPLARS_END, QUERY, Picture, Prompt, Text
+from taskvectors.qualitative.studied import Setting, Studied
+from taskvectors.queries import Context, Query, encode_query, prediction
+from taskvectors.schemas import check, read_yaml
+
+log = logging.getLogger("taskvectors")
+QUERIES_PER_ROW = 12
+ENDINGS = "(s|es|y|ish|ness)?"
+SMALL_WORDS = {"and", "the"}
+
+
+@dataclass(frozen=True)
+class Described:
+    """An item of a task with its dense description."""
+
+    item: Item
+    description: str
+
+
+@dataclass(frozen=True)
+class DescribedTask:
+    """The described test items of a task, and the described entities that may be exemplars."""
+
+    studied: Studied
+    queries: list[Described]
+    exemplars: list[Described]
+
+    @property
+    def name(self) -> str:
+        return self.studied.task.name
+
+
+def read_descriptions(path: Path) -> dict[str, dict[str, str]]:
+    """Entity set to entity to description. Raises `UserError` where the file is not valid."""
+    raw = read_yaml(path)
+    check(raw, "descriptions", str(path))
+    return raw
+
+
+def leaks(description: str, name: str, label: str) -> list[str]:
+    """Words of the entity's name or of the label that the description gives away.
+
+    A word of the label counts with its commonest endings, a longer word of the name as the
+    beginning of any word; words of one or two letters and case do not matter.
+    """
+    patterns = [(word, rf"{word}{ENDINGS}\b") for word in _words(label)]
+    patterns += [(word, word if len(word) > 3 else rf"{word}s?\b") for word in _words(name)]
+    return [
+        word for word, pattern in patterns if re.search(rf"\b{pattern}", description, re.IGNORECASE)
+    ]
+
+
+def _words(text: str) -> list[str]:
+    words = re.findall(r"\w{3,}", text)
+    return [word for word in words if word.lower() not in SMALL_WORDS]
+
+
+def describe(
+    one: Studied,
+    descriptions: dict[str, str],
+    entities: Sequence[Entity],
+    pictures: dict[str, str],
+) -> DescribedTask:
+    """What can be asked and shown of a task; a description that gives its label away cannot."""
+    test = {item.entity for item in one.items}
+    queries, exemplars = [], []
+    for entity in entities:
+        if entity.name not in descriptions or entity.name not in pictures:
+            continue
+        label, text = entity.labels[one.task.label], descriptions[entity.name]
+        if leaks(text, entity.name, label):
+            log.warning("%s: %s's description has its label", one.task.name, entity.name)
+            continue
+        split = "test" if entity.name in test else "validation"
+        item = Item(one.task.name, split, entity.name, pictures[entity.name], label)
+        (queries if entity.name in test else exemplars).append(Described(item, text))
+    return DescribedTask(one, queries, exemplars)
+
+
+def draw_exemplars(task: DescribedTask, seed: int, count: int) -> list[Described]:
+    """The exemplars of a task under one seed. Raises `UserError` for too few."""
+    if len(task.exemplars) < count:
+        raise UserError(
+            f"{task.name}: {len(task.exemplars)} described entities are no test items, but "
+            f"a prompt needs {count}; describe more in resources/qualitative/descriptions.yaml."
+        )
+    return random.Random(f"{seed}/{task.name}/descriptions").sample(task.exemplars, k=count)
+
+
+def described_prompt(
+    setting: Setting, shown: Sequence[Described], specification: str, description: str
+) -> Prompt:
+    """A description after exemplars, which are descriptions themselves (text ICL) or pictures."""
+    pairs = [
+        (
+            Picture(one.item.image) if specification == "image_icl" else Text(one.description),
+            one.item.label,
+        )
+        for one in shown
+    ]
+    template = setting.template
+    return (*template.exemplars(pairs), *template.query(Text(description)))
+
+
+def answer_descriptions(
+    setting: Setting, tasks: Sequence[DescribedTask], specifications: Sequence[str], count: int
+) -> list[Prediction]:
+    """Every description without context, in one seed's context and with all image ICL vectors.
+
+    ``specifications`` are those of ``text_icl`` and ``image_icl`` that the model takes, and
+    ``count`` the number of exemplars.
+    """
+    asked = [task for task in tasks if task.queries]
+    predictions = []
+    for task in track(asked, len(asked), f"describe {setting.model}"):
+        queries = describe_queries(setting, task)
+        for number, seed in enumerate(setting.seeds):
+            dealt = queries[number :: len(setting.seeds)]
+            shown = draw_exemplars(task, seed, count)
+            for specification in specifications if dealt else ():
+                predictions += _in_context(setting, task, dealt, shown, specification, seed)
+    by_set = sorted(asked, key=lambda task: task.studied.task.entity_set)
+    for _, group in groupby(by_set, key=lambda task: task.studied.task.entity_set):
+        predictions += _alone(setting, list(group))
+    return predictions
+
+
+def describe_queries(setting: Setting, task: DescribedTask) -> list[Query]:
+    """A task's descriptions as encoded text queries."""
+    queries = []
+    for one in task.queries:
+        prompt = setting.template.query(Text(one.description))
+        label = one.item.label
+        encoded, first = encode_query(setting.adapter, prompt, setting.template, label)
+        queries.append(Query(one.item, "text", encoded, first))
+    return queries
+
+
+def _alone(setting: Setting, tasks: Sequence[DescribedTask]) -> list[Prediction]:
+    """The descriptions of tasks of one entity set, each asked once for all tasks that have it:
+    unpatched, and patched with the tasks' image ICL vectors."""
+    adapter = setting.adapter
+    queries = {
+        task.name: {q.item.entity: q for q in describe_queries(setting, task)} for task in tasks
+    }
+    prompts = {
+        entity: query.encoded for asked in queries.values() for entity, query in asked.items()
+    }
+    entities, encoded = list(prompts), list(prompts.values())
+    vectors = {
+        f"{task.name} {name}": vector
+        for task in tasks
+        for name, vector in task.studied.vectors.items()
+        if parse_vector_name(name)[0] == "image_icl"
+    }
+    predictions = []
+    for number, answer in _unpatched(setting, encoded):
+        for name, asked in queries.items():
+            if entities[number] in asked:
+                context = Context(setting.model, setting.template, name)
+                query = asked[entities[number]]
+                predictions.append(prediction(adapter, context, query, answer, "no_context"))
+    sites = [Site(name, setting.layer) for name in vectors]
+    for batch in patched_answers(adapter, encoded, vectors, sites) if sites else ():
+        for number, site, answer in batch:
+            name, _, vector = site.name.partition(" ")
+            if entities[number] not in queries[name]:
+                continue
+            specification, seed = parse_vector_name(vector)
+            predictions.append(
+                prediction(
+                    adapter, Context(setting.model, setting.template, name),
+                    queries[name][entities[number]], answer,
+                    method_name(specification, "text", "patch"),
+                    specification=specification, seed=seed, layer=site.layer,
+                )
+            )  # fmt: skip
+    return predictions
+
+
+def _unpatched(setting: Setting, prompts: Sequence[Encoded]) -> list[tuple[int, Answer]]:
+    """The answer to every prompt, by its number."""
+
+    def answer_batch(batch: Sequence[int]) -> list[tuple[int, Answer]]:
+        rows = [whole(prompts[number]) for number in batch]
+        ends = [(row, prompts[number].marks[QUERY.name]) for row, number in enumerate(batch)]
+        _, answers = run(setting.adapter, rows, answers=ends)
+        return list(zip(batch, answers, strict=True))
+
+    found = []
+    for group in packed(prompts, [len(one.ids) for one in prompts], TOKENS_PER_PASS):
+        found += within_memory(group, answer_batch)
+    return found
+
+
+def _in_context(
+    setting: Setting,
+    task: DescribedTask,
+    queries: Sequence[Query],
+    shown: Sequence[Described],
+    specification: str,
+    seed: int,
+) -> list[Prediction]:
+    """The given queries of a task after one seed's exemplars."""
+    adapter = setting.adapter
+    texts = {one.item.entity: one.description for one in task.queries}
+    prompts = [
+        adapter.encode(described_prompt(setting, shown, specification, texts[query.item.entity]))
+        for query in queries
+    ]
+    per_row = QUERIES_PER_ROW if adapter.branching else 1
+    chunks = [
+        range(len(prompts))[first : first + per_row] for first in range(0, len(prompts), per_row)
+    ]
+    rows = [_row([prompts[number] for number in chunk]) for chunk in chunks]
+    context = Context(setting.model, setting.template, task.name)
+    method = method_name(specification, "text", "base")
+
+    def answer_batch(batch: Sequence[int]) -> list[Prediction]:
+        ends = [(n, end) for n, row in enumerate(batch) for end in rows[row][1]]
+        _, answers = run(adapter, [rows[row][0] for row in batch], answers=ends)
+        numbers = [number for row in batch for number in chunks[row]]
+        return [
+            prediction(
+                adapter, context, queries[number], answer, method,
+                specification=specification, seed=seed, within=prompts[number],
+            )
+            for number, answer in zip(numbers, answers, strict=True)
+        ]  # fmt: skip
+
+    predictions = []
+    for group in packed(rows, [len(row) for row, _ in rows], TOKENS_PER_PASS):
+        predictions += within_memory(group, answer_batch)
+    return predictions
+
+
+def _row(prompts: Sequence[Encoded]) -> tuple[Row, list[int]]:
+    """Prompts with the same exemplars as one row, and where each of them ends in it."""
+    at = prompts[0].marks[EXEMPLARS_END.name] + 1
+    parts = [cut(prompt, at) for prompt in prompts]
+    if any(trunk.ids != parts[0][0].ids for trunk, _ in parts):
+        raise UserError(
+            "the tokenizer merges the end of the exemplars with the query; "
+            "choose a template whose `end` is a token boundary."
+        )
+    row = Row(parts[0][0], tuple(branch for _, branch in parts))
+    spans = zip(row.starts[1:], row.branches, strict=True)
+    return row, [start + len(branch.ids) - 1 for start, branch in spans]

@@ -1,0 +1,55 @@
+"""The tasks that are looked at more closely, each with its test items and its vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from taskvectors.average import parse_vector_name
+from taskvectors.curate.datasets import ExemplarSet, Item, read_exemplar_sets, read_items
+from taskvectors.engine.streams import read_tensors
+from taskvectors.models.base import Adapter
+from taskvectors.predictions import ICL_MODALITY
+from taskvectors.prompts import Template
+from taskvectors.tasks import Task
+from taskvectors.write import check_vectors
+
+
+@dataclass(frozen=True)
+class Studied:
+    """A task with its test items, all its exemplar sets, and its vectors (layers, width).
+
+    Subsets and ensembles are not among the vectors.
+    """
+
+    task: Task
+    items: list[Item]
+    sets: list[ExemplarSet]
+    vectors: dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all answers of a job have in common; ``layer`` is the one that validation chose."""
+
+    adapter: Adapter
+    model: str
+    template: Template
+    layer: int
+    seeds: tuple[int, ...]
+
+
+def read_studied(adapter: Adapter, task: Task, items: Path, sets: Path, averaged: Path) -> Studied:
+    """A task from its ``test.jsonl``, ``exemplars.jsonl`` and ``vectors.safetensors``.
+
+    Raises `UserError` where a file is missing or vectors do not fit the model.
+    """
+    vectors = {
+        name: vector
+        for name, vector in read_tensors(averaged).items()
+        if parse_vector_name(name)[0] in ICL_MODALITY
+    }
+    check_vectors(adapter, vectors, averaged)
+    return Studied(task, read_items(items), read_exemplar_sets(sets), vectors)

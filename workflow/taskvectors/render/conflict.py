@@ -1,0 +1,152 @@
+"""Figure and table of task conflict: how often the patch wins over the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from taskvectors.outcomes import OUTCOMES, UNPATCHED
+from taskvectors.render.run import Run
+from taskvectors.render.style import apply_style, mark_absent
+from taskvectors.render.tables import write_table
+
+SPECIFICATIONS = (UNPATCHED, "instruction", "text_icl", "image_icl")
+KEYS = ["model", "prompted", "patched", "specification", "query_modality", "metric"]
+# From dark to light, with hatches, so that grey tells the outcomes apart.
+COLOURS = {"patch": "#0072B2", "prompt": "#E69F00", "both": "#CC79A7", "neither": "#F0F0F0"}
+HATCHES = {"patch": "", "prompt": "////", "both": "....", "neither": ""}
+DRAWN = "paper"
+
+
+def read_shares(run: Run) -> pd.DataFrame:
+    """The outcomes of all models by `taskvectors.outcomes`."""
+    tables = [
+        pd.read_csv(run.of("score", model) / "conflict.csv").assign(model=model)
+        for model in run.models
+    ]
+    return pd.concat(tables)
+
+
+def table_data(shares: pd.DataFrame) -> pd.DataFrame:
+    """A row per model, pair, specification and metric: each outcome's share, with its 95 %
+    interval and the seeds' least and greatest beside it."""
+    wide = shares.pivot(
+        index=[*KEYS, "items", "seeds"],
+        columns="outcome",
+        values=["share", "low", "high", "least", "greatest"],
+    )
+    columns = {}
+    for outcome in OUTCOMES:
+        columns[outcome] = wide["share", outcome]
+        for name in ("low", "high", "least", "greatest"):
+            columns[f"{outcome}_{name}"] = wide[name, outcome]
+    table = pd.DataFrame(columns).reset_index()
+    first = shares[KEYS].drop_duplicates()
+    return first.merge(table, on=KEYS)
+
+
+def printed_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The table as it is printed: shares with their 95 % intervals."""
+    printed = table[[*KEYS, "items", "seeds"]].copy()
+    for outcome in OUTCOMES:
+        printed[outcome] = [
+            f"{share:.2f} [{low:.2f}, {high:.2f}]"
+            for share, low, high in zip(
+                table[outcome], table[f"{outcome}_low"], table[f"{outcome}_high"], strict=True
+            )
+        ]
+    return printed
+
+
+def draw_conflict(shares: pd.DataFrame, models: Sequence[str]) -> Figure:
+    """A row of panels per model, a panel per ordered pair: a stacked bar per specification."""
+    apply_style()
+    pairs = list(shares[["prompted", "patched"]].drop_duplicates().itertuples(index=False))
+    figure, axes = plt.subplots(
+        len(models),
+        len(pairs),
+        figsize=(1.25 * len(pairs) + 0.9, 1.5 * len(models) + 0.5),
+        sharex=True,
+        squeeze=False,
+    )
+    for line, model in zip(axes, models, strict=True):
+        for axis, (prompted, patched) in zip(line, pairs, strict=True):
+            chosen = (shares["prompted"] == prompted) & (shares["patched"] == patched)
+            _draw_panel(axis, shares[chosen & (shares["model"] == model)])
+            axis.tick_params(labelleft=axis is line[0])
+        line[0].set_ylabel(model)
+    for axis, (prompted, patched) in zip(axes[0], pairs, strict=True):
+        title = "average of pairs" if prompted == "average" else f"{prompted}\n← {patched}"
+        axis.set_title(title, fontsize=7)
+    for axis in axes[-1]:
+        axis.set_xlabel("share of items")
+    handles = [
+        Patch(facecolor=COLOURS[o], hatch=HATCHES[o], edgecolor="black", linewidth=0.4, label=o)
+        for o in OUTCOMES
+    ]
+    figure.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, frameon=False
+    )
+    figure.tight_layout()
+    return figure
+
+
+def _draw_panel(axis: Axes, part: pd.DataFrame) -> None:
+    if part.empty:
+        mark_absent(axis, "not measured")
+        return
+    shown = [name for name in SPECIFICATIONS if name in set(part["specification"])]
+    table = part.set_index(["specification", "outcome"])
+    left = np.zeros(len(shown))
+    for outcome in OUTCOMES:
+        share = np.array([table.loc[(name, outcome), "share"] for name in shown])
+        axis.barh(
+            shown,
+            share,
+            left=left,
+            color=COLOURS[outcome],
+            hatch=HATCHES[outcome],
+            edgecolor="black",
+            linewidth=0.4,
+            height=0.7,
+        )
+        left += share
+    for place, name in enumerate(shown):
+        least, greatest = table.loc[(name, "patch"), ["least", "greatest"]]
+        if pd.notna(least):
+            axis.plot([least, greatest], [place, place], color="black", linewidth=1.2, marker="|")
+    axis.set_xlim(0, 1)
+    axis.set_xticks([0, 0.5, 1], ["0", "½", "1"])
+    axis.invert_yaxis()
+    axis.grid(visible=False)
+
+
+def items_sentence(shares: pd.DataFrame, model: str) -> str:
+    """How many items each pair had, and under how many seeds."""
+    part = shares[(shares["model"] == model) & (shares["prompted"] != "average")]
+    if part.empty:
+        return f"{model}: not measured."
+    items = part.groupby(["prompted", "patched"], sort=False)["items"].max()
+    counts = ", ".join(f"{prompt} ← {patch} {count}" for (prompt, patch), count in items.items())
+    return f"{model}: test items {counts}; {part['seeds'].max()} seeds."
+
+
+def render_conflict(run: Run) -> None:
+    """Write the figure or the table from the outcomes of all models."""
+    shares = read_shares(run)
+    samples = [items_sentence(shares, model) for model in run.models]
+    if run.item == "figure_conflict":
+        drawn = shares[shares["metric"] == DRAWN]
+        run.write_figure(draw_conflict(drawn, run.models), drawn, samples)
+    else:
+        table = table_data(shares)
+        write_table(table, printed_table(table), run.caption(samples), run.out)
+
+
+RENDERERS = {"figure_conflict": render_conflict, "table_conflict": render_conflict}

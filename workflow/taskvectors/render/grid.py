@@ -1,0 +1,90 @@
+"""Rows of text and pictures, laid out in inches: the look of the qualitative figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from taskvectors.pictures import open_rgb, resize_to_width
+from taskvectors.render.style import GREY, apply_style
+
+LINE, HEADER, GAP = 0.135, 0.26, 0.06  # inches: a line of text, the header, around cells
+SIZE = 7  # points
+MARK = "✓ "
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of text; bold ones begin with a tick."""
+
+    text: str
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Lines of text, or pictures side by side as (path, what stands below it)."""
+
+    lines: tuple[Line, ...] = ()
+    pictures: tuple[tuple[str, str], ...] = ()
+
+
+def draw_grid(
+    headers: Sequence[str], widths: Sequence[float], rows: Sequence[Sequence[Cell]], height: float
+) -> Figure:
+    """A figure with a header and rows of cells; ``widths`` and ``height`` are inches."""
+    apply_style()
+    wide, tall = sum(widths), HEADER + height * max(1, len(rows))
+    figure = plt.figure(figsize=(wide, tall))
+    lefts = [sum(widths[:column]) for column in range(len(widths))]
+    for left, header in zip(lefts, headers, strict=True):
+        place = (left + GAP) / wide, 1 - GAP / tall
+        figure.text(*place, header, va="top", fontsize=SIZE + 1, weight="bold", parse_math=False)
+    for number, row in enumerate(rows):
+        top = tall - HEADER - height * number
+        rule = Line2D([0, 1], [top / tall] * 2, color=GREY, linewidth=0.4)
+        figure.add_artist(rule)
+        for left, width, cell in zip(lefts, widths, row, strict=True):
+            _draw_lines(figure, cell.lines, left + GAP, top - GAP)
+            _draw_pictures(figure, cell.pictures, (left, top - height, width, height))
+    if not rows:
+        figure.text(0.5, 0.3, "nothing to show", ha="center", color=GREY)
+    return figure
+
+
+def _draw_lines(figure: Figure, lines: Sequence[Line], left: float, top: float) -> None:
+    wide, tall = figure.get_size_inches()
+    for number, line in enumerate(lines):
+        figure.text(
+            left / wide,
+            (top - LINE * number) / tall,
+            MARK + line.text if line.bold else line.text,
+            va="top",
+            fontsize=SIZE,
+            weight="bold" if line.bold else "normal",
+            parse_math=False,
+        )
+
+
+def _draw_pictures(
+    figure: Figure,
+    pictures: Sequence[tuple[str, str]],
+    box: tuple[float, float, float, float],
+) -> None:
+    wide, tall = figure.get_size_inches()
+    left, bottom, width, height = box
+    for number, (path, below) in enumerate(pictures):
+        each = width / len(pictures)
+        start, side = left + each * number, min(each, height - LINE) - 2 * GAP
+        bounds = (start + (each - side) / 2, bottom + LINE + GAP, side, side)
+        scaled = [bounds[0] / wide, bounds[1] / tall, bounds[2] / wide, bounds[3] / tall]
+        axis = figure.add_axes(scaled)
+        axis.imshow(resize_to_width(open_rgb(Path(path))))
+        axis.axis("off")
+        place = (start + each / 2) / wide, (bottom + GAP / 2) / tall
+        figure.text(*place, below, ha="center", fontsize=SIZE - 1, parse_math=False)
