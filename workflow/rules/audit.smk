@@ -47,7 +47,7 @@ rule crate:
     conda:
         "../../envs/cpu.yaml"
     params:
-        results=RESULTS,
+        results=lambda wildcards: RESULTS,
         code=code_hash("taskvectors.audit.crate"),
     shell:
         recorded(

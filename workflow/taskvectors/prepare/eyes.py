@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import math
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,17 +99,21 @@ def training_features(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with ThreadPoolExecutor(threads) as pool:
-        versions = [[pool.submit(trunk_features, trunk, part) for part in clean]]
+
+        def features_of(parts: Iterable[Tensor]) -> Tensor:
+            waiting = [pool.submit(trunk_features, trunk, part) for part in parts]
+            return torch.cat([part.result() for part in waiting])
+
+        versions = [features_of(clean)]
         for _ in track(range(copies), copies, "features of varied pictures"):
             mirrored = may_mirror & (torch.rand(len(may_mirror), generator=rng) < 0.5)
             squares = torch.where(
                 mirrored.view(-1, 1, 1, 1), drawings.squares.flip(3), drawings.squares
             )
             varied = (augment(part, rng) for part in squares.split(PICTURES_PER_PASS))
-            versions.append([pool.submit(trunk_features, trunk, part) for part in varied])
-        features = [torch.cat([part.result() for part in version]) for version in versions]
+            versions.append(features_of(varied))
     torch.set_num_threads(threads)
-    return torch.stack(features)
+    return torch.stack(versions)
 
 
 def _rate(step: int, steps: int) -> float:
