@@ -22,8 +22,8 @@ pytestmark = pytest.mark.workflow
 log = logging.getLogger(__name__)
 KILLS = 30
 PREPARED = ("collect", "prepare")  # half of the run's time, and no part of the comparison
-TARGETS = ("table_3", "table_8")
-COMPARED = ("read", "average", "write", "score", "tables")
+TARGETS = ("table_3", "table_8", "figure_8", "figure_11")
+COMPARED = ("read", "average", "write", "score", "tables", "figures")
 WATCHED = ("curate", *COMPARED)
 # After how many changes in the results a run is killed. A job with several outputs makes over ten,
 # so that the large ones let the work go on, and the small ones come again and again.
@@ -31,12 +31,12 @@ CHANGES = (1, 2, 3, 5, 8, 13, 21, 34)
 
 
 def files_of(folder: Path, stages: tuple[str, ...] = COMPARED) -> dict[str, bytes]:
-    """What is below some stages, by relative path, without Snakemake's and hidden files."""
+    """What is below some stages, by relative path; of figures their data and captions."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for stage in stages
         for path in sorted((folder / stage).rglob("*"))
-        if path.is_file() and not path.name.startswith(".")
+        if path.is_file() and not path.name.startswith(".") and path.suffix not in (".pdf", ".png")
     }
 
 
@@ -102,18 +102,16 @@ def test_thirty_kills_leave_no_half_file_and_the_same_results(tiny_run, started)
             kills += 1
             log.info("kill %d, %d files are there", kills, len(files_of(started.results)))
         else:  # it was through: the rest of the kills come while the tables are made again
-            for stage in ("score", "tables"):
+            for stage in ("score", "tables", "figures"):
                 shutil.rmtree(started.results / stage)
         for name, data in files_of(started.results).items():
             assert data == undisturbed[name], f"{name} after {kills} kills"
     done = started.tiny("--nolock", *TARGETS)
     assert done.returncode == 0, done.stdout[-3000:]
     finished = files_of(started.results)
-    made = tuple(f"tables/{target}." for target in TARGETS)
+    others = ("tables/", "figures/", "read/embedded/lens.")
     needed = {
-        name
-        for name in undisturbed
-        if name.startswith(made) or not name.startswith(("tables/", "read/embedded/lens."))
+        name for name in undisturbed if not name.startswith(others) or Path(name).stem in TARGETS
     }
     assert set(finished) == needed
     assert all(finished[name] == undisturbed[name] for name in finished)
