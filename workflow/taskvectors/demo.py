@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.generate import generate
 from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
+from taskvectors.engine.streams import write_tensors
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import packed, whole
 from taskvectors.errors import UserError, run_command
-from taskvectors.files import read_jsonl, write_jsonl, written_whole
+from taskvectors.files import read_jsonl, write_jsonl
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.named import find_model
 from taskvectors.models.registry import load_adapter
@@ -219,8 +219,7 @@ def main() -> None:
     vectors = read_vectors(reader, lines)
     check_vectors(adapter, vectors, source.folder)
     rows = answer_lines(adapter, lines, vectors, layers, args.tokens)
-    with written_whole(args.out / "vectors.safetensors") as temporary:
-        save_file({name: vector.contiguous() for name, vector in vectors.items()}, temporary)
+    write_tensors(args.out / "vectors.safetensors", vectors)
     write_jsonl(args.out / "answers.jsonl", rows)
     log.info("wrote %s and %s", args.out / "vectors.safetensors", args.out / "answers.jsonl")
 
