@@ -214,7 +214,8 @@ def test_a_cluster_with_accounting_is_polled_by_both_commands(bookkept, command)
     target.unlink(missing_ok=True)
     assert bookkept.run("--slurm-status-command", command, "--", "trials/ready") == 0, bookkept.said
     assert "SLURM_JOB_PARTITION=cpu" in target.read_text()
-    assert "SLURM_JOB_ACCOUNT=lab" in target.read_text()
+    kept = bookkept.cluster.ask("sacct", "-X", "-n", "-P", "-o", "account,partition,state")
+    assert kept.splitlines()[-1] == "lab|cpu|COMPLETED"
 
 
 @pytest.fixture(scope="module")
