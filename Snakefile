@@ -26,13 +26,7 @@ include: "workflow/rules/score.smk"
 include: "workflow/rules/render.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/cost.smk"
-
-
-# Snakemake lets a rule be measured or cached, not both: a cached result took no time here.
-if CACHING:
-    for cached in workflow.rules:
-        if cached.cache and cached.cache.output:
-            cached._benchmark = None
+include: "workflow/rules/cache.smk"
 
 
 # Everything that the experiment shows. Each table and figure is a target of its own, too.

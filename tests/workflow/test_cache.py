@@ -34,27 +34,29 @@ def without_lens(tiny_run: Checkout, folder) -> Checkout:
     return Checkout(ours)
 
 
+def make_lens(checkout: Checkout, cache) -> bool:
+    """Make the lens with ``--cache`` and the checkout's own package; say whether a job ran."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(cache))
+        patch.setenv("PYTHONPATH", str(checkout.folder / "workflow"))
+        done = checkout.tiny(LENS, "--cache")
+    assert done.returncode == 0, done.stdout
+    return "wrote" in (checkout.folder / "logs/tiny/read/embedded/lens.log").read_text()
+
+
 @pytest.fixture(scope="module")
-def filled(tiny_run, tmp_path_factory):
+def cache(tiny_run, tmp_path_factory):
     """A cache that one checkout has put its lens into."""
     place = tmp_path_factory.mktemp("cache")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(place))
-        patch.delenv("PYTHONPATH", raising=False)
-        first = without_lens(tiny_run, tmp_path_factory.mktemp("first"))
-        done = first.tiny(LENS, "--cache")
-        assert done.returncode == 0, done.stdout
-        assert (first.folder / "logs/tiny/read/embedded/lens.log").is_file()
-        yield place
+    assert make_lens(without_lens(tiny_run, tmp_path_factory.mktemp("first")), place)
+    return place
 
 
-def test_a_second_checkout_runs_nothing_expensive(tiny_run, filled, tmp_path):
+def test_a_second_checkout_runs_nothing_expensive(tiny_run, cache, tmp_path):
     second = without_lens(tiny_run, tmp_path)
-    done = second.tiny(LENS, "--cache")
-    assert done.returncode == 0, done.stdout
-    assert not (second.folder / "logs/tiny/read/embedded/lens.log").exists()
+    assert not make_lens(second, cache)
     made = second.folder / LENS
-    assert made.resolve().parent == filled
+    assert made.resolve().parent == cache
     assert made.read_bytes() == (tiny_run.folder / LENS).read_bytes()
 
 
@@ -62,21 +64,19 @@ def test_a_second_checkout_runs_nothing_expensive(tiny_run, filled, tmp_path):
     ("name", "old", "new"),
     [
         ("resources/models.yaml", "dtype: float32", "dtype: bfloat16"),
-        ("workflow/taskvectors/lens.py", '    log.info("', '    log.info("lens: " "'),
+        ("workflow/taskvectors/lens.py", 'log.info("', 'log.info("lens: " "'),
     ],
     ids=["dtype", "code"],
 )
-def test_what_changes_the_result_changes_the_key(tiny_run, filled, tmp_path, name, old, new):
+def test_what_changes_the_result_changes_the_key(tiny_run, cache, tmp_path, name, old, new):
     second = without_lens(tiny_run, tmp_path)
     path = second.folder / name
     changed = path.read_text().replace(old, new, 1)
     assert changed != path.read_text()
     path.write_text(changed)
-    kept = set(filled.iterdir())
-    done = second.tiny(LENS, "--cache")
-    assert done.returncode == 0, done.stdout
-    assert (second.folder / "logs/tiny/read/embedded/lens.log").is_file()
-    assert len(set(filled.iterdir()) - kept) == 2  # the lens and its sidecar, under another key
+    before = set(cache.iterdir())
+    assert make_lens(second, cache)
+    assert len(set(cache.iterdir()) - before) == 2  # the lens and its sidecar, under another key
 
 
 def test_every_expensive_rule_is_cached_and_no_other(pristine):
