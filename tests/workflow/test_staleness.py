@@ -1,4 +1,4 @@
-"""What a change makes Snakemake plan: what uses the thing that changed and what follows, no more."""
+"""What a change makes Snakemake plan: what uses what changed, what follows, and no more."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 import torch
 
 from taskvectors.curate.datasets import read_exemplar_sets
 from taskvectors.engine.streams import read_tensors
-
-from .conftest import Checkout
 
 pytestmark = pytest.mark.workflow
 CAPITAL, COLOR = "country-capital", "food-color"
@@ -27,9 +26,11 @@ DECODED = {
     f"render_figure_{item}" for item in ("3", "3_all", "3_instruction", "4", "4_all", "tsne")
 }
 
+FIGURES = DECODED | {"render_figure_8", "render_figure_11"}
+
 
 @pytest.fixture(scope="module")
-def copied(tiny_run, tmp_path_factory) -> Iterator[Checkout]:
+def copied(tiny_run, tmp_path_factory) -> Iterator:
     """A copy of the finished experiment that runs its own package.
 
     Results are linked, not copied: no stage changes a file in place.
@@ -39,10 +40,10 @@ def copied(tiny_run, tmp_path_factory) -> Iterator[Checkout]:
     shutil.copytree(tiny_run.folder / "results", folder / "results", copy_function=os.link)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(folder / "workflow"))
-        yield Checkout(folder)
+        yield replace(tiny_run, folder=folder)
 
 
-def planned(checkout: Checkout, *arguments: str) -> set[tuple[str, str]]:
+def planned(checkout, *arguments: str) -> set[tuple[str, str]]:
     """The jobs of a dry run, each as its rule and its task ("" for none)."""
     done = checkout.tiny("--dry-run", *arguments)
     assert done.returncode == 0, done.stdout[-3000:]
@@ -64,7 +65,7 @@ def jobs_of(rules: set[str], tasks: set[str]) -> set[tuple[str, str]]:
 
 
 @contextmanager
-def edited(checkout: Checkout, file: str, old: str, new: str) -> Iterator[None]:
+def edited(checkout, file: str, old: str, new: str) -> Iterator[None]:
     """One place of a file changed, for as long as it is looked at."""
     path = checkout.folder / file
     text = path.read_text(encoding="utf-8")
@@ -107,7 +108,7 @@ def test_a_changed_function_of_a_stage_reruns_that_stage_and_what_follows(copied
     ("file", "old", "new", "stale"),
     [
         ("samples.py", 'accuracy="mean", least', 'accuracy="median", least', {"render_figure_8"}),
-        ("style.py", '"font.size": 8', '"font.size": 9', DECODED | {f"render_figure_{n}" for n in (8, 11)}),
+        ("style.py", '"font.size": 8', '"font.size": 9', FIGURES),
     ],
     ids=["function", "style"],
 )  # fmt: skip
