@@ -19,6 +19,7 @@ from safetensors.torch import save_file
 from taskvectors import read, write
 from taskvectors.curate.datasets import ExemplarSet, Item, exemplar_sets
 from taskvectors.engine.streams import read_tensors
+from taskvectors.errors import UserError
 from taskvectors.files import write_json, write_jsonl
 from taskvectors.parts import SEAL
 
@@ -73,10 +74,11 @@ class Job:
             *([] if layer is None else ["--layer", str(self.folder / "layer.json")]),
         ]
 
-    def parts(self, stage: str = "read/parts") -> dict[str, int]:
-        """When each finished part was made (its inode), by its folder's name."""
+    def parts(self, stage: str = "read/parts") -> dict[str, tuple[int, int]]:
+        """Which file each finished part's seal is, and when it was made, by the folder's name."""
         seals = (self.folder / stage).glob(f"[!.]*/{SEAL}")
-        return {path.parent.name: path.stat().st_ino for path in seals}
+        states = {path.parent.name: path.stat() for path in seals}
+        return {name: (state.st_ino, state.st_mtime_ns) for name, state in states.items()}
 
 
 @pytest.fixture(scope="module")
@@ -107,7 +109,7 @@ def run(monkeypatch) -> Callable[..., None]:
     return run_main
 
 
-def made(job: Job, before: dict[str, int], stage: str = "read/parts") -> set[str]:
+def made(job: Job, before: dict[str, tuple[int, int]], stage: str = "read/parts") -> set[str]:
     """Names, without their keys, of the parts that were made since ``before``."""
     now = job.parts(stage)
     return {name.rpartition("-")[0] for name in now if before.get(name) != now[name]}
@@ -202,6 +204,9 @@ def test_a_changed_picture_is_seen_again(job, run, tmp_path):
     copy.write_bytes(Path(job.items[6].image).read_bytes())
     run(read, job.reading())
     assert made(job, before) == {name for name in ALL if "validation" not in name}
+    copy.unlink()
+    with pytest.raises(UserError, match=r"picture\.png is missing; collect it again"):
+        run(read, job.reading())
 
 
 def test_a_torn_part_is_read_again_to_the_same_bytes(job, run, caplog):
