@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, UnidentifiedImageError
 
 from taskvectors.errors import UserError
-from taskvectors.files import written_whole
+from taskvectors.files import sha256, written_whole
 
 WIDTH = 224  # pixels; the paper resizes all pictures to this width (section 3)
 
@@ -32,6 +32,14 @@ def open_rgb(path: Path) -> Image.Image:
     picture = open_rgba(path)
     white = Image.new("RGBA", picture.size, "white")
     return Image.alpha_composite(white, picture).convert("RGB")
+
+
+def picture_hash(path: Path) -> str:
+    """The SHA-256 of a picture's file. Raises `UserError` naming it where it is missing."""
+    try:
+        return sha256(path)
+    except FileNotFoundError as error:
+        raise UserError(f"the picture {path} is missing; collect it again.") from error
 
 
 def resize_to_width(picture: Image.Image) -> Image.Image:

@@ -9,8 +9,8 @@ from pathlib import Path
 from taskvectors.curate.datasets import Item
 from taskvectors.engine.forward import Answer
 from taskvectors.errors import UserError
-from taskvectors.files import sha256
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.pictures import picture_hash
 from taskvectors.predictions import MODALITIES, Prediction
 from taskvectors.prompts import QUERY, Picture, Prompt, Template, Text
 
@@ -77,11 +77,14 @@ def encode_queries(
 
 
 def states(queries: Iterable[Query]) -> list[list[str | None]]:
-    """What the answers to queries depend on, by the bytes of their pictures and not their paths."""
+    """What the answers to queries depend on, by the bytes of their pictures and not their paths.
+
+    Raises `UserError` where a picture is missing.
+    """
     return [
         [
             *(query.item.task, query.item.split, query.item.entity, query.item.label),
-            sha256(Path(query.item.image)) if query.modality == "image" else None,
+            picture_hash(Path(query.item.image)) if query.modality == "image" else None,
         ]
         for query in queries
     ]

@@ -1,0 +1,153 @@
+"""What a change makes Snakemake plan: what uses what changed, what follows, and no more."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+import torch
+
+from taskvectors.curate.datasets import read_exemplar_sets
+from taskvectors.engine.streams import read_tensors
+
+pytestmark = pytest.mark.workflow
+CAPITAL, COLOR = "country-capital", "food-color"
+BOTH = {CAPITAL, COLOR}
+JOINED = {"choose_layer", "score"}
+SCORED = {f"render_{item}" for item in ("table_3", "table_8", "figure_8", "figure_11")}
+TABLE_2 = {"render_table_2", "render_table_2_instruction"}
+DECODED = {
+    f"render_figure_{item}" for item in ("3", "3_all", "3_instruction", "4", "4_all", "tsne")
+}
+
+FIGURES = DECODED | {"render_figure_8", "render_figure_11"}
+
+
+@pytest.fixture(scope="module")
+def copied(tiny_run, tmp_path_factory) -> Iterator:
+    """A copy of the finished experiment that runs its own package.
+
+    Results are linked, not copied: no stage changes a file in place.
+    """
+    folder = tmp_path_factory.mktemp("stale") / "copy"
+    shutil.copytree(tiny_run.folder, folder, ignore=shutil.ignore_patterns("results"))
+    shutil.copytree(tiny_run.folder / "results", folder / "results", copy_function=os.link)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder / "workflow"))
+        yield replace(tiny_run, folder=folder)
+
+
+def planned(checkout, *arguments: str) -> set[tuple[str, str]]:
+    """The jobs of a dry run, each as its rule and its task ("" for none)."""
+    done = checkout.tiny("--dry-run", *arguments)
+    assert done.returncode == 0, done.stdout[-3000:]
+    if "Nothing to be done" in done.stdout:
+        return set()
+    blocks = re.split(r"^(?:local)?rule (\w+):$", done.stdout, flags=re.MULTILINE)[1:]
+    jobs = set()
+    for rule, block in zip(blocks[::2], blocks[1::2], strict=True):
+        wildcards = re.search(r"^    wildcards: (.*)$", block, re.MULTILINE)
+        task = re.search(r"task=([\w-]+)", wildcards[1]) if wildcards else None
+        jobs.add((rule, task[1] if task else ""))
+    total = re.findall(r"^total +(\d+)$", done.stdout, re.MULTILINE)[-1]
+    assert len(jobs) == int(total)
+    return jobs - {("all", "")}
+
+
+def jobs_of(rules: set[str], tasks: set[str]) -> set[tuple[str, str]]:
+    return {(rule, task) for rule in rules for task in tasks}
+
+
+@contextmanager
+def edited(checkout, file: str, old: str, new: str) -> Iterator[None]:
+    """One place of a file changed, for as long as it is looked at."""
+    path = checkout.folder / file
+    text = path.read_text(encoding="utf-8")
+    assert text.count(old) == 1
+    state = path.stat()
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    yield
+    path.write_text(text, encoding="utf-8")
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+class _OtherText(ast.NodeTransformer):
+    """Another text in the place of every docstring."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr:
+        if isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            node.value.value = "Other words."
+        return node
+
+
+def test_another_wording_of_the_whole_package_reruns_nothing(copied, tmp_path):
+    package = copied.folder / "workflow/taskvectors"
+    shutil.copytree(package, tmp_path / "kept")
+    for path in package.rglob("*.py"):
+        tree = _OtherText().visit(ast.parse(path.read_text(encoding="utf-8")))
+        path.write_text(f"{ast.unparse(tree)}\n# A comment.\n", encoding="utf-8")
+    assert planned(copied) == set()
+    shutil.copytree(tmp_path / "kept", package, dirs_exist_ok=True)
+
+
+def test_a_changed_function_of_a_stage_reruns_that_stage_and_what_follows(copied):
+    file = "workflow/taskvectors/average.py"
+    with edited(copied, file, "order[:count]", "order[-count:]"):
+        assert planned(copied) == jobs_of(
+            {"average", "write_validation", "write_test"}, BOTH
+        ) | jobs_of(JOINED | SCORED | TABLE_2, {""})
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "stale"),
+    [
+        ("samples.py", 'accuracy="mean", least', 'accuracy="median", least', {"render_figure_8"}),
+        ("style.py", '"font.size": 8', '"font.size": 9', FIGURES),
+    ],
+    ids=["function", "style"],
+)  # fmt: skip
+def test_a_changed_look_draws_the_figures_that_have_it(copied, file, old, new, stale):
+    with edited(copied, f"workflow/taskvectors/render/{file}", old, new):
+        assert planned(copied) == jobs_of(stale, {""})
+
+
+def test_a_changed_label_reruns_its_task_and_what_joins_all_tasks(copied):
+    table = copied.folder / "resources/entities/countries.csv"
+    row = next(line for line in table.read_text().splitlines() if line.startswith("France,"))
+    with edited(copied, "resources/entities/countries.csv", row, row.replace(",Paris,", ",Lyon,")):
+        task = {"curate", "read", "average", "decode", "write_validation", "write_test"}
+        follows = JOINED | SCORED | TABLE_2 | DECODED | {"render_table_1", "render_table_5"}
+        # The layer is chosen over all tasks, so the other task is tested again, too.
+        expected = jobs_of(task, {CAPITAL}) | {("write_test", COLOR)} | jobs_of(follows, {""})
+        assert planned(copied) == expected
+
+
+def test_a_changed_instruction_rereads_its_task(copied):
+    with edited(copied, "resources/tasks.yaml", "The color of the food:", "The food's color:"):
+        task = {"read", "average", "decode", "write_validation", "write_test"}
+        follows = JOINED | SCORED | TABLE_2 | DECODED | {"render_table_1", "render_table_5"}
+        expected = jobs_of(task, {COLOR}) | {("write_test", CAPITAL)} | jobs_of(follows, {""})
+        assert planned(copied) == expected
+
+
+def test_an_added_seed_is_read_alone(copied):
+    place = f"read/embedded/spaced/{COLOR}"
+    before = read_tensors(copied.results / place / "activations.safetensors")
+    file = copied.results / f"curate/{COLOR}/exemplars.jsonl"
+    sets = read_exemplar_sets(file)
+    target = f"results/tiny/{place}/activations.safetensors"
+    done = copied.tiny(target, "--config", "seeds=[1,2,3]")
+    assert done.returncode == 0, done.stdout[-3000:]
+    log = (copied.folder / f"logs/tiny/{place}.log").read_text()
+    # Two specifications in two splits; of two seeds and the queries without context kept.
+    assert "parts: 9 kept, 4 to make" in log
+    assert [one for one in read_exemplar_sets(file) if one.seed != 3] == sets
+    after = read_tensors(copied.results / place / "activations.safetensors")
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert {name.split("/")[2] for name in set(after) - set(before)} == {"3"}
