@@ -140,4 +140,3 @@ def test_written_answers_begin_with_the_answer_of_one_pass(setting, adapter, pic
     answer = one_pass(setting, query, studied[0].vectors["text_icl/1"])
     token = adapter.tokenizer.decode([answer.token_id])
     assert line["token"] == ("" if answer.token_id in adapter.end_ids else token)
-    assert line["text"].startswith(line["token"])

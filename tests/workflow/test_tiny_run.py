@@ -14,7 +14,7 @@ from taskvectors.files import sha256
 from taskvectors.predictions import SCHEMA, read_predictions
 
 pytestmark = pytest.mark.workflow
-TASKS = ["country-capital", "food-color"]
+TASKS = ["country-capital", "food-color", "food-flavor"]
 LAYERS, WIDTH, TEST_ITEMS, SEEDS = 30, 576, 6, [1, 2]
 
 
@@ -127,7 +127,7 @@ def test_every_number_in_table_3_is_recounted_from_the_predictions(tiny_run):
             if method in ours.index:
                 assert ours.loc[method, task] == pytest.approx(share_right(part))
                 counted += 1
-    assert counted == 2 * 6
+    assert counted == len(TASKS) * 6
     assert ours["average"].to_list() == pytest.approx(ours[TASKS].mean(axis=1).to_list())
 
 
@@ -137,7 +137,7 @@ def test_captions_say_how_well_the_eyes_see_and_over_how_many_items(tiny_run):
     share = naming["held_out"]["countries"]["accuracy"]
     assert "closed-set lookup of names" in text
     assert f"they name rightly: countries {share:.2f} of 197" in text
-    assert "country-capital 6, food-color 6; 2 seeds" in text
+    assert "country-capital 6, food-color 6, food-flavor 6; 2 seeds" in text
 
 
 def test_a_second_run_does_nothing(tiny_run):

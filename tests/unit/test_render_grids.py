@@ -1,0 +1,88 @@
+"""The qualitative grids show the answers of their cases and mark the right ones."""
+
+from __future__ import annotations
+
+import pytest
+from PIL import Image
+
+from taskvectors.render.grid import MARK, Line, draw_grid
+from taskvectors.render.grids import (
+    GRIDS,
+    answer_line,
+    chosen_answers,
+    grid_data,
+    grid_rows,
+    right_for,
+)
+
+
+@pytest.fixture
+def picture(tmp_path) -> str:
+    Image.new("RGB", (8, 6), "red").save(tmp_path / "p.png")
+    return str(tmp_path / "p.png")
+
+
+def answer(picture: str, method: str, text: str, token: str, **about) -> dict:
+    return {
+        "kind": "transfer",
+        "model": "m",
+        "task": "country-capital",
+        "entity": "Peru",
+        "image": picture,
+        "label": "Lima",
+        "method": method,
+        "layer": None,
+        "text": text,
+        "token": token,
+        "exemplars": [["Italy", "Rome"], ["Chad", "$N"]],
+        "instruction": "The capital:",
+        **about,
+    }
+
+
+def test_a_right_answer_is_marked_and_a_conflict_says_for_which_task(picture):
+    right = answer(picture, "text_icl_xpatch", " Lima\nQ", " Lima")
+    assert answer_line(right) == Line("text_icl_xpatch: Lima↵Q", bold=True)
+    wrong = answer(picture, "no_context", " Rome", " Rome")
+    assert answer_line(wrong) == Line("no_context: Rome")
+    conflict = {"kind": "conflict", "patched_label": "Sol"}
+    patch = answer(picture, "instruction_xpatch", " Sol", " Sol", **conflict)
+    assert right_for(patch) == ["patch"]
+    assert answer_line(patch) == Line("+ instruction_xpatch: Sol (patch)", bold=True)
+    assert answer_line({**patch, "token": "", "text": ""}).text == "+ instruction_xpatch: (empty)"
+
+
+def test_a_row_has_every_model_and_the_data_are_what_is_shown(picture):
+    grid = GRIDS["figure_5"]
+    answers = [
+        answer(picture, "no_context", " Rome", " Rome"),
+        answer(picture, "text_icl_xpatch", " Lima", " Lima"),
+        answer(picture, "instruction_xpatch", " Lima", " Lima"),
+        answer(picture, "prompt", " Lima", " Lima", kind="conflict"),
+    ]
+    chosen = chosen_answers(answers, grid, ["country-capital"])
+    (row,) = grid_rows(chosen, grid, ["m", "blind"])
+    assert [line.text for line in row[0].lines] == [
+        "country-capital",
+        "Italy : Rome · Chad : $N",
+    ]
+    assert row[1].pictures == ((picture, "→ Lima"),)
+    assert [line.text for line in row[2].lines] == [
+        "no_context: Rome",
+        "text_icl_xbase: not asked",
+        "text_icl_xpatch: Lima",
+    ]
+    assert {line.text.split(": ")[1] for line in row[3].lines} == {"not asked"}
+    data = grid_data(chosen)
+    assert data["method"].to_list() == ["no_context", "text_icl_xpatch"]
+    assert data["right"].to_list() == ["", "prompt"]
+    figure = draw_grid((*grid.headers, "m", "blind"), (2, 1, 2, 2), [row], grid.height)
+    texts = [text.get_text() for text in figure.texts]
+    shown = [line for cell in row for line in cell.lines]
+    assert all((MARK + line.text if line.bold else line.text) in texts for line in shown)
+    assert texts.count("→ Lima") == 1 and len(figure.axes) == 1
+
+
+def test_a_figure_without_cases_says_so():
+    figure = draw_grid(("a", "b"), (1, 1), [], 0.5)
+    assert "nothing to show" in [text.get_text() for text in figure.texts]
