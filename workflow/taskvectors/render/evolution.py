@@ -30,10 +30,12 @@ def read_decoded(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values={"seed": [""]})
 
 
-def decoded_of(run: Run, file: str, tasks: Sequence[str], wanted: Sequence[str]) -> pd.DataFrame:
-    """``phases.csv`` or ``tops.csv`` of all models and the given tasks and specifications."""
+def decoded_of(
+    run: Run, file: str, tasks: Sequence[str], wanted: Sequence[str], models: Sequence[str]
+) -> pd.DataFrame:
+    """``phases.csv`` or ``tops.csv`` of the given models, tasks and specifications."""
     parts = []
-    for model in run.models:
+    for model in models:
         for task in tasks:
             part = read_decoded(run.of("render", model, task) / file)
             part = part[part["specification"].isin(wanted)]
@@ -123,7 +125,7 @@ def render_evolution(run: Run) -> None:
     instructed = run.item.endswith("instruction")
     tasks = run.tasks[:1] if run.item == "figure_3" else run.tasks
     wanted = ("instruction",) if instructed else ICL
-    data = figure_3_data(decoded_of(run, "phases.csv", tasks, wanted))
+    data = figure_3_data(decoded_of(run, "phases.csv", tasks, wanted, run.models))
     rows = [(model, specification) for model in run.models for specification in wanted]
     samples = [] if instructed else sets_sentences(data, tasks)
     run.write_figure(draw_figure_3(data, rows, tasks), data, samples)
@@ -203,7 +205,7 @@ def _draw_pie(axis: Axes, part: pd.DataFrame) -> None:
 def render_pies(run: Run) -> None:
     """Write Figure 4 (the first task) or its form for all tasks."""
     tasks = run.tasks if run.item.endswith("all") else run.tasks[:1]
-    data = figure_4_data(decoded_of(run, "tops.csv", tasks, ICL))
+    data = figure_4_data(decoded_of(run, "tops.csv", tasks, ICL, run.models))
     rows = [(model, task, name) for model in run.models for task in tasks for name in ICL]
     figure = draw_figure_4(data, rows, PIES)
     run.write_figure(figure, data, sets_sentences(data, tasks))

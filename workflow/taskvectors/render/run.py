@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +22,8 @@ class Run:
     """One item of one experiment.
 
     ``seeing`` are the models whose eyes were trained here; how well they see stands beside
-    every result. ``out`` is a path without ending.
+    every result. ``out`` is a path without ending. ``beside`` are other items whose data the
+    item reads; ``resamples`` and ``seed`` are for the items that resample.
     """
 
     item: str
@@ -33,10 +34,18 @@ class Run:
     results: Path
     seeing: list[str]
     out: Path
+    beside: list[str] = field(default_factory=list)
+    resamples: int | None = None
+    seed: int | None = None
 
     def of(self, stage: str, model: str, task: str = "") -> Path:
         """The folder of a stage's results for a model, and for one task of it."""
         return self.results / stage / model / self.template / task
+
+    def data_file(self, item: str) -> Path:
+        """The data file of another table or figure."""
+        kind = "figures" if item.startswith("figure") else "tables"
+        return self.results / kind / f"{item}.csv"
 
     def naming(self, model: str) -> Path:
         """How well a model's eyes name pictures."""
