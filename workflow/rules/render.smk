@@ -82,7 +82,7 @@ for item in ITEMS:
 # All of it on one page that needs no network.
 rule site:
     input:
-        items=[path for item in ITEMS for path in item_files(item)],
+        files=[path for item in ITEMS for path in item_files(item)],
         page=expand("workflow/taskvectors/render/site/{file}", file=SITE_FILES),
         captions=expand("workflow/report/{item}.rst", item=items.ITEMS),
     output:
@@ -96,10 +96,10 @@ rule site:
         experiment=config["experiment"],
         results=lambda wildcards: RESULTS,
         tasks=config["tasks"],
-        items=ITEMS,
+        shown=ITEMS,
         absent=[item for item in items.ITEMS if item not in ITEMS],
         code=code_hash("taskvectors.render.site"),
     shell:
         "python -m taskvectors.render.site --experiment {params.experiment} "
-        "--results {params.results} --tasks {params.tasks} --items {params.items} "
+        "--results {params.results} --tasks {params.tasks} --items {params.shown} "
         "--absent {params.absent} --out {output} --log {log}"
