@@ -30,6 +30,7 @@ SPECIFICATION_DASHES = {
 SPECIFICATION_MARKERS = {"text_icl": "o", "image_icl": "s", "instruction": "^", "ensemble": "D"}
 BASELINE_COLOUR = "#404040"
 GREY = "#666666"
+DOTS_AN_INCH = 200  # of the PNGs
 # Tasks by their order, where colour is the task (Tol's "muted" palette).
 TASK_COLOURS = (
     "#332288",
@@ -75,10 +76,10 @@ def mark_absent(axis: Axes, why: str) -> None:
 
 
 def save_figure(figure: Figure, stem: Path) -> None:
-    """Write ``stem``.pdf (vector) and ``stem``.png (200 dots an inch), without a time stamp."""
+    """Write ``stem``.pdf (vector) and ``stem``.png, without a time stamp."""
     for ending, settings in (
         (".pdf", {"metadata": {"CreationDate": None}}),
-        (".png", {"dpi": 200}),
+        (".png", {"dpi": DOTS_AN_INCH}),
     ):
         with written_whole(stem.with_suffix(ending)) as temporary:
             figure.savefig(temporary, format=ending[1:], bbox_inches="tight", **settings)

@@ -17,14 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from PIL import Image
 
 from taskvectors.errors import UserError, run_command
 from taskvectors.files import write_text
 from taskvectors.progress import start_logging
 from taskvectors.render.captions import REPORT
+from taskvectors.render.style import DOTS_AN_INCH
 
 log = logging.getLogger("taskvectors")
 HERE = Path(__file__).resolve().parent
+PIXELS_AN_INCH = 120
 FILTERS = ("model", "task", "metric")
 EVERYONE = {"-", "–", ""}  # such rows belong to every model, or to none in particular
 PICTURE = re.compile(r'<img src="([^"<>]+)" alt="([^"<>]*)" height="\d+">(.*)')
@@ -50,6 +53,7 @@ class Shown:
     columns: list[str] = field(default_factory=list)
     rows: list[list[Cell]] = field(default_factory=list)
     picture: str = ""
+    width: int = 0
     values: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -57,6 +61,12 @@ def data_uri(path: Path) -> str:
     """A PNG picture as a data URI."""
     encoded = base64.b64encode(path.read_bytes()).decode("ascii")
     return f"data:image/png;base64,{encoded}"
+
+
+def picture_width(path: Path) -> int:
+    """A figure's width on the page in CSS pixels: its text stands as in print, only larger."""
+    with Image.open(path) as picture:
+        return round(picture.width * PIXELS_AN_INCH / DOTS_AN_INCH)
 
 
 def read_markdown(path: Path) -> tuple[str, list[list[str]]]:
@@ -107,7 +117,8 @@ def show_item(name: str, results: Path, site: Path, tasks: Sequence[str]) -> Sho
         values = {
             key: distinct(row[key] for row in rows) for key in FILTERS if rows and key in rows[0]
         }
-        return Shown(**about, picture=data_uri(stem.with_suffix(".png")), values=values)
+        png = stem.with_suffix(".png")
+        return Shown(**about, picture=data_uri(png), width=picture_width(png), values=values)
     columns, *body = lines
     values = {
         key: distinct(row[columns.index(key)] for row in body) for key in FILTERS if key in columns
@@ -121,7 +132,7 @@ def show_item(name: str, results: Path, site: Path, tasks: Sequence[str]) -> Sho
 def title_of(name: str) -> str:
     """What an item is, in a few words: the beginning of its caption's text."""
     text = " ".join((REPORT / f"{name}.rst").read_text(encoding="utf-8").split())
-    return re.split(r" \(the paper's|: |[.;,](?: |$)", text, maxsplit=1)[0]
+    return re.split(r" \(the paper's|: |[.;](?: |$)", text, maxsplit=1)[0]
 
 
 def write_site(
