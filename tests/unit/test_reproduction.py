@@ -162,12 +162,19 @@ def test_rows_of_another_table_are_subtracted_with_an_interval_said_to_be_approx
             {"method": "vlm", "metric": "paper", "average": 0.4, "low": 0.36, "high": 0.44},
         ]
     )
+    rows = pd.concat([rows, rows.assign(metric="strict", average=0.2)])
     claim = {"item": "table_7", "column": "average", "left": {"method": "llm"}}
     claim["right"] = {"method": "vlm"}
-    measured = table(claim, evidence(table=lambda item: rows))[0]
-    assert (measured.value, measured.low, measured.high) == pytest.approx((0.1, 0.05, 0.15))
-    assert "approximate" in measured.interval
-    claim["left"] = {"method": "nobody"}
+    measured, strict = table(claim, evidence(table=lambda item: rows))
+    assert strict.value == 0.0
+    assert (measured.value, measured.low, measured.high) == pytest.approx((0.1, 0.03, 0.17))
+    assert measured.interval.startswith("wide")
+    claim = {"item": "t", "column": "patch", "less": "prompt"}
+    claim["left"] = {"metric": "paper", "method": "llm"}
+    both = rows.assign(patch=0.3, patch_low=0.2, patch_high=0.4, prompt=0.1)
+    measured = table(claim, evidence(table=lambda item: both))[0]
+    assert (measured.value, measured.interval) == (pytest.approx(0.2), "none")
+    claim = {"item": "table_7", "column": "average", "left": {"method": "nobody"}}
     with pytest.raises(NotMeasured, match="table_7 has no number for nobody"):
         table(claim, evidence(table=lambda item: rows))
 

@@ -21,7 +21,7 @@ from taskvectors.render.samples import DRAWN
 
 Claim = dict[str, Any]
 ITEMS, SEEDS, TASKS = "bootstrap over items", "least to greatest seed", "bootstrap over tasks"
-UNPAIRED = "approximate: from the two rows' own intervals"
+APART = "wide: the ends of the two numbers' own intervals"
 NONE = "none"
 
 
@@ -67,6 +67,38 @@ class Evidence:
         table = self.tables[item]
         ours = table["source"] == "ours" if "source" in table else True
         return table[ours & table["model"].isin([self.model, "-"])]
+
+
+def quantity(claim: Claim) -> str:
+    """What is measured, in a few words."""
+    if claim["measure"] in ("difference", "spread"):
+        of = "seeds' spread of " if claim["measure"] == "spread" else ""
+        right = claim["right"]
+        others = right if isinstance(right, str) else ", ".join(right)
+        best = "the best of " if "," in others else ""
+        return f"{of}{claim['left']} less {best}{others}, {claim['query']} queries"
+    if claim["measure"] == "table":
+        left, right = (
+            " ".join(claim[side].values()) if side in claim else "" for side in ("left", "right")
+        )
+        less = claim.get("less", right)
+        return f"{claim['item']}, {claim['column']} of {left} less {less}"
+    return QUANTITIES[claim["measure"]]
+
+
+QUANTITIES = {
+    "phase_order": "share of tasks whose phases peak in this order",
+    "phase_likeness": "correlation between text and image ICL",
+    "same_top": "share of tasks",
+    "noise": "share of non-words, image ICL less text ICL",
+    "by_task": "silhouette, by task less by specification",
+    "mixing": "silhouette by specification, first layer less near the chosen",
+    "depth": "chosen layer as a share of all",
+    "plateau": "late accuracy as a share of the best, these tasks less the others",
+    "none": "",
+}
+# Shares and correlations are printed without a sign, differences with one.
+UNSIGNED = ("phase_order", "phase_likeness", "same_top", "depth")
 
 
 def difference(claim: Claim, evidence: Evidence) -> list[Found]:
@@ -257,39 +289,41 @@ def _validation(evidence: Evidence) -> pd.DataFrame:
 
 
 def table(claim: Claim, evidence: Evidence) -> list[Found]:
-    """A number of another item's table, less another row's where the claim names one."""
+    """A number of another item's table, less one of another row or column.
+
+    One for each metric, unless the claim names the metric's rows.
+    """
     rows = evidence.table(claim["item"])
-    metrics = [m for m in METRICS if m in set(rows["metric"])] if "metric" in rows else [""]
-    found = []
-    for metric in metrics:
-        chosen = rows[rows["metric"] == metric] if metric else rows
-        left = _row(chosen, claim["left"], claim)
-        right = _row(chosen, claim["right"], claim) if "right" in claim else None
-        found.append(_subtracted(left, right, claim["column"], metric))
-    return found
+    if "metric" in claim["left"]:
+        return [_subtracted(rows, claim, "")]
+    return [_subtracted(rows[rows["metric"] == metric], claim, metric) for metric in METRICS]
 
 
-def _row(rows: pd.DataFrame, wanted: dict[str, str], claim: Claim) -> pd.Series:
-    for column, value in wanted.items():
-        if column not in rows:
-            raise NotMeasured(f"{claim['item']} has no column {column}")
-        rows = rows[rows[column] == value]
-    if len(rows) != 1 or pd.isna(rows[claim["column"]].iloc[0]):
-        raise NotMeasured(f"{claim['item']} has no number for {', '.join(wanted.values())}")
-    return rows.iloc[0]
-
-
-def _subtracted(left: pd.Series, right: pd.Series | None, column: str, metric: str) -> Found:
-    value = float(left[column] - (0 if right is None else right[column]))
-    sides = [left] if right is None else [left, right]
-    bounded = column == "average" and all(pd.notna(side.get("low")) for side in sides)
-    if not bounded:
+def _subtracted(rows: pd.DataFrame, claim: Claim, metric: str) -> Found:
+    """The difference of two numbers, with the sum of their own intervals' halves about it."""
+    left, left_low, left_high = _number(rows, claim, claim["left"], claim["column"])
+    other = claim.get("right", claim["left"]), claim.get("less", claim["column"])
+    right, right_low, right_high = _number(rows, claim, *other)
+    value = left - right
+    if np.isnan(left_low) or np.isnan(right_low):
         return Found(value, value, value, NONE, metric)
-    below, above = left["average"] - left["low"], left["high"] - left["average"]
-    if right is not None:
-        below = np.hypot(below, right["high"] - right["average"])
-        above = np.hypot(above, right["average"] - right["low"])
-    return Found(value, value - below, value + above, UNPAIRED, metric)
+    return Found(value, left_low - right_high, left_high - right_low, APART, metric)
+
+
+def _number(
+    rows: pd.DataFrame, claim: Claim, wanted: dict[str, str], column: str
+) -> tuple[float, float, float]:
+    """A number of the one row that is ``wanted``, and its interval, missing where it has none."""
+    for name, value in wanted.items():
+        if name not in rows:
+            raise NotMeasured(f"{claim['item']} has no column {name}")
+        rows = rows[rows[name] == value]
+    if len(rows) != 1 or pd.isna(rows[column].iloc[0]):
+        raise NotMeasured(f"{claim['item']} has no number for {', '.join(wanted.values())}")
+    row = rows.iloc[0]
+    bounds = ("low", "high") if column == "average" else (f"{column}_low", f"{column}_high")
+    low, high = (float(row.get(name, np.nan)) for name in bounds)
+    return float(row[column]), low, high
 
 
 def none(claim: Claim, evidence: Evidence) -> list[Found]:

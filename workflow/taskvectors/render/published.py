@@ -56,7 +56,7 @@ def _difference(claim: Claim, rows: pd.DataFrame) -> float:
 
 def _table(claim: Claim, rows: pd.DataFrame) -> float:
     numbers = rows.set_index("method")[claim["column"]].dropna()
-    sides = [claim[side]["method"] for side in ("left", "right") if side in claim]
-    if not set(sides) <= set(numbers.index):
+    left, right = (claim[side]["method"] for side in ("left", "right"))
+    if not {left, right} <= set(numbers.index):
         raise NotMeasured("the paper has no such row")
-    return numbers[sides[0]] - sum(numbers[name] for name in sides[1:])
+    return numbers[left] - numbers[right]

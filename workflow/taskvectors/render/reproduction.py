@@ -17,7 +17,7 @@ from taskvectors.predictions import read_predictions
 from taskvectors.render.answers import Answers
 from taskvectors.render.captions import sample_sentence
 from taskvectors.render.evolution import decoded_of
-from taskvectors.render.measures import MEASURES, Evidence, Found, NotMeasured
+from taskvectors.render.measures import MEASURES, UNSIGNED, Evidence, Found, NotMeasured, quantity
 from taskvectors.render.published import published_numbers
 from taskvectors.render.run import Run
 from taskvectors.render.samples import marked
@@ -29,7 +29,7 @@ CLAIMS = Path("resources/paper/claims.yaml")
 MODELS = Path("resources/models.yaml")
 VERDICTS = ("holds", "does not hold", "undecided", "not measured")
 SPECIFICATIONS = ("text_icl", "image_icl")
-WIDTHS = (3.6, 1.6, 1.5, 1.4, 2.2, 2.2, 1.4, 1.8)  # of the printed columns, in centimetres
+WIDTHS = (2.9, 1.5, 2.4, 1.4, 1.3, 1.8, 1.9, 1.2, 1.5)  # of the printed columns, in centimetres
 
 
 def read_claims(path: Path) -> list[dict[str, Any]]:
@@ -90,10 +90,18 @@ def gather(run: Run, model: str) -> Evidence:
     )
 
 
+def as_printed(number: float, signed: bool) -> str:
+    """Two decimals, with a sign where the number is a difference."""
+    return f"{number:+.2f}" if signed else f"{number:.2f}"
+
+
 def claim_rows(claim: dict[str, Any], evidence: list[Evidence]) -> list[dict[str, Any]]:
     """A row per model and metric; where no model gives a number, one row that says why."""
-    paper = "; ".join(f"{m} {number:+.2f}" for m, number in published_numbers(claim).items())
-    about = {"claim": claim["claim"], "where": claim["where"], "paper": paper}
+    signed = claim["measure"] not in UNSIGNED
+    numbers = published_numbers(claim).items()
+    paper = "; ".join(f"{model} {as_printed(number, signed)}" for model, number in numbers)
+    about = {"claim": claim["claim"], "where": claim["where"], "quantity": quantity(claim)}
+    about |= {"paper": paper, "signed": signed}
     rows, reasons = [], []
     for each in evidence:
         try:
@@ -122,8 +130,8 @@ def claim_rows(claim: dict[str, Any], evidence: list[Evidence]) -> list[dict[str
     return rows
 
 
-COLUMNS = ["claim", "where", "model", "metric", "paper", "ours", "low", "high", "interval"]
-COLUMNS += ["spread", "items", "seeds", "claimed", "verdict", "why"]
+COLUMNS = ["claim", "where", "quantity", "signed", "model", "metric", "paper", "ours"]
+COLUMNS += ["low", "high", "interval", "spread", "items", "seeds", "claimed", "verdict", "why"]
 
 
 def reproduction(claims: list[dict[str, Any]], evidence: list[Evidence]) -> pd.DataFrame:
@@ -134,15 +142,16 @@ def reproduction(claims: list[dict[str, Any]], evidence: list[Evidence]) -> pd.D
 
 def printed(table: pd.DataFrame) -> pd.DataFrame:
     """The table as it is printed: ours with its interval and the spread over seeds."""
-    shown = table[["claim", "where", "model", "metric", "paper"]].replace("", "–")
+    shown = table[["claim", "where", "quantity", "model", "metric", "paper"]].replace("", "–")
     ours = []
     for row in table.itertuples():
         if pd.isna(row.ours):
             ours.append("–")
             continue
-        bounds = "" if row.interval == "none" else f" [{row.low:+.2f}, {row.high:+.2f}]"
+        value, low, high = (as_printed(n, row.signed) for n in (row.ours, row.low, row.high))
+        bounds = "" if row.interval == "none" else f" [{low}, {high}]"
         spread = "" if pd.isna(row.spread) else f", seeds ±{row.spread:.2f}"
-        ours.append(f"{row.ours:+.2f}{bounds}{spread}")
+        ours.append(value + bounds + spread)
     verdicts = [
         f"{row.verdict}: {row.why}" if row.why else row.verdict for row in table.itertuples()
     ]
@@ -165,7 +174,8 @@ def render_reproduction(run: Run) -> None:
         items = pd.Series({task: len(names) for task, names in each.answers.entities.items()})
         seeds = each.by_layer["seed"].nunique()
         samples.append(sample_sentence(each.model, "test", items.reindex(run.tasks), seeds))
-    write_table(table, printed(table), run.caption(samples), run.out, WIDTHS)
+    data = table.drop(columns="signed")
+    write_table(data, printed(table), run.caption(samples), run.out, WIDTHS)
 
 
 RENDERERS = {"reproduction": render_reproduction}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,12 +60,20 @@ class Run:
         """The paper's own numbers of this item."""
         return pd.read_csv(PUBLISHED / f"{self.item}.csv")
 
-    def write_figure(self, figure: Figure, data: pd.DataFrame, samples: list[str]) -> None:
+    def write_figure(
+        self,
+        figure: Figure,
+        data: pd.DataFrame,
+        samples: list[str],
+        further_pages: Sequence[Figure] = (),
+    ) -> None:
         """Write the figure, the data that it shows and its caption."""
         write_text(self.out.with_suffix(".csv"), data.to_csv(index=False, lineterminator="\n"))
         write_text(self.out.with_suffix(".md"), self.caption(samples) + "\n")
-        save_figure(figure, self.out)
-        plt.close(figure)
+        pages = [figure, *further_pages]
+        save_figure(pages, self.out)
+        for page in pages:
+            plt.close(page)
 
 
 def shown_layers(layers: Iterable[int], most: int) -> list[int]:
