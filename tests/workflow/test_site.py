@@ -51,12 +51,12 @@ def page(browser, tiny_run):
 
 
 def requested(browser) -> list[str]:
-    """Addresses that pages asked for, other than data and files, since the last look."""
+    """Addresses outside this machine that pages asked for since the last look."""
     entries = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     sent = [entry for entry in entries if entry["method"] == "Network.requestWillBeSent"]
     urls = [entry["params"]["request"]["url"] for entry in sent]
     assert any(url.startswith("file:") for url in urls)
-    return [url for url in urls if not url.startswith(("data:", "file:"))]
+    return [url for url in urls if not url.startswith(("data:", "file:", "chrome:"))]
 
 
 def shown(page, selector: str) -> list:
