@@ -21,6 +21,7 @@ from taskvectors.render.measures import (
     mixing,
     phase_order,
     plateau,
+    same_top_share,
     spread,
     table,
 )
@@ -102,6 +103,14 @@ def test_a_method_that_lacks_a_task_is_not_measured_and_other_items_are_refused(
         difference(CLAIM, evidence(answers=answers(right | {"b": np.ones((2, 2, 4))})))
 
 
+def test_a_model_without_image_icl_is_compared_with_what_it_can_take():
+    right = {"a": np.ones((2, 2, 4)), "no_context": np.zeros((2, 1, 4))}
+    claim = CLAIM | {"right": ["image_icl_base", "no_context"]}
+    assert difference(claim, evidence(answers=answers(right)))[0].value == 1.0
+    with pytest.raises(NotMeasured, match="takes no image ICL"):
+        difference(claim | {"right": ["image_icl_base"]}, evidence(answers=answers(right)))
+
+
 def test_the_fewest_samples_are_taken_and_their_spread_compared():
     still, moving = np.zeros((2, 2, 8)), np.zeros((2, 2, 8))
     moving[:, 1] = 1.0
@@ -132,6 +141,17 @@ def by_layer(curves: dict[tuple[str, int], list[float]]) -> pd.DataFrame:
         for layer, accuracy in enumerate(curve)
     ]
     return pd.DataFrame(rows).assign(method="text_icl_xpatch", metric="paper")
+
+
+def test_the_same_word_must_be_likeliest_and_a_bare_space_is_none():
+    rows = [("t1", "text_icl", " city", True), ("t1", "image_icl", "city", True)]
+    rows += [("t2", "text_icl", " ", False), ("t2", "image_icl", " ", False)]
+    rows += [("t3", "text_icl", " city", True), ("t3", "image_icl", " town", True)]
+    tops = pd.DataFrame(rows, columns=["task", "specification", "token", "word"]).assign(rank=1)
+    assert same_top_share(tops, ["t1", "t2", "t3"]) == pytest.approx(1 / 3)
+    assert same_top_share(tops, ["t1"]) == 1.0
+    with pytest.raises(NotMeasured):
+        same_top_share(tops[tops["specification"] == "text_icl"], ["t1"])
 
 
 def test_depth_and_plateau_are_read_off_the_validation_curves():
