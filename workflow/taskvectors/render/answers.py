@@ -57,9 +57,8 @@ class Answers:
             part = self.groups.get((method, query, task), any_query)
             if part is None:
                 return None
-            right = part.pivot_table(
-                index=part["seed"].fillna(0), columns="entity", values=metric, aggfunc="mean"
-            ).astype(float)
+            keyed = part.assign(seed=part["seed"].fillna(0)).set_index(["seed", "entity"])
+            right = keyed[metric].astype(float).unstack("entity")
             if right.columns.tolist() != self.entities[task] or right.isna().any(axis=None):
                 raise UserError(
                     f"{method} was not asked every test item of {task} under every seed; "
