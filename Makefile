@@ -27,6 +27,7 @@ run: setup
 	@$(BIN)/snakemake --cores $(CORES) --quiet all --report $(REPORT)
 	@echo "Tables:  results/embedded/tables/"
 	@echo "Figures: results/embedded/figures/"
+	@echo "Site:    results/embedded/site/index.html"
 	@echo "Report:  $(REPORT)"
 
 test: setup .venv-validator/.ready

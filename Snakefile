@@ -34,6 +34,7 @@ rule all:
     default_target: True
     input:
         [item_files(item) for item in ITEMS],
+        f"{RESULTS}/site/index.html",
         f"{RESULTS}/run_config.yaml",
 
 

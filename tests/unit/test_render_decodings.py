@@ -7,6 +7,8 @@ from collections import Counter
 import pandas as pd
 import pytest
 import torch
+from matplotlib import pyplot as plt
+from PIL import Image
 
 from taskvectors.engine.lens import Lens
 from taskvectors.render.decode import (
@@ -27,6 +29,7 @@ from taskvectors.render.evolution import (
     slices,
 )
 from taskvectors.render.run import shown_layers
+from taskvectors.render.style import DOTS_AN_INCH, save_figure
 from taskvectors.render.words import is_word, visible
 from taskvectors.tasks import read_tasks
 
@@ -67,7 +70,8 @@ def test_probabilities_sum_to_one_and_phases_are_their_sums(lens):
     by_hand = [probabilities(lens, hidden[i, 1])[[2, 3]].sum().item() for i in (0, 1)]
     assert table.loc[(1, 1, "task"), "probability"] == pytest.approx(sum(by_hand) / 2)
     assert table.loc[(1, 1, "task"), "sets"] == 2
-    best = Counter(int(probabilities(lens, hidden[i, 2]).argmax()) for i in range(3))
+    seeds = (1, 1, 2)
+    best = Counter((seeds[i], int(probabilities(lens, hidden[i, 2]).argmax())) for i in range(3))
     assert tops[2] == best
 
 
@@ -193,19 +197,37 @@ def test_figure_3_is_weighted_by_sets_and_draws_its_data_and_what_is_lacking():
     assert [text.get_text() for text in below.texts] == ["not taken"]
 
 
-def test_figure_4_shows_shares_and_gathers_what_occurs_once():
-    rows = [(0, 1, " city", True, 5), (0, 2, " (", False, 3), (0, 3, " a", False, 1)]
-    rows += [(0, 4, " b", False, 1), (1, 1, " city", True, 10)]
-    tops = pd.DataFrame(rows, columns=["layer", "token_id", "token", "word", "sets"])
+def test_figure_4_shows_shares_with_their_range_over_seeds_and_gathers_what_occurs_once():
+    rows = [(1, 0, 1, " city", True, 4), (1, 0, 2, " (", False, 1), (2, 0, 1, " city", True, 1)]
+    rows += [(2, 0, 2, " (", False, 2), (2, 0, 3, " a", False, 1), (2, 0, 4, " b", False, 1)]
+    rows += [(1, 1, 1, " city", True, 5), (2, 1, 1, " city", True, 5)]
+    tops = pd.DataFrame(rows, columns=["seed", "layer", "token_id", "token", "word", "sets"])
     data = figure_4_data(tops.assign(model="m", task="t", specification="text_icl"))
     assert data["share"].tolist() == [0.5, 0.3, 0.1, 0.1, 1.0]
+    assert data["least"].tolist() == [0.2, 0.2, 0.0, 0.0, 1.0]
+    assert data["greatest"].tolist() == [0.8, 0.4, 0.2, 0.2, 1.0]
     found = slices(data[data["layer"] == 0])
     assert found["name"].tolist() == ["city", "(", "other"]
     assert found["count"].tolist() == [5, 3, 2]
     figure = draw_figure_4(data, [("m", "t", "text_icl"), ("m", "t", "image_icl")], 2)
     sizes = [wedge.theta1 - wedge.theta2 for wedge in figure.axes[0].patches]
     assert [abs(size) / 360 for size in sizes] == pytest.approx([0.5, 0.3, 0.2])
+    written = [[text.get_text() for text in axis.texts] for axis in figure.axes]
+    assert "city 20–80%\n( 20–40%" in written[0]
+    assert "city 100%" in written[1]
     assert "not taken" in figure.axes[2].texts[-1].get_text()
+
+
+def test_a_figure_of_several_pages_is_a_pdf_of_pages_and_one_tall_picture(tmp_path):
+    pages = [plt.figure(figsize=(2, height)) for height in (1, 2)]
+    for page in pages:
+        page.add_subplot().plot([0, 1])
+    save_figure(pages, tmp_path / "figure")
+    pdf = (tmp_path / "figure.pdf").read_bytes()
+    assert b"/Count 2" in pdf
+    assert b"CreationDate" not in pdf
+    with Image.open(tmp_path / "figure.png") as picture:
+        assert 2.5 * DOTS_AN_INCH < picture.height < 3.2 * DOTS_AN_INCH
 
 
 def test_shown_layers_are_spread_from_first_to_last():

@@ -70,6 +70,7 @@ ITEMS = [
 ]
 TABLE_ENDINGS = ("csv", "md", "tex")
 FIGURE_ENDINGS = ("pdf", "png", "csv", "md")
+SITE_FILES = ("page.html.j2", "style.css", "filter.js")
 
 
 wildcard_constraints:
@@ -250,5 +251,20 @@ def item_inputs(item):
     published = f"resources/paper/{item}.csv"
     if os.path.exists(published):
         inputs["published"] = published
+    inputs.update({name: f"{item_stem(name)}.csv" for name in beside(item)})
     seeing = [model_folder(model) for model in SEEING]
     return {"caption": f"workflow/report/{item}.rst", "seeing": seeing, **inputs}
+
+
+def beside(item):
+    """The made items whose data an item reads."""
+    return [name for name in items.ITEMS[item].beside if name in ITEMS]
+
+
+def item_options(item):
+    """Command line options that only some items take."""
+    options = ["--beside", *beside(item)] if beside(item) else []
+    if items.ITEMS[item].resamples:
+        bootstrap = config["bootstrap"]
+        options += ["--resamples", str(bootstrap["resamples"]), "--seed", str(bootstrap["seed"])]
+    return shlex.join(options)

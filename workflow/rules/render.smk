@@ -4,12 +4,14 @@
 # OUTPUTS:         results/<experiment>/tables/<item>.{csv,md,tex}
 #                  results/<experiment>/tables/table_1.html
 #                  results/<experiment>/figures/<item>.{pdf,png,csv,md}
+#                  results/<experiment>/site/index.html
 #                  results/<experiment>/render/<model>/<template>/<task>/{phases,tops}.csv
 
 RENDER = (
     "python -m taskvectors.render --item {params.item} --experiment {params.experiment} "
     "--template {params.template} --models {params.models} --tasks {params.tasks} "
-    "--results {params.results} --seeing {params.seeing} --out {params.stem} --log {log}"
+    "--results {params.results} --seeing {params.seeing} --out {params.stem} {params.options} "
+    "--log {log}"
 )
 
 
@@ -73,6 +75,7 @@ for item in ITEMS:
             experiment=config["experiment"],
             results=lambda wildcards: RESULTS,
             seeing=SEEING,
+            options=item_options(item),
             stem=subpath(output.md, strip_suffix=".md"),
             code=item_code(item),
         shell:
@@ -83,3 +86,29 @@ for item in ITEMS:
             item
         input:
             item_files(item),
+
+
+# All of it on one page that needs no network.
+rule site:
+    input:
+        files=[path for item in ITEMS for path in item_files(item)],
+        page=expand("workflow/taskvectors/render/site/{file}", file=SITE_FILES),
+        captions=expand("workflow/report/{item}.rst", item=items.ITEMS),
+    output:
+        f"{RESULTS}/site/index.html",
+    log:
+        f"{LOGS}/render/site.log",
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        experiment=config["experiment"],
+        results=lambda wildcards: RESULTS,
+        tasks=config["tasks"],
+        shown=ITEMS,
+        absent=[item for item in items.ITEMS if item not in ITEMS],
+        code=code_hash("taskvectors.render.site"),
+    shell:
+        "python -m taskvectors.render.site --experiment {params.experiment} "
+        "--results {params.results} --tasks {params.tasks} --items {params.shown} "
+        "--absent {params.absent} --out {output} --log {log}"

@@ -91,8 +91,8 @@ def take_sets(activations: dict[str, Tensor], specification: str, most: int = SE
 @torch.inference_mode()
 def decode(
     lens: Lens, sets: Sets, phases: dict[str, list[int]]
-) -> tuple[list[dict], dict[int, Counter[int]]]:
-    """Rows (seed, layer, phase, probability, sets), and top-1 token ids per layer.
+) -> tuple[list[dict], dict[int, Counter[tuple[int | None, int]]]]:
+    """Rows (seed, layer, phase, probability, sets), and top-1 (seed, token id) per layer.
 
     A phase's probability is the sum over its tokens (ids in ``phases``), averaged over the
     sets of a seed.
@@ -100,7 +100,8 @@ def decode(
     rows, tops = [], {}
     for layer in range(sets.activations.shape[1]):
         probabilities = lens.probabilities(sets.activations[:, layer])
-        tops[layer] = Counter(probabilities.argmax(-1).tolist())
+        best = probabilities.argmax(-1).tolist()
+        tops[layer] = Counter(zip(sets.seeds, best, strict=True))
         for phase, ids in phases.items():
             sums = probabilities[:, ids].sum(-1).tolist()
             table = pd.DataFrame({"seed": sets.seeds, "probability": sums})
@@ -125,9 +126,12 @@ def decode_task(
         found, tops = decode(lens, sets, phases)
         rows += [{"specification": specification, **row} for row in found]
         for layer, counts in tops.items():
-            for token, count in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])):
+            for (seed, token), count in sorted(
+                counts.items(), key=lambda pair: (-pair[1], pair[0])
+            ):
                 text = vocabulary[token] if token < len(vocabulary) else ""
-                about = {"specification": specification, "layer": layer, "token_id": token}
+                about = {"specification": specification, "seed": seed, "layer": layer}
+                about["token_id"] = token
                 counted.append({**about, "token": text, "word": is_word(text), "sets": count})
     return pd.DataFrame(rows), pd.DataFrame(counted)
 

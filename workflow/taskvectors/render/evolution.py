@@ -22,7 +22,8 @@ ICL = ("text_icl", "image_icl")
 PIES = 8  # layers shown in Figure 4
 SLICES = 3  # commonest tokens named below a pie
 OTHER = "other"
-NAMED = 12  # letters of a token's name below a pie
+NAMED = 10  # letters of a token's name below a pie
+ROWS = 6  # of pies on a page
 
 
 def read_decoded(path: Path) -> pd.DataFrame:
@@ -30,10 +31,12 @@ def read_decoded(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False, na_values={"seed": [""]})
 
 
-def decoded_of(run: Run, file: str, tasks: Sequence[str], wanted: Sequence[str]) -> pd.DataFrame:
-    """``phases.csv`` or ``tops.csv`` of all models and the given tasks and specifications."""
+def decoded_of(
+    run: Run, file: str, tasks: Sequence[str], wanted: Sequence[str], models: Sequence[str]
+) -> pd.DataFrame:
+    """``phases.csv`` or ``tops.csv`` of the given models, tasks and specifications."""
     parts = []
-    for model in run.models:
+    for model in models:
         for task in tasks:
             part = read_decoded(run.of("render", model, task) / file)
             part = part[part["specification"].isin(wanted)]
@@ -123,22 +126,35 @@ def render_evolution(run: Run) -> None:
     instructed = run.item.endswith("instruction")
     tasks = run.tasks[:1] if run.item == "figure_3" else run.tasks
     wanted = ("instruction",) if instructed else ICL
-    data = figure_3_data(decoded_of(run, "phases.csv", tasks, wanted))
+    data = figure_3_data(decoded_of(run, "phases.csv", tasks, wanted, run.models))
     rows = [(model, specification) for model in run.models for specification in wanted]
     samples = [] if instructed else sets_sentences(data, tasks)
     run.write_figure(draw_figure_3(data, rows, tasks), data, samples)
 
 
 def figure_4_data(tops: pd.DataFrame) -> pd.DataFrame:
-    """Top-1 decodings at the shown layers, as counts and shares of the exemplar sets."""
-    kept = [
+    """Top-1 decodings at the shown layers, as counts and shares of the exemplar sets.
+
+    ``least`` and ``greatest`` are a token's shares of single seeds' sets.
+    """
+    kept = pd.concat(
         part[part["layer"].isin(shown_layers(part["layer"], PIES))]
         for _, part in tops.groupby("model", sort=False)
-    ]
-    data = pd.concat(kept).rename(columns={"sets": "count"})
+    )
     keys = ["model", "task", "specification", "layer"]
+    token = [*keys, "token_id", "token", "word"]
+    by_seed = kept.pivot_table("sets", token, "seed", aggfunc="sum", fill_value=0)
+    shares = by_seed / by_seed.groupby(keys).transform("sum")
+    counts = {"count": by_seed.sum(axis=1).astype(int)}
+    bounds = {"least": shares.min(axis=1), "greatest": shares.max(axis=1)}
+    data = pd.DataFrame(counts | bounds).reset_index()
     data["sets"] = data.groupby(keys)["count"].transform("sum")
-    return data.assign(share=data["count"] / data["sets"])
+    data["share"] = data["count"] / data["sets"]
+    order = {name: place for place, name in enumerate(tops["task"].unique())}
+    data = data.assign(order=data["task"].map(order))
+    by = ["model", "order", "specification", "layer", "count", "token_id"]
+    data = data.sort_values(by, ascending=[True, True, False, True, False, True])
+    return data.drop(columns="order")
 
 
 def draw_figure_4(data: pd.DataFrame, rows: Sequence[tuple[str, str, str]], columns: int) -> Figure:
@@ -162,7 +178,10 @@ def draw_figure_4(data: pd.DataFrame, rows: Sequence[tuple[str, str, str]], colu
 
 
 def slices(part: pd.DataFrame) -> pd.DataFrame:
-    """A pie's slices, largest first: name, word, count; those of one set are one, "other"."""
+    """A pie's slices, largest first; those of one set are one, "other".
+
+    ``range`` is a token's share in per cent, from the least to the greatest of a seed.
+    """
     ordered = part.sort_values(["count", "token_id"], ascending=[False, True])
     kept = ordered[ordered["count"] > 1]
     named = pd.DataFrame(
@@ -170,6 +189,10 @@ def slices(part: pd.DataFrame) -> pd.DataFrame:
             "name": [visible(text, NAMED) for text in kept["token"]],
             "word": kept["word"].to_list(),
             "count": kept["count"].to_list(),
+            "range": [
+                "–".join(dict.fromkeys(f"{100 * bound:.0f}" for bound in bounds)) + "%"
+                for bounds in zip(kept["least"], kept["greatest"], strict=True)
+            ],
         }
     )
     rest = int(ordered["count"].sum() - kept["count"].sum())
@@ -196,17 +219,19 @@ def _draw_pie(axis: Axes, part: pd.DataFrame) -> None:
     for wedge, name in zip(wedges, shown["name"], strict=True):
         wedge.set_hatch("////" if name == OTHER else None)
     axis.set_title(f"layer {part['layer'].iloc[0]}", fontsize=7, pad=1)
-    names = "\n".join(shown.loc[shown["name"] != OTHER, "name"].iloc[:SLICES])
+    named = shown[shown["name"] != OTHER].iloc[:SLICES]
+    names = "\n".join(f"{row.name} {row.range}" for row in named.itertuples(index=False))
     axis.text(0, -1.2, names, ha="center", va="top", fontsize=6.5)
 
 
 def render_pies(run: Run) -> None:
     """Write Figure 4 (the first task) or its form for all tasks."""
     tasks = run.tasks if run.item.endswith("all") else run.tasks[:1]
-    data = figure_4_data(decoded_of(run, "tops.csv", tasks, ICL))
+    data = figure_4_data(decoded_of(run, "tops.csv", tasks, ICL, run.models))
     rows = [(model, task, name) for model in run.models for task in tasks for name in ICL]
-    figure = draw_figure_4(data, rows, PIES)
-    run.write_figure(figure, data, sets_sentences(data, tasks))
+    pages = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
+    first, *more = [draw_figure_4(data, page, PIES) for page in pages]
+    run.write_figure(first, data, sets_sentences(data, tasks), more)
 
 
 RENDERERS = {

@@ -69,8 +69,8 @@ def draw_figure_11(data: pd.DataFrame, chosen: dict[str, int], tasks: list[str])
         axis.set_xlabel("layer")
         axis.xaxis.set_major_locator(MultipleLocator(10))
     handles = [
-        Line2D([], [], color=colour, label="text_icl_xpatch (band: seeds)"),
-        Line2D([], [], color=BASELINE_COLOUR, linestyle=":", label="text_icl_xbase"),
+        Line2D([], [], color=colour, label="text_icl_xpatch"),
+        Line2D([], [], color=BASELINE_COLOUR, linestyle=":", label="text_icl_xbase (bands: seeds)"),
         Line2D([], [], color="#999999", linewidth=0.8, label="chosen layer"),
     ]
     figure.legend(
@@ -85,13 +85,14 @@ def _draw_panel(axis: Axes, part: pd.DataFrame, colour: str, chosen: int) -> Non
         mark_absent(axis, "not measured")
         return
     patched = part[part["method"] == "text_icl_xpatch"].sort_values("layer")
-    base = part.loc[part["method"] == "text_icl_xbase", "accuracy"]
+    base = part[part["method"] == "text_icl_xbase"]
     layers = patched["layer"].to_numpy(dtype=float)
     axis.axvline(chosen, color="#999999", linewidth=0.8)
     axis.fill_between(layers, patched["least"], patched["greatest"], color=colour, alpha=0.25)
     axis.plot(layers, patched["accuracy"], color=colour)
-    if len(base):
-        axis.axhline(float(base.iloc[0]), color=BASELINE_COLOUR, linestyle=":")
+    for line in base.itertuples():
+        axis.axhspan(line.least, line.greatest, color=BASELINE_COLOUR, alpha=0.12, lw=0)
+        axis.axhline(line.accuracy, color=BASELINE_COLOUR, linestyle=":")
     axis.set_ylim(0, max(0.6, float(np.ceil(part["greatest"].max() * 10) / 10)))
 
 

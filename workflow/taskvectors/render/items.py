@@ -12,10 +12,14 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Item:
     """A table or figure. ``inputs`` are path patterns by name, no more than the item needs;
-    ``{model}`` and ``{task}`` stand for every model and task, ``{template}`` for the shown one."""
+    ``{model}`` and ``{task}`` stand for every model and task, ``{template}`` for the shown one.
+    ``beside`` are other items whose data it reads where they are made; ``resamples`` says that
+    it has a bootstrap of its own."""
 
     module: str
-    inputs: dict[str, str] = field(default_factory=dict)
+    inputs: dict[str, str | list[str]] = field(default_factory=dict)
+    beside: tuple[str, ...] = ()
+    resamples: bool = False
 
 
 SCORE = "{results}/score/{model}/{template}"
@@ -39,8 +43,38 @@ _ANSWERS = {
     "pictures": "{pictures}",
 }
 _CONFLICT = {"scores": f"{SCORE}/conflict.csv"}
+_PUBLISHED = (
+    *(f"table_{number}" for number in range(2, 9)),
+    "figure_8",
+    "layers",
+)
 
 ITEMS = {
+    "reproduction": Item(
+        "reproduction",
+        {
+            "claims": "resources/paper/claims.yaml",
+            "paper": [f"resources/paper/{name}.csv" for name in _PUBLISHED],
+            "models": "resources/models.yaml",
+            "baselines": f"{READ}/baselines.parquet",
+            "patched": f"{WRITE}/test.parquet",
+            "examples": "{results}/curate/{task}/test.jsonl",
+            "exemplars": "{results}/curate/{task}/exemplars.jsonl",
+            "by_layer": f"{SCORE}/by_layer.csv",
+            "layer": f"{SCORE}/layer.json",
+            **_PHASES,
+        },
+        beside=(
+            "table_2",
+            "figure_tsne",
+            "table_4",
+            "table_6",
+            "table_7",
+            "table_conflict",
+            "table_descriptions",
+        ),
+        resamples=True,
+    ),
     "table_1": Item(
         "overview",
         {

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +22,8 @@ class Run:
     """One item of one experiment.
 
     ``seeing`` are the models whose eyes were trained here; how well they see stands beside
-    every result. ``out`` is a path without ending.
+    every result. ``out`` is a path without ending. ``beside`` are other items whose data the
+    item reads; ``resamples`` and ``seed`` are for the items that resample.
     """
 
     item: str
@@ -33,10 +34,18 @@ class Run:
     results: Path
     seeing: list[str]
     out: Path
+    beside: list[str] = field(default_factory=list)
+    resamples: int | None = None
+    seed: int | None = None
 
     def of(self, stage: str, model: str, task: str = "") -> Path:
         """The folder of a stage's results for a model, and for one task of it."""
         return self.results / stage / model / self.template / task
+
+    def data_file(self, item: str) -> Path:
+        """The data file of another table or figure."""
+        kind = "figures" if item.startswith("figure") else "tables"
+        return self.results / kind / f"{item}.csv"
 
     def naming(self, model: str) -> Path:
         """How well a model's eyes name pictures."""
@@ -51,12 +60,20 @@ class Run:
         """The paper's own numbers of this item."""
         return pd.read_csv(PUBLISHED / f"{self.item}.csv")
 
-    def write_figure(self, figure: Figure, data: pd.DataFrame, samples: list[str]) -> None:
+    def write_figure(
+        self,
+        figure: Figure,
+        data: pd.DataFrame,
+        samples: list[str],
+        further_pages: Sequence[Figure] = (),
+    ) -> None:
         """Write the figure, the data that it shows and its caption."""
         write_text(self.out.with_suffix(".csv"), data.to_csv(index=False, lineterminator="\n"))
         write_text(self.out.with_suffix(".md"), self.caption(samples) + "\n")
-        save_figure(figure, self.out)
-        plt.close(figure)
+        pages = [figure, *further_pages]
+        save_figure(pages, self.out)
+        for page in pages:
+            plt.close(page)
 
 
 def shown_layers(layers: Iterable[int], most: int) -> list[int]:

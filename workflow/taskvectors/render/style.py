@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
+from PIL import Image
 
 from taskvectors.files import written_whole
 
@@ -30,6 +34,7 @@ SPECIFICATION_DASHES = {
 SPECIFICATION_MARKERS = {"text_icl": "o", "image_icl": "s", "instruction": "^", "ensemble": "D"}
 BASELINE_COLOUR = "#404040"
 GREY = "#666666"
+DOTS_AN_INCH = 200  # of the PNGs
 # Tasks by their order, where colour is the task (Tol's "muted" palette).
 TASK_COLOURS = (
     "#332288",
@@ -74,11 +79,28 @@ def mark_absent(axis: Axes, why: str) -> None:
     axis.grid(visible=False)
 
 
-def save_figure(figure: Figure, stem: Path) -> None:
-    """Write ``stem``.pdf (vector) and ``stem``.png (200 dots an inch), without a time stamp."""
-    for ending, settings in (
-        (".pdf", {"metadata": {"CreationDate": None}}),
-        (".png", {"dpi": 200}),
+def save_figure(pages: Sequence[Figure], stem: Path) -> None:
+    """Write ``stem``.pdf (vector, a page each) and ``stem``.png (one below the other).
+
+    Neither has a time stamp.
+    """
+    with (
+        written_whole(stem.with_suffix(".pdf")) as temporary,
+        PdfPages(temporary, metadata={"CreationDate": None}) as pdf,
     ):
-        with written_whole(stem.with_suffix(ending)) as temporary:
-            figure.savefig(temporary, format=ending[1:], bbox_inches="tight", **settings)
+        for page in pages:
+            pdf.savefig(page, bbox_inches="tight")
+    drawn = [_drawn(page) for page in pages]
+    size = max(page.width for page in drawn), sum(page.height for page in drawn)
+    whole = Image.new("RGB", size, "white")
+    for number, page in enumerate(drawn):
+        whole.paste(page, (0, sum(above.height for above in drawn[:number])))
+    with written_whole(stem.with_suffix(".png")) as temporary:
+        whole.save(temporary, format="png", dpi=(DOTS_AN_INCH, DOTS_AN_INCH))
+
+
+def _drawn(page: Figure) -> Image.Image:
+    """A page as pixels."""
+    buffer = io.BytesIO()
+    page.savefig(buffer, format="png", dpi=DOTS_AN_INCH, bbox_inches="tight")
+    return Image.open(buffer).convert("RGB")

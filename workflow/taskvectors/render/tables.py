@@ -97,15 +97,15 @@ def table_8(
                 numbers = accuracies(table, method, modality, metric, tasks)
                 keys = {"method": method, "query_modality": modality}
                 rows.append(_named(model, keys, metric, "ours", numbers))
-    published = published.assign(
-        method=[
-            f"{ICL_MODALITY[icl]}_{'' if icl == query else 'x'}patch"
-            for icl, query in zip(
-                published["icl_modality"], published["query_modality"], strict=True
-            )
-        ]
-    )
+    published = published_methods(published)
     return pd.DataFrame(rows + _published(published, ["method", "query_modality"], tasks))
+
+
+def published_methods(published: pd.DataFrame) -> pd.DataFrame:
+    """The paper's Table 8, which names its rows by two modalities, with our methods' names."""
+    pairs = zip(published["icl_modality"], published["query_modality"], strict=True)
+    names = [f"{ICL_MODALITY[icl]}_{'' if icl == query else 'x'}patch" for icl, query in pairs]
+    return published.assign(method=names)
 
 
 def _named(model: str, keys: dict[str, str], metric: str, source: str, numbers: dict) -> dict:
@@ -135,33 +135,49 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     return printed
 
 
-def write_table(table: pd.DataFrame, printed: pd.DataFrame, caption: str, stem: Path) -> None:
-    """Write ``stem``.csv (full precision), .md and .tex (as printed, with the caption)."""
+def write_table(
+    table: pd.DataFrame,
+    printed: pd.DataFrame,
+    caption: str,
+    stem: Path,
+    widths: Sequence[float] | None = None,
+) -> None:
+    """Write ``stem``.csv (full precision), .md and .tex (as printed, with the caption).
+
+    ``widths`` are the printed columns' in centimetres, for a table of running text over pages.
+    """
     write_text(stem.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
-    write_text(
-        stem.with_suffix(".md"),
-        f"{caption}\n\n{printed.to_markdown(index=False, disable_numparse=True)}\n",
-    )
-    write_text(stem.with_suffix(".tex"), latex(printed, caption, stem.name))
+    cells = printed.map(lambda cell: str(cell).replace("|", r"\|"))
+    markdown = cells.to_markdown(index=False, disable_numparse=True)
+    write_text(stem.with_suffix(".md"), f"{caption}\n\n{markdown}\n")
+    write_text(stem.with_suffix(".tex"), latex(printed, caption, stem.name, widths))
 
 
-def latex(printed: pd.DataFrame, caption: str, name: str) -> str:
+def latex(
+    printed: pd.DataFrame, caption: str, name: str, widths: Sequence[float] | None = None
+) -> str:
     """The printed table as a LaTeX table with booktabs rules."""
     escaped = printed.map(lambda cell: latex_escape(str(cell))).rename(columns=latex_escape)
-    return latex_frame(escaped, caption, name)
+    return latex_frame(escaped, caption, name, widths)
 
 
-def latex_frame(cells: pd.DataFrame, caption: str, name: str) -> str:
-    """Cells that are LaTeX already, as a table."""
-    body = cells.to_latex(
-        index=False,
-        escape=False,
-        caption=latex_escape(caption),
-        label=f"tab:{name}",
-        column_format="l" * cells.shape[1],
-        position="t",
-    )
-    return "% needs \\usepackage{booktabs}\n" + body
+def latex_frame(
+    cells: pd.DataFrame, caption: str, name: str, widths: Sequence[float] | None = None
+) -> str:
+    """Cells that are LaTeX already, as a table; with ``widths``, one that runs over pages."""
+    about = {
+        "index": False,
+        "escape": False,
+        "caption": latex_escape(caption),
+        "label": f"tab:{name}",
+    }
+    if widths is None:
+        body = cells.to_latex(**about, column_format="l" * cells.shape[1], position="t")
+        return "% needs \\usepackage{booktabs}\n" + body
+    columns = "".join(rf">{{\raggedright\arraybackslash}}p{{{width}cm}}" for width in widths)
+    body = cells.to_latex(**about, column_format=columns, longtable=True)
+    packages = "booktabs,longtable,array"
+    return f"% needs \\usepackage{{{packages}}}\n{{\\scriptsize\n{body}}}\n"
 
 
 TEX = {

@@ -1,0 +1,1 @@
+"""The results site: every table and figure on one page that needs no network."""
