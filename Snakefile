@@ -36,7 +36,7 @@ rule all:
 # Pictures, datasets and models only: what a machine with a network prepares for one without.
 rule fetch_models:
     input:
-        [model_folder(model) for model in MODELS],
+        [model_folder(model) for model in dict.fromkeys([*MODELS, *LANGUAGE_MODELS.values()])],
 
 
 # The merged configuration, as it was run.

@@ -36,15 +36,31 @@ TEMPLATE = config["templates"][0]
 SEEDS = config["seeds"]
 ENTITY_SETS = sorted({TASKS[task].entity_set for task in config["tasks"]})
 
+LANGUAGE_MODELS = config["language_models"]
+
 # The models whose eyes were trained here: how well they see stands beside their results.
-SEEING = [model for model in MODELS if SOURCES[model].eyes]
-ITEMS = [item for item in items.ITEMS if item != "naming" or SEEING]
+SEEING = [model for model in MODELS if SOURCES[model].eyes or SOURCES[model].tuned]
+# What this experiment has nothing to show for, and what to run instead.
+LEFT_OUT = {} if SEEING else {"naming": "needs a model whose eyes are trained here"}
+if not LANGUAGE_MODELS:
+    LEFT_OUT |= dict.fromkeys(
+        ["table_4", "table_7"],
+        "needs a VLM with its language model under `language_models`; "
+        "run it with `--config experiment=transfer`",
+    )
+if len(config["templates"]) < 2:
+    LEFT_OUT["table_6"] = (
+        "compares templates, and one alone is configured; "
+        "run it with `--config experiment=templates`"
+    )
+ITEMS = [item for item in items.ITEMS if item not in LEFT_OUT]
 TABLE_ENDINGS = ("csv", "md", "tex")
 FIGURE_ENDINGS = ("pdf", "png", "csv", "md")
 
 
 wildcard_constraints:
     model="|".join(SOURCES),
+    reader="|".join(SOURCES),
     task="|".join(TASKS),
     template="[a-z][a-z0-9_]*",
     rendering="[a-z]+",
@@ -78,7 +94,7 @@ def gpus(wildcards):
 
 
 def models_from(kind):
-    """A wildcard pattern for the models that come from ``kind`` (eyes, package or hub)."""
+    """A wildcard pattern for the models that come from ``kind`` (eyes, tuned, package or hub)."""
     names = [name for name, source in SOURCES.items() if getattr(source, kind)]
     return "|".join(names) or "no_such_model"
 
@@ -126,6 +142,10 @@ def item_inputs(item):
         "template": TEMPLATE,
         "task": config["tasks"],
         "pictures": f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures",
+        "each_template": config["templates"],
+        "vlm": list(LANGUAGE_MODELS),
+        "read_by": sorted({*LANGUAGE_MODELS, *LANGUAGE_MODELS.values()}),
+        "transfer": [f"{vlm}/{TEMPLATE}/from_{reader}" for vlm, reader in LANGUAGE_MODELS.items()],
     }
     inputs = {name: expand(path, **known) for name, path in items.ITEMS[item].inputs.items()}
     published = f"resources/paper/{item}.csv"
@@ -133,3 +153,22 @@ def item_inputs(item):
         inputs["published"] = published
     seeing = [model_folder(model) for model in SEEING]
     return {"caption": f"workflow/report/{item}.rst", "seeing": seeing, **inputs}
+
+
+def item_options(item):
+    """Command line options that only this table or figure needs."""
+    if item == "table_6":
+        return shlex.join(["--templates", *config["templates"]])
+    if item in ("table_4", "table_7"):
+        pairs = [f"{vlm}={reader}" for vlm, reader in LANGUAGE_MODELS.items()]
+        return shlex.join(["--language-models", *pairs])
+    return ""
+
+
+def refuse(item):
+    """An input function that says why a table or figure is not made here, and what to do."""
+
+    def say(wildcards):
+        raise WorkflowError(f"the experiment {config['experiment']}: {item} {LEFT_OUT[item]}.")
+
+    return say

@@ -51,6 +51,32 @@ rule eyes:
         "--steps {params.steps} --seed {params.seed} --out {output} --log {log}"
 
 
+rule tune:
+    input:
+        model=lambda wildcards: model_folder(SOURCES[wildcards.model].tuned),
+        training=[manifest(rendering) for rendering in config["pictures"]["training"]],
+        held_out=manifest(config["pictures"]["evaluation"]),
+    output:
+        directory(f"{RESULTS}/prepare/{{model}}"),
+    log:
+        f"{LOGS}/prepare/{{model}}.log",
+    wildcard_constraints:
+        model=models_from("tuned"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+    params:
+        steps=config["tuning"]["steps"],
+        seed=config["tuning"]["seed"],
+        code=code_hash("taskvectors.prepare.tune"),
+    shell:
+        "python -m taskvectors.prepare.tune --model {input.model} --training {input.training} "
+        "--held-out {input.held_out} --steps {params.steps} --seed {params.seed} "
+        "--out {output} --log {log}"
+
+
 rule fetch_model:
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),

@@ -9,7 +9,8 @@
 RENDER = (
     "python -m taskvectors.render --item {params.item} --experiment {params.experiment} "
     "--template {params.template} --models {params.models} --tasks {params.tasks} "
-    "--results {params.results} --seeing {params.seeing} --out {params.stem} --log {log}"
+    "--results {params.results} --seeing {params.seeing} {params.options} "
+    "--out {params.stem} --log {log}"
 )
 
 
@@ -64,6 +65,7 @@ for item in ITEMS:
             experiment=config["experiment"],
             results=lambda wildcards: RESULTS,
             seeing=SEEING,
+            options=item_options(item),
             stem=subpath(output.md, strip_suffix=".md"),
             code=code_hash(items.module_of(item)),
         shell:
@@ -74,3 +76,12 @@ for item in ITEMS:
             item
         input:
             item_files(item),
+
+
+for item in LEFT_OUT:
+
+    rule:
+        name:
+            item
+        input:
+            refuse(item),

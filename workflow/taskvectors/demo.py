@@ -27,6 +27,7 @@ from taskvectors.engine.trees import whole
 from taskvectors.errors import UserError, run_command
 from taskvectors.files import read_jsonl, write_jsonl, written_whole
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.chat import fitted
 from taskvectors.models.registry import load_adapter
 from taskvectors.models.weights import DTYPES
 from taskvectors.progress import start_logging, track
@@ -163,8 +164,9 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=1, help="tokens to write per answer")
     args = parser.parse_args()
     start_logging(None)
-    lines = read_lines(args.prompts, find_template(TEMPLATES, args.template))
+    template = find_template(TEMPLATES, args.template)
     adapter = load_adapter(args.model, args.model.name, args.dtype)
+    lines = read_lines(args.prompts, fitted(template, adapter))
     reader = adapter
     if args.vector_model is not None:
         reader = load_adapter(args.vector_model, args.vector_model.name, args.dtype)

@@ -25,6 +25,7 @@ from taskvectors.engine.trees import Row, Span, cut, packed, whole
 from taskvectors.errors import UserError, run_command
 from taskvectors.files import write_json
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.chat import fitted
 from taskvectors.models.registry import load_adapter
 from taskvectors.models.weights import DTYPES
 from taskvectors.predictions import ICL_MODALITY, Prediction, method_name, write_predictions
@@ -256,6 +257,7 @@ def main() -> None:
     ]
     sets = read_exemplar_sets(args.dataset / "exemplars.jsonl")
     adapter = load_adapter(args.model, args.name, args.dtype)
+    template = fitted(template, adapter)
     context = Context(args.name, template, task.name)
     modalities = modalities_of(adapter)
     icl = [

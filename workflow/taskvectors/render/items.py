@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Item:
     """A table or figure. ``inputs`` are path patterns by name, no more than the item needs;
-    ``{model}`` and ``{task}`` stand for every model and task, ``{template}`` for the shown one."""
+    ``{model}`` and ``{task}`` stand for every model and task, ``{template}`` for the shown one and
+    ``{each_template}`` for all; ``{vlm}`` for every VLM with a language model, ``{transfer}`` for
+    the folders of what their vectors did, and ``{read_by}`` for both models of every pair."""
 
     module: str
     inputs: dict[str, str] = field(default_factory=dict)
@@ -34,6 +36,13 @@ _DECODED = {
 _SCORES = {"scores": f"{SCORE}/accuracy.csv"}
 _PHASES = {"phases": f"{RENDER}/phases.csv"}
 _TOPS = {"tops": f"{RENDER}/tops.csv"}
+_TRANSFER = {
+    "scores": "{results}/score/{vlm}/{template}/accuracy.csv",
+    "layer": "{results}/score/{vlm}/{template}/layer.json",
+    "transferred": "{results}/score/{transfer}/accuracy.csv",
+    "own_layer": "{results}/score/{transfer}/layer.json",
+}
+_READ_BY = "{results}/average/{read_by}/{template}/{task}/vectors.safetensors"
 
 ITEMS = {
     "table_1": Item(
@@ -47,6 +56,7 @@ ITEMS = {
     "table_2": Item("decodings", _DECODED),
     "table_2_instruction": Item("decodings", _DECODED),
     "table_3": Item("tables", _SCORES),
+    "table_4": Item("transfer", {**_TRANSFER, "vectors": _READ_BY}),
     "table_5": Item(
         "overview",
         {
@@ -55,6 +65,10 @@ ITEMS = {
             "layers": f"{READ}/activations.json",
         },
     ),
+    "table_6": Item(
+        "templates", {"scores": "{results}/score/{model}/{each_template}/accuracy.csv"}
+    ),
+    "table_7": Item("transfer", _TRANSFER),
     "table_8": Item("tables", _SCORES),
     "naming": Item("tables"),
     "figure_3": Item("evolution", _PHASES),

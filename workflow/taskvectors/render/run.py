@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
@@ -22,7 +22,8 @@ class Run:
     """One item of one experiment.
 
     ``seeing`` are the models whose eyes were trained here; how well they see stands beside
-    every result. ``out`` is a path without ending.
+    every result. ``out`` is a path without ending. Table 6 compares ``templates``; Tables 4 and 7
+    have VLMs with their ``language_models``.
     """
 
     item: str
@@ -33,6 +34,8 @@ class Run:
     results: Path
     seeing: list[str]
     out: Path
+    templates: list[str] = field(default_factory=list)
+    language_models: dict[str, str] = field(default_factory=dict)
 
     def of(self, stage: str, model: str, task: str = "") -> Path:
         """The folder of a stage's results for a model, and for one task of it."""
