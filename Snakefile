@@ -22,6 +22,7 @@ include: "workflow/rules/read.smk"
 include: "workflow/rules/average.smk"
 include: "workflow/rules/write.smk"
 include: "workflow/rules/score.smk"
+include: "workflow/rules/transfer.smk"
 include: "workflow/rules/render.smk"
 
 

@@ -59,6 +59,12 @@ def checkout(tmp_path) -> Checkout:
     return copy_of_the_workflow(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def second_checkout(tmp_path_factory) -> Checkout:
+    """The same for a run that the tests of one file share."""
+    return copy_of_the_workflow(tmp_path_factory.mktemp("second"))
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Checkout:
     """The finished cut-down experiment. Tests read it and leave it as it is."""

@@ -13,16 +13,14 @@ from safetensors.torch import load_file
 
 from taskvectors.predictions import read_predictions
 
-from .conftest import copy_of_the_workflow
-
 pytestmark = pytest.mark.workflow
 VLM, READER, TASK, SEEDS = "embedded-tuned", "smollm2", "food-color", (1, 2)
 
 
 @pytest.fixture(scope="module")
-def transferred(tiny_run, tmp_path_factory) -> Path:
+def transferred(tiny_run, second_checkout) -> Path:
     """The results of Tables 4, 6 and 7; pictures and models are copied from the tiny run."""
-    checkout = copy_of_the_workflow(tmp_path_factory.mktemp("transfer"))
+    checkout = second_checkout
     results = checkout.folder / "results/tinytransfer"
     for stage in ("collect", "prepare"):
         shutil.copytree(tiny_run.results / stage, results / stage)

@@ -2,7 +2,6 @@
 #
 # REQUIRED INPUTS: read/.../baselines.parquet and write/.../test.parquet of all tasks
 # OUTPUTS:         results/<experiment>/score/<model>/<template>/accuracy.csv
-#                  and .../from_<reader>/accuracy.csv for a language model's vectors
 
 
 rule score:
@@ -33,19 +32,3 @@ rule score:
         "python -m taskvectors.score --predictions {input.baselines} {input.patched} "
         "--datasets {params.datasets} --tasks {params.tasks} --resamples {params.resamples} "
         "--seed {params.seed} --out {output} --log {log}"
-
-
-# The same for the VLM's queries that its language model's vectors were patched into.
-use rule score as score_transfer with:
-    input:
-        baselines=[],
-        patched=expand(
-            f"{RESULTS}/write/{{{{model}}}}/{{{{template}}}}/{{task}}/from_{{{{reader}}}}/"
-            "test.parquet",
-            task=config["tasks"],
-        ),
-        exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
-    output:
-        f"{RESULTS}/score/{{model}}/{{template}}/from_{{reader}}/accuracy.csv",
-    log:
-        f"{LOGS}/score/{{model}}/{{template}}/from_{{reader}}/score.log",

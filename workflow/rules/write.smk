@@ -4,7 +4,6 @@
 # REQUIRED INPUTS: a model folder, average/.../vectors.safetensors, curate/<task>/<split>.jsonl
 # OUTPUTS:         results/<experiment>/write/<model>/<template>/<task>/{validation,test}.parquet
 #                  results/<experiment>/score/<model>/<template>/{layer.json,by_layer.csv}
-#                  and for vectors of a language model the same in a folder from_<reader>/
 
 WRITE = (
     "python -m taskvectors.write --model {input.model} --name {wildcards.model} "
@@ -82,46 +81,3 @@ rule write_test:
         code=code_hash("taskvectors.write"),
     shell:
         WRITE + "--layer {input.layer}"
-
-
-# The same with vectors that the VLM's own language model, the reader, was read for (paper,
-# section 3.1): on validation by layer, on test at the layer that the VLM's own vectors chose.
-use rule write_validation as transfer_validation with:
-    input:
-        model=lambda wildcards: model_folder(wildcards.model),
-        templates="resources/templates.yaml",
-        queries=f"{RESULTS}/curate/{{task}}/validation.jsonl",
-        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
-        vectors=f"{RESULTS}/average/{{reader}}/{{template}}/{{task}}/vectors.safetensors",
-    output:
-        f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/from_{{reader}}/validation.parquet",
-    log:
-        f"{LOGS}/write/{{model}}/{{template}}/{{task}}/from_{{reader}}/validation.log",
-
-
-use rule choose_layer as choose_transfer_layer with:
-    input:
-        expand(
-            f"{RESULTS}/write/{{{{model}}}}/{{{{template}}}}/{{task}}/from_{{{{reader}}}}/"
-            "validation.parquet",
-            task=config["tasks"],
-        ),
-    output:
-        layer=f"{RESULTS}/score/{{model}}/{{template}}/from_{{reader}}/layer.json",
-        by_layer=f"{RESULTS}/score/{{model}}/{{template}}/from_{{reader}}/by_layer.csv",
-    log:
-        f"{LOGS}/score/{{model}}/{{template}}/from_{{reader}}/choose.log",
-
-
-use rule write_test as transfer_test with:
-    input:
-        model=lambda wildcards: model_folder(wildcards.model),
-        templates="resources/templates.yaml",
-        queries=f"{RESULTS}/curate/{{task}}/test.jsonl",
-        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
-        vectors=f"{RESULTS}/average/{{reader}}/{{template}}/{{task}}/vectors.safetensors",
-        layer=f"{RESULTS}/score/{{model}}/{{template}}/layer.json",
-    output:
-        f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/from_{{reader}}/test.parquet",
-    log:
-        f"{LOGS}/write/{{model}}/{{template}}/{{task}}/from_{{reader}}/test.log",
