@@ -97,7 +97,7 @@ def test_table_4s_similarity_is_that_of_the_vectors_on_disk(transferred):
     table = ours(transferred, "table_4", "method")
     found = table.loc["llm_vlm_xpatch", "cosine_similarity"]
     assert found == pytest.approx(total / len(SEEDS), abs=1e-5)
-    assert 0.5 < found < 0.99999  # alike, and not the same model twice
+    assert 0.5 < found < 0.999999  # alike, and not the same model twice
     assert pd.isna(table.loc["random", "cosine_similarity"])  # one task has no other
     caption = (transferred / "tables/table_4.md").read_text()
     assert f"The VLM shown is {VLM}, its language model {READER}" in caption
