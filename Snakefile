@@ -23,6 +23,7 @@ include: "workflow/rules/average.smk"
 include: "workflow/rules/write.smk"
 include: "workflow/rules/qualitative.smk"
 include: "workflow/rules/score.smk"
+include: "workflow/rules/transfer.smk"
 include: "workflow/rules/render.smk"
 include: "workflow/rules/audit.smk"
 include: "workflow/rules/cost.smk"
@@ -41,7 +42,7 @@ rule all:
 # Pictures, datasets and models only: what a machine with a network prepares for one without.
 rule fetch_models:
     input:
-        [model_folder(model) for model in MODELS],
+        [model_folder(model) for model in dict.fromkeys([*MODELS, *LANGUAGE_MODELS.values()])],
 
 
 # The merged configuration, as it was run.

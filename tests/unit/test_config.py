@@ -35,6 +35,13 @@ def test_the_paper_experiment_takes_the_papers_sizes_and_the_command_line_wins(r
     assert config["seeds"] == [7]
 
 
+@pytest.mark.parametrize("name", ["paper", "paper_templates", "transfer", "templates"])
+def test_every_committed_experiment_resolves(root, settings, name):
+    config = resolve({**settings, "experiment": name}, {}, root / "resources")
+    assert bool(config["language_models"]) == (name in ("paper", "transfer"))
+    assert ("chat" in config["templates"]) == name.endswith("templates")
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
@@ -43,7 +50,16 @@ def test_the_paper_experiment_takes_the_papers_sizes_and_the_command_line_wins(r
         ({"zzz": 1}, r"unknown key 'zzz'; known keys: bootstrap, .*tasks"),
         ({"models": ["gpt"]}, r"models: unknown model 'gpt'; resources/models.yaml has embedded"),
         ({"tasks": ["sky-color"]}, r"tasks: unknown task 'sky-color'"),
-        ({"templates": ["chat"]}, r"templates: unknown template 'chat'"),
+        ({"templates": ["haiku"]}, r"templates: unknown template 'haiku'"),
+        (
+            {"language_models": {"idefics2": "mistral-7b"}},
+            r"language_models: 'idefics2' is no VLM that `models` has",
+        ),
+        (
+            {"language_models": {"embedded": "embedded"}},
+            r"language_models: 'embedded' is no language model; .* has smollm2, mistral-7b",
+        ),
+        ({"models": ["smollm2"], "language_models": {"smollm2": "smollm2"}}, r"is no VLM"),
         ({"splits": {"foods": {"validation": 5, "test": 5}}}, r"task country-capital needs sizes"),
         ({"seeds": []}, r"seeds: "),
         (

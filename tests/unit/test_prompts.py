@@ -62,5 +62,5 @@ def test_delimiters_are_marked_at_the_answers_colon(name, pairs, asked):
 
 
 def test_an_unknown_template_is_named_with_the_known_ones():
-    with pytest.raises(UserError, match=r"unknown template 'chat'.*generic, spaced"):
-        find_template(TEMPLATES, "chat")
+    with pytest.raises(UserError, match=r"unknown template 'haiku'.*generic, spaced"):
+        find_template(TEMPLATES, "haiku")

@@ -69,6 +69,12 @@ def checkout(tmp_path) -> Checkout:
     return copy_of_the_workflow(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def second_checkout(tmp_path_factory) -> Checkout:
+    """The same for a run that the tests of one file share."""
+    return copy_of_the_workflow(tmp_path_factory.mktemp("second"))
+
+
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory) -> Checkout:
     """The same for tests that change nothing in it."""

@@ -41,7 +41,17 @@ def test_the_papers_experiment_resolves_and_plans_its_whole_grid(checkout):
     assert done.returncode == 0, done.stdout[-3000:]
     counts = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], re.MULTILINE)
     jobs = dict(counts)
-    assert (jobs["read"], jobs["write_test"], jobs["fetch_model"]) == ("18", "18", "3")
+    assert (jobs["write_test"], jobs["transfer_test"]) == ("18", "12")
+    assert (jobs["read"], jobs["fetch_model"]) == ("30", "5")  # two language models are read too
+
+
+@pytest.mark.parametrize(
+    ("item", "experiment"), [("table_4", "transfer"), ("table_6", "templates")]
+)
+def test_a_table_that_the_experiment_has_nothing_for_says_what_to_run(checkout, item, experiment):
+    done = checkout.snakemake(item, "--dry-run")
+    assert done.returncode != 0
+    assert f"run it with `--config experiment={experiment}`." in done.stdout
 
 
 def test_a_wrong_label_is_named_and_leaves_no_dataset(checkout):

@@ -50,8 +50,28 @@ TEMPLATE = config["templates"][0]
 SEEDS = config["seeds"]
 ENTITY_SETS = sorted({TASKS[task].entity_set for task in config["tasks"]})
 
+LANGUAGE_MODELS = config["language_models"]
+
 # The models whose eyes were trained here: how well they see stands beside their results.
-SEEING = [model for model in MODELS if SOURCES[model].eyes]
+SEEING = [model for model in MODELS if SOURCES[model].eyes or SOURCES[model].tuned]
+# What this experiment has nothing to show for, and what to run instead.
+LEFT_OUT = {} if SEEING else {"naming": "needs a model whose eyes are trained here"}
+if not LANGUAGE_MODELS:
+    LEFT_OUT |= dict.fromkeys(
+        ["table_4", "table_7"],
+        "needs a VLM with its language model under `language_models`; "
+        "run it with `--config experiment=transfer`",
+    )
+if len(config["templates"]) < 2:
+    LEFT_OUT["table_6"] = (
+        "compares templates, and one alone is configured; "
+        "run it with `--config experiment=templates`"
+    )
+if len(ENTITY_SETS) == len(config["tasks"]):
+    LEFT_OUT |= dict.fromkeys(
+        items.CONFLICT, "needs two tasks that ask about one entity set; add one under `tasks`"
+    )
+ITEMS = [item for item in items.ITEMS if item not in LEFT_OUT]
 ALL_RENDERINGS = [
     config["pictures"]["evaluation"],
     *(config["pictures"]["training"] if SEEING else []),
@@ -61,13 +81,6 @@ DATASETS = [
     for task in config["tasks"]
     for split in ("validation", "test")
 ]
-ITEMS = [
-    item
-    for item in items.ITEMS
-    if (item != "naming" or SEEING)
-    # Tasks can conflict only where two of them ask about one entity set.
-    and (item not in items.CONFLICT or len(ENTITY_SETS) < len(config["tasks"]))
-]
 TABLE_ENDINGS = ("csv", "md", "tex")
 FIGURE_ENDINGS = ("pdf", "png", "csv", "md")
 SITE_FILES = ("page.html.j2", "style.css", "filter.js")
@@ -75,20 +88,21 @@ SITE_FILES = ("page.html.j2", "style.css", "filter.js")
 
 wildcard_constraints:
     model="|".join(SOURCES),
+    reader="|".join(SOURCES),
     task="|".join(TASKS),
     template="[a-z][a-z0-9_]*",
     rendering="[a-z]+",
 
 
-def recorded(name, command, *params):
-    """A shell command that runs ``command`` and keeps a record of each output of rule ``name``.
+def recorded(command, *params):
+    """A shell command that runs ``command`` and keeps a record of each output.
 
     The record has the params that the command names, and those named here besides.
     """
     named = dict.fromkeys([*re.findall(r"{params\.(\w+)}", command), *params])
     values = "".join(f"--param {param} {{params.{param}:q}} " for param in named)
     return (
-        f"python -m taskvectors.record --rule {name} --wildcards {{wildcards}} "
+        f"python -m taskvectors.record --rule {{rule}} --wildcards {{wildcards}} "
         f"--code {{params.code}} {values}--inputs {{input}} --outputs {{output}} -- {command}"
     )
 
@@ -100,8 +114,14 @@ def model_folder(model):
 
 def model_folders():
     """The folders of all models in use, those that others are made from first."""
-    bases = [SOURCES[model].eyes for model in SEEING]
-    return [model_folder(model) for model in dict.fromkeys([*bases, *MODELS])]
+    used = dict.fromkeys([*MODELS, *LANGUAGE_MODELS.values()])
+    waiting = list(used)
+    while waiting:
+        source = SOURCES[waiting.pop()]
+        bases = [base for base in (source.eyes, source.tuned) if base and base not in used]
+        used |= dict.fromkeys(bases)
+        waiting += bases
+    return [model_folder(model) for model in used]
 
 
 def entity_table(task):
@@ -191,7 +211,7 @@ def measurements():
 
 
 def models_from(kind):
-    """A wildcard pattern for the models that come from ``kind`` (eyes, package or hub)."""
+    """A wildcard pattern for the models that come from ``kind`` (eyes, tuned, package or hub)."""
     names = [name for name, source in SOURCES.items() if getattr(source, kind)]
     return "|".join(names) or "no_such_model"
 
@@ -246,6 +266,10 @@ def item_inputs(item):
         "template": TEMPLATE,
         "task": config["tasks"],
         "pictures": f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures",
+        "each_template": config["templates"],
+        "vlm": list(LANGUAGE_MODELS),
+        "read_by": sorted({*LANGUAGE_MODELS, *LANGUAGE_MODELS.values()}),
+        "transfer": [f"{vlm}/{TEMPLATE}/from_{reader}" for vlm, reader in LANGUAGE_MODELS.items()],
     }
     inputs = {name: expand(path, **known) for name, path in items.ITEMS[item].inputs.items()}
     published = f"resources/paper/{item}.csv"
@@ -267,4 +291,18 @@ def item_options(item):
     if items.ITEMS[item].resamples:
         bootstrap = config["bootstrap"]
         options += ["--resamples", str(bootstrap["resamples"]), "--seed", str(bootstrap["seed"])]
+    if item == "table_6":
+        options += ["--templates", *config["templates"]]
+    if item in ("table_4", "table_7"):
+        pairs = [f"{vlm}={reader}" for vlm, reader in LANGUAGE_MODELS.items()]
+        options += ["--language-models", *pairs]
     return shlex.join(options)
+
+
+def refuse(item):
+    """An input function that says why a table or figure is not made here, and what to do."""
+
+    def say(wildcards):
+        raise WorkflowError(f"the experiment {config['experiment']}: {item} {LEFT_OUT[item]}.")
+
+    return say

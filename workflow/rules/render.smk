@@ -41,7 +41,6 @@ rule decode:
         code=code_hash("taskvectors.render.decode"),
     shell:
         recorded(
-            "decode",
             "python -m taskvectors.render.decode --activations {input.activations} "
             "--baselines {input.baselines} --lens {input.lens} "
             "--tokenizer {input.model}/tokenizer.json --tasks {input.tasks} "
@@ -79,13 +78,22 @@ for item in ITEMS:
             stem=subpath(output.md, strip_suffix=".md"),
             code=item_code(item),
         shell:
-            recorded("render_{params.item}", RENDER)
+            recorded(RENDER)
 
     rule:
         name:
             item
         input:
             item_files(item),
+
+
+for item in LEFT_OUT:
+
+    rule:
+        name:
+            item
+        input:
+            refuse(item),
 
 
 # All of it on one page that needs no network.

@@ -37,7 +37,7 @@ rule write_validation:
         key=cache_key,
         code=code_hash("taskvectors.write"),
     shell:
-        recorded("write_validation", WRITE)
+        recorded(WRITE)
 
 
 rule choose_layer:
@@ -62,7 +62,6 @@ rule choose_layer:
         code=code_hash("taskvectors.choose"),
     shell:
         recorded(
-            "choose_layer",
             "python -m taskvectors.choose --predictions {input} --tasks {params.tasks} "
             "--out {params.out} --log {log}",
         )
@@ -93,4 +92,4 @@ rule write_test:
         key=cache_key,
         code=code_hash("taskvectors.write"),
     shell:
-        recorded("write_test", WRITE + "--layer {input.layer}")
+        recorded(WRITE + "--layer {input.layer}")

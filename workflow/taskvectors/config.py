@@ -22,8 +22,8 @@ from taskvectors.tasks import read_tasks
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a model comes from: one of ``eyes``, ``package`` with ``file``, or ``hub`` with
-    ``revision`` (see resources/models.yaml). ``parameters`` are in billions. The text model,
+    """Where a model comes from: one of ``eyes``, ``tuned``, ``package`` with ``file``, or ``hub``
+    with ``revision`` (see resources/models.yaml). ``parameters`` are in billions. The text model,
     vision model and paradigm are for Table 5; a language model has no vision model."""
 
     name: str
@@ -35,6 +35,7 @@ class ModelSource:
     paradigm: str
     vision_model: str | None = None
     eyes: str | None = None
+    tuned: str | None = None
     package: str | None = None
     file: str | None = None
     hub: str | None = None
@@ -93,6 +94,7 @@ def _check_names(config: dict[str, Any], resources: Path) -> None:
                     f"the configuration's {key}: unknown {key[:-1]} {name!r}; "
                     f"resources/{key}.yaml has {', '.join(known)}."
                 )
+    _check_pairs(config, models)
     for name in config["tasks"]:
         if tasks[name].entity_set not in config["splits"]:
             raise UserError(
@@ -104,6 +106,22 @@ def _check_names(config: dict[str, Any], resources: Path) -> None:
             f"the configuration's pictures: {config['pictures']['evaluation']!r} is both the "
             "evaluation's rendering and a training rendering; take it out of one."
         )
+
+
+def _check_pairs(config: dict[str, Any], models: dict[str, ModelSource]) -> None:
+    """Each pair is a configured VLM and a known language model."""
+    for model, reader in config["language_models"].items():
+        if model not in config["models"] or models[model].vision_model is None:
+            raise UserError(
+                f"the configuration's language_models: {model!r} is no VLM that `models` has; "
+                "add it there, or take the pair out."
+            )
+        if reader not in models or models[reader].vision_model is not None:
+            known = [name for name, source in models.items() if source.vision_model is None]
+            raise UserError(
+                f"the configuration's language_models: {reader!r} is no language model; "
+                f"resources/models.yaml has {', '.join(known)}."
+            )
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from taskvectors.engine.trees import packed, whole
 from taskvectors.errors import UserError, run_command
 from taskvectors.files import read_jsonl, write_jsonl
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.chat import fitted
 from taskvectors.models.named import find_model
 from taskvectors.models.registry import load_adapter
 from taskvectors.models.weights import DTYPES
@@ -208,10 +209,11 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=1, help="tokens to write per answer")
     args = parser.parse_args()
     start_logging(None)
-    lines = read_lines(args.prompts, find_template(TEMPLATES, args.template))
+    template = find_template(TEMPLATES, args.template)
     asked = find_model(args.model, args.dtype)
     source = asked if args.vector_model is None else find_model(args.vector_model, args.dtype)
     adapter = load_adapter(asked.folder, asked.name, asked.dtype)
+    lines = read_lines(args.prompts, fitted(template, adapter))
     layers = chosen_layers(adapter, args.layers)
     reader = adapter
     if source != asked:

@@ -76,19 +76,36 @@ class Template:
         return (*segments, EXEMPLARS_END)
 
 
+@dataclass(frozen=True)
+class ChatTemplate:
+    """A layout whose ``question`` and ``answer`` are the model's own, from its chat template.
+
+    ``end`` and ``space`` are as in `Template`; `taskvectors.models.chat.fitted` fills in the rest.
+    """
+
+    name: str
+    end: str
+    space: str
+
+
 def instruction(text: str) -> Prompt:
     """The bare instruction; its vector is read at its last token (protocol of the paper)."""
     return (Text(text), QUERY)
 
 
-def read_templates(path: Path) -> dict[str, Template]:
+def read_templates(path: Path) -> dict[str, Template | ChatTemplate]:
     """``resources/templates.yaml`` by name. Raises `UserError` where it is not valid."""
     raw = read_yaml(path)
     check(raw, "templates", str(path))
-    return {name: Template(name=name, **fields) for name, fields in raw.items()}
+    return {
+        name: Template(name=name, **fields)
+        if "question" in fields
+        else ChatTemplate(name, fields["end"], fields["space"])
+        for name, fields in raw.items()
+    }
 
 
-def find_template(path: Path, name: str) -> Template:
+def find_template(path: Path, name: str) -> Template | ChatTemplate:
     """The template called ``name``. Raises `UserError` with the known names if there is none."""
     templates = read_templates(path)
     if name not in templates:

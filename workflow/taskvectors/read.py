@@ -27,6 +27,7 @@ from taskvectors.engine.trees import packed, whole
 from taskvectors.errors import run_command
 from taskvectors.files import write_json
 from taskvectors.models.base import Adapter
+from taskvectors.models.chat import fitted
 from taskvectors.models.registry import load_adapter
 from taskvectors.models.weights import DTYPES, best_device
 from taskvectors.parts import Part, Parts, checkpoint_key, key_of, surroundings
@@ -186,6 +187,7 @@ def main() -> None:
     ]
     sets = read_exemplar_sets(args.dataset / "exemplars.jsonl")
     adapter = load_adapter(args.model, args.name, args.dtype)
+    template = fitted(template, adapter)
     context = Context(args.name, template, task.name)
     modalities = modalities_of(adapter)
     icl = [

@@ -28,6 +28,7 @@ from taskvectors.engine.sweep import Site
 from taskvectors.errors import UserError, run_command
 from taskvectors.files import read_json
 from taskvectors.models.base import Adapter
+from taskvectors.models.chat import fitted
 from taskvectors.models.registry import load_adapter
 from taskvectors.models.weights import DTYPES, best_device
 from taskvectors.parts import Part, Parts, checkpoint_key, key_of, surroundings
@@ -186,6 +187,7 @@ def main() -> None:
     start_logging(args.log)
     template = find_template(args.templates, args.template)
     adapter = load_adapter(args.model, args.name, args.dtype)
+    template = fitted(template, adapter)
     vectors = read_tensors(args.vectors)
     check_vectors(adapter, vectors, args.vectors)
     layers = range(len(adapter.layers)) if args.layer is None else [read_json(args.layer)["layer"]]

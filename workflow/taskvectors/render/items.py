@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 @dataclass(frozen=True)
 class Item:
     """A table or figure. ``inputs`` are path patterns by name, no more than the item needs;
-    ``{model}`` and ``{task}`` stand for every model and task, ``{template}`` for the shown one.
+    ``{model}`` and ``{task}`` stand for every model and task, ``{template}`` for the shown one and
+    ``{each_template}`` for all; ``{vlm}`` for every VLM with a language model, ``{transfer}`` for
+    the folders of what their vectors did, and ``{read_by}`` for both models of every pair.
     ``beside`` are other items whose data it reads where they are made; ``resamples`` says that
     it has a bootstrap of its own."""
 
@@ -48,6 +50,13 @@ _PUBLISHED = (
     "figure_8",
     "layers",
 )
+_TRANSFER = {
+    "scores": "{results}/score/{vlm}/{template}/accuracy.csv",
+    "layer": "{results}/score/{vlm}/{template}/layer.json",
+    "transferred": "{results}/score/{transfer}/accuracy.csv",
+    "own_layer": "{results}/score/{transfer}/layer.json",
+}
+_READ_BY = "{results}/average/{read_by}/{template}/{task}/vectors.safetensors"
 
 ITEMS = {
     "reproduction": Item(
@@ -86,6 +95,7 @@ ITEMS = {
     "table_2": Item("decodings", _DECODED),
     "table_2_instruction": Item("decodings", _DECODED),
     "table_3": Item("tables", _SCORES),
+    "table_4": Item("transfer", {**_TRANSFER, "vectors": _READ_BY}),
     "table_5": Item(
         "overview",
         {
@@ -94,6 +104,10 @@ ITEMS = {
             "layers": f"{READ}/activations.json",
         },
     ),
+    "table_6": Item(
+        "templates", {"scores": "{results}/score/{model}/{each_template}/accuracy.csv"}
+    ),
+    "table_7": Item("transfer", _TRANSFER),
     "table_8": Item("tables", _SCORES),
     "table_conflict": Item("conflict", _CONFLICT),
     "table_descriptions": Item("descriptions", {"scores": f"{SCORE}/descriptions.csv"}),

@@ -23,7 +23,8 @@ class Run:
 
     ``seeing`` are the models whose eyes were trained here; how well they see stands beside
     every result. ``out`` is a path without ending. ``beside`` are other items whose data the
-    item reads; ``resamples`` and ``seed`` are for the items that resample.
+    item reads; ``resamples`` and ``seed`` are for the items that resample. Table 6 compares
+    ``templates``; Tables 4 and 7 have VLMs with their ``language_models``.
     """
 
     item: str
@@ -37,6 +38,8 @@ class Run:
     beside: list[str] = field(default_factory=list)
     resamples: int | None = None
     seed: int | None = None
+    templates: list[str] = field(default_factory=list)
+    language_models: dict[str, str] = field(default_factory=dict)
 
     def of(self, stage: str, model: str, task: str = "") -> Path:
         """The folder of a stage's results for a model, and for one task of it."""

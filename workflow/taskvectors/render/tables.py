@@ -122,9 +122,19 @@ def _published(published: pd.DataFrame, keys: list[str], tasks: Sequence[str]) -
     return rows
 
 
+def with_difference(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The table with our average less the paper's where the paper has a row of the same keys."""
+    paper = table[table["source"] == "paper"].set_index(keys)["average"].to_dict()
+    ours = table["source"] == "ours"
+    same = [paper.get(key) for key in table[keys].itertuples(index=False, name=None)]
+    difference = table["average"].astype(float) - pd.Series(same, table.index, dtype=float)
+    return table.assign(difference=difference.where(ours))
+
+
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """The table as it is printed: two decimals, the interval behind the average."""
-    numbers = [name for name in table.columns if name in {"average"} or "-" in name]
+    known = {"average", "cosine_similarity", "difference"}
+    numbers = [name for name in table.columns if name in known or "-" in name]
     printed = table.drop(columns=["low", "high"]).astype(object)
     for name in numbers:
         printed[name] = ["–" if pd.isna(value) else f"{value:.2f}" for value in table[name]]

@@ -1,0 +1,132 @@
+"""The template ``chat``: the model's own turns, with the delimiter where its answer begins."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from taskvectors.engine.forward import Patch
+from taskvectors.engine.naive import naive_sweep
+from taskvectors.engine.sweep import Site, sweep
+from taskvectors.engine.trees import cut
+from taskvectors.errors import UserError
+from taskvectors.models.base import Adapter
+from taskvectors.models.chat import fitted, turn_pieces
+from taskvectors.models.registry import load_adapter
+from taskvectors.prompts import (
+    EXEMPLAR,
+    EXEMPLARS_END,
+    QUERY,
+    ChatTemplate,
+    Picture,
+    Template,
+    Text,
+    find_template,
+)
+from taskvectors.queries import encode_query
+
+from .families import FAMILIES
+from .test_contract import assert_same_answers, last_of, outputs, random_vectors
+
+TEMPLATES = Path(__file__).parents[2] / "resources/templates.yaml"
+# SmolLM2's, which begins with a system message.
+STRINGS = (
+    "{% for message in messages %}{% if loop.first %}{{ '<|im_start|>system\nHello<|im_end|>\n' }}"
+    "{% endif %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+# Idefics2's, as its authors recommend it.
+PARTS = (
+    "{% for message in messages %}{{ message['role'].capitalize() }}"
+    "{% if message['content'][0]['type'] == 'image' %}{{ ':' }}{% else %}{{ ': ' }}{% endif %}"
+    "{% for line in message['content'] %}{% if line['type'] == 'text' %}{{ line['text'] }}"
+    "{% elif line['type'] == 'image' %}{{ '<image>' }}{% endif %}{% endfor %}<end_of_utterance>\n"
+    "{% endfor %}{% if add_generation_prompt %}{{ 'Assistant:' }}{% endif %}"
+)
+CHATS = {
+    "llama": (STRINGS, "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"),
+    "embedded": (STRINGS, "<|im_start|>user\n", "<|im_end|>\n<|im_start|>assistant\n"),
+    "idefics2": (PARTS, "User:", "<end_of_utterance>\nAssistant:"),
+}
+
+
+def with_chat(family: str, folder: Path, chat: str | None) -> Adapter:
+    """A family's tiny model whose checkpoint has this chat template."""
+    FAMILIES[family].save(folder)
+    adapter = load_adapter(folder, family, "float32")
+    getattr(adapter, "processor", adapter.tokenizer).chat_template = chat
+    adapter.tokenizer.chat_template = chat
+    return adapter
+
+
+@pytest.fixture(scope="module", params=list(CHATS))
+def chatting(request, tmp_path_factory) -> tuple[Adapter, Template]:
+    family = request.param
+    adapter = with_chat(family, tmp_path_factory.mktemp(family), CHATS[family][0])
+    return adapter, fitted(find_template(TEMPLATES, "chat"), adapter)
+
+
+def test_the_pieces_are_the_models_own_turns(chatting):
+    adapter, template = chatting
+    assert (template.question, template.answer) == CHATS[adapter.name][1:]
+    assert (template.end, template.space) == ("\n\n", "")
+    assert fitted(template, adapter) is template
+
+
+def test_the_papers_prompt_for_idefics2(tmp_path):
+    template = fitted(ChatTemplate("chat", "\n\n", ""), with_chat("idefics2", tmp_path, PARTS))
+    prompt = (*template.exemplars([(Text("Peru"), "Lima")]), *template.query(Text("Japan")))
+    text = "".join(segment.text for segment in prompt if isinstance(segment, Text))
+    assert text == (
+        "User:Peru<end_of_utterance>\nAssistant:Lima\n\nUser:Japan<end_of_utterance>\nAssistant:"
+    )
+
+
+def test_delimiters_stand_before_the_answers(chatting, pictures):
+    adapter, template = chatting
+    asked = [Text("France")] + ([Picture(pictures[0])] if adapter.picture_text else [])
+    context = template.exemplars([(Text("Japan"), "Tokyo"), (Text("Peru"), "Lima")])
+    encoded = [adapter.encode((*context, *template.query(one))) for one in asked]
+    for prompt in encoded:
+        assert prompt.marks[QUERY.name] == last_of(prompt)
+        for mark, after in ((EXEMPLAR, "Lima"), (QUERY, "")):
+            at = prompt.marks[mark.name]
+            # Some tokenizers put a space after a special token.
+            before = adapter.tokenizer.decode(prompt.ids[: at + 1]).replace(" ", "")
+            assert before.endswith(template.answer.replace(" ", ""))
+            assert adapter.tokenizer.decode(prompt.ids[at + 1 :]).lstrip(" ").startswith(after)
+    ends = [prompt.marks[EXEMPLARS_END.name] + 1 for prompt in encoded]
+    trunks = [cut(prompt, end)[0].ids for prompt, end in zip(encoded, ends, strict=True)]
+    assert all(trunk == trunks[0] for trunk in trunks)
+    encode_query(adapter, template.query(Text("Japan")), template, "Tokyo")
+
+
+def test_patching_at_the_chats_delimiter_keeps_the_contract(chatting, pictures):
+    adapter, template = chatting
+    asked = [Text("France")] + ([Picture(pictures[0])] if adapter.picture_text else [])
+    prompts = [adapter.encode(template.query(one)) for one in asked]
+    for prompt in prompts:
+        own = outputs(adapter, prompt)
+        for layer, vector in enumerate(own):
+            patched = outputs(adapter, prompt, [Patch(0, last_of(prompt), layer, vector)])
+            torch.testing.assert_close(patched[-1], own[-1], atol=1e-5, rtol=0.0)
+    vectors = random_vectors(adapter, 2)
+    sites = [Site(name, layer) for layer in range(len(adapter.layers)) for name in vectors]
+    found = [one for batch in sweep(adapter, prompts, vectors, sites, 4096) for one in batch]
+    assert_same_answers(found, naive_sweep(adapter, prompts, vectors, sites))
+
+
+@pytest.mark.parametrize(
+    ("chat", "complaint"),
+    [
+        (None, "llama has no chat template"),
+        ("{{ messages[0]['content'] }}", "shows no question and reply"),
+        ("{% for m in messages %}{{ m['content'] }}{% endfor %}", "does not lay out all turns"),
+        ("{{ raise_exception('roles must alternate') }}", "shows no question and reply"),
+    ],
+)
+def test_a_chat_template_that_cannot_be_taken_apart_is_refused(tmp_path, chat, complaint):
+    with pytest.raises(UserError, match=complaint):
+        turn_pieces(with_chat("llama", tmp_path, chat))

@@ -1,0 +1,76 @@
+"""The template ``chat``: a model's own chat template, taken apart into the pieces of a template.
+
+transformers renders it in a sandbox; no code of a checkpoint runs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jinja2 import TemplateError
+
+from taskvectors.errors import UserError
+from taskvectors.models.base import Adapter
+from taskvectors.prompts import ChatTemplate, Template
+
+# What stands in for an earlier input, its output and the input asked about.
+EARLIER, OUTPUT, ASKED = "first words", "second words", "third words"
+
+
+def fitted(template: Template | ChatTemplate, adapter: Adapter) -> Template:
+    """The template with the model's own question and answer where it has none itself.
+
+    Raises `UserError` where the model has no chat template, or one that cannot be taken apart.
+    """
+    if isinstance(template, Template):
+        return template
+    question, answer = turn_pieces(adapter)
+    return Template(template.name, question, answer, template.end, template.space)
+
+
+def turn_pieces(adapter: Adapter) -> tuple[str, str]:
+    """What the model's chat template puts before a user's words, and between them and a reply.
+
+    The last of three turns is looked at, so that what only begins a conversation is left out.
+    Spaces beside the words are left to the template's ``space``.
+    """
+    renderer = getattr(adapter, "processor", adapter.tokenizer)
+    if not getattr(renderer, "chat_template", None):
+        renderer = adapter.tokenizer
+    if not renderer.chat_template:
+        raise UserError(
+            f"the model {adapter.name} has no chat template; choose another of "
+            "resources/templates.yaml."
+        )
+    text = _rendered(renderer, adapter.name)
+    between, answer = text.partition(OUTPUT)[2].split(ASKED)
+    closed = _rendered(renderer, adapter.name, reply=True).partition(ASKED)[2].partition(OUTPUT)[2]
+    if not between.startswith(closed) or not answer.strip():
+        raise UserError(
+            f"the chat template of {adapter.name} does not lay out all turns alike; "
+            "choose another of resources/templates.yaml."
+        )
+    return between.removeprefix(closed).rstrip(" "), answer.rstrip(" ")
+
+
+def _rendered(renderer: Any, name: str, reply: bool = False) -> str:
+    """A question, its reply and a question, open for a reply or (``reply``) with one.
+
+    Templates of language models take words as text, those of VLMs as a list of parts.
+    """
+    words = [("user", EARLIER), ("assistant", OUTPUT), ("user", ASKED)]
+    words += [("assistant", OUTPUT)] if reply else []
+    for part in (str, lambda word: [{"type": "text", "text": word}]):
+        messages = [{"role": role, "content": part(word)} for role, word in words]
+        try:
+            text = renderer.apply_chat_template(
+                messages, tokenize=False, add_generation_prompt=not reply
+            )
+        except (TemplateError, TypeError):
+            continue
+        if [text.count(word) for word in (EARLIER, ASKED)] == [1, 1] and OUTPUT in text:
+            return text
+    raise UserError(
+        f"the chat template of {name} shows no question and reply; "
+        "choose another of resources/templates.yaml."
+    )
