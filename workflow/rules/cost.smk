@@ -20,5 +20,7 @@ rule cost:
         stem=subpath(output[0], strip_suffix=".csv"),
         code=code_hash("taskvectors.cost"),
     shell:
-        "python -m taskvectors.cost --benchmarks {params.benchmarks} "
-        "--experiment {params.experiment} --out {params.stem} --log {log}"
+        recorded(
+            "python -m taskvectors.cost --benchmarks {params.benchmarks} "
+            "--experiment {params.experiment} --out {params.stem} --log {log}",
+        )

@@ -106,6 +106,8 @@ rule site:
         f"{RESULTS}/site/index.html",
     log:
         f"{LOGS}/render/site.log",
+    benchmark:
+        f"{BENCHMARKS}/site/all.jsonl"
     localrule: True
     conda:
         "../../envs/cpu.yaml"
@@ -117,6 +119,8 @@ rule site:
         absent=[item for item in items.ITEMS if item not in ITEMS],
         code=code_hash("taskvectors.render.site"),
     shell:
-        "python -m taskvectors.render.site --experiment {params.experiment} "
-        "--results {params.results} --tasks {params.tasks} --items {params.shown} "
-        "--absent {params.absent} --out {output} --log {log}"
+        recorded(
+            "python -m taskvectors.render.site --experiment {params.experiment} "
+            "--results {params.results} --tasks {params.tasks} --items {params.shown} "
+            "--absent {params.absent} --out {output} --log {log}",
+        )

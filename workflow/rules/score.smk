@@ -47,6 +47,8 @@ rule score_conflict:
         f"{RESULTS}/score/{{model}}/{{template}}/conflict.csv",
     log:
         f"{LOGS}/score/{{model}}/{{template}}/conflict.log",
+    benchmark:
+        f"{BENCHMARKS}/score_conflict/{{model}}/{{template}}.jsonl"
     localrule: True
     conda:
         "../../envs/cpu.yaml"
@@ -68,6 +70,8 @@ rule score_descriptions:
         f"{RESULTS}/score/{{model}}/{{template}}/descriptions.csv",
     log:
         f"{LOGS}/score/{{model}}/{{template}}/descriptions.log",
+    benchmark:
+        f"{BENCHMARKS}/score_descriptions/{{model}}/{{template}}.jsonl"
     localrule: True
     conda:
         "../../envs/cpu.yaml"
