@@ -87,6 +87,7 @@ def kill_after(checkout, changes: int) -> bool:
         now = names_below(checkout.results)
         seen, last = seen + (now != last), now
     if process.poll() is not None:
+        assert process.returncode == 0, "the run failed by itself; see .snakemake/log"
         return False
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
