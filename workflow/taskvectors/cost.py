@@ -34,7 +34,8 @@ SHOWN = {
 CAPTION = (
     "What the experiment {experiment} took, by rule and model, from the benchmark files of "
     "{jobs} jobs. Wall and CPU time are sums over jobs, peak memory (resident) is the largest of "
-    "one job. GPU hours are wall time times the GPUs asked for, whether they were busy or not. "
+    "one job; Snakemake samples CPU time and memory, every 30 s in a long job, so that both are "
+    "lower bounds. GPU hours are wall time times the GPUs asked for, busy or not. "
     "Only the last successful run of a job counts: failed attempts and waiting in a queue do not. "
     "Jobs shorter than Snakemake's first sample have no CPU time and memory; `unsampled` counts "
     "them."
