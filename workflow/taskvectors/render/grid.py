@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
@@ -15,6 +16,7 @@ from taskvectors.render.style import GREY, apply_style
 
 LINE, HEADER, GAP = 0.135, 0.26, 0.06  # inches: a line of text, the header, around cells
 SIZE = 7  # points
+LETTERS_AN_INCH = 15  # below pictures, one point smaller
 MARK = "✓ "
 
 
@@ -76,15 +78,22 @@ def _draw_pictures(
     pictures: Sequence[tuple[str, str]],
     box: tuple[float, float, float, float],
 ) -> None:
+    if not pictures:
+        return
     wide, tall = figure.get_size_inches()
     left, bottom, width, height = box
-    for number, (path, below) in enumerate(pictures):
-        each = width / len(pictures)
-        start, side = left + each * number, min(each, height - LINE) - 2 * GAP
-        bounds = (start + (each - side) / 2, bottom + LINE + GAP, side, side)
+    each = width / len(pictures)
+    below = [
+        wrap(text, int(LETTERS_AN_INCH * each), break_long_words=False) for _, text in pictures
+    ]
+    room = LINE * max(len(lines) for lines in below)
+    side = min(each, height - room) - 2 * GAP
+    for number, ((path, _), lines) in enumerate(zip(pictures, below, strict=True)):
+        start = left + each * number
+        bounds = (start + (each - side) / 2, bottom + room + GAP, side, side)
         scaled = [bounds[0] / wide, bounds[1] / tall, bounds[2] / wide, bounds[3] / tall]
         axis = figure.add_axes(scaled)
         axis.imshow(resize_to_width(open_rgb(Path(path))))
         axis.axis("off")
         place = (start + each / 2) / wide, (bottom + GAP / 2) / tall
-        figure.text(*place, below, ha="center", fontsize=SIZE - 1, parse_math=False)
+        figure.text(*place, "\n".join(lines), ha="center", fontsize=SIZE - 1, parse_math=False)

@@ -15,7 +15,7 @@ from taskvectors.render.grid import Cell, Line, draw_grid
 from taskvectors.render.run import Run
 from taskvectors.render.words import visible
 
-ANSWERS = 2.6  # inches of a model's column
+ANSWERS = 3.2  # inches of a model's column
 LETTERS = 44  # of a line of text, and of an answer with its method
 WRITTEN = ("model", "task", "patched", "entity", "label", "patched_label", "method", "layer")
 
@@ -103,8 +103,8 @@ GRIDS = {
         "description",
         ("text_icl_base", "image_icl_xbase", "image_icl_xpatch"),
         ("Image ICL examples", "Text query"),
-        (3.2, 2.5),
-        0.86,
+        (4.0, 2.5),
+        0.92,
         description_left,
     ),
 }
