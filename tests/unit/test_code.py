@@ -195,7 +195,7 @@ def test_what_is_no_code_changes_nothing(tmp_path, plain, name, old, new):
          set(REACHED)),
         ("tools/__init__.py", "from shop", "print()\nfrom shop", set(REACHED)),
         ("prices.py", "BASE = 101", "BASE = 101\n        BASE += 1", {"shop.buy", "shop.sell"}),
-        ("give.py", "import shop", "from shop.late import late\n        import shop", {"shop.give"}),
+        ("give.py", "import shop", "import shop.late\n        import shop", {"shop.give"}),
     ],
     ids=["decorator", "re-export", "base", "default", "outside", "package's effect", "effect",
          "imported effect"],
