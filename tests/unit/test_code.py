@@ -104,10 +104,18 @@ SHOP = {
 
         def main():
             from shop.prices import free
+            from shop.late import late
             return Box(), note(), [log for log in [118]]
 
         if __name__ == "__main__":
             main()
+        """,
+    "late.py": """
+        SEEN = {}
+        SEEN["first"] = 120
+
+        def late():
+            return 121
         """,
     "give.py": """
         import shop.tools.wrap as tools
@@ -124,10 +132,10 @@ SHOP = {
 GOODS = {109, 110, 111, 112, 113, 114}
 REACHED = {
     "shop.buy": {101, 103, 104, 105, 107, 115},
-    "shop.sell": GOODS | {101, 103, 104, 105, 106, 107, 115, 118},
+    "shop.sell": GOODS | {101, 103, 104, 105, 106, 107, 115, 118, 120, 121},
     "shop.give": {107, 108, 119},
 }
-NUMBERS = range(101, 120)
+NUMBERS = range(101, 122)
 
 
 def write(folder: Path, package: dict[str, str]) -> Path:
@@ -187,8 +195,10 @@ def test_what_is_no_code_changes_nothing(tmp_path, plain, name, old, new):
          set(REACHED)),
         ("tools/__init__.py", "from shop", "print()\nfrom shop", set(REACHED)),
         ("prices.py", "BASE = 101", "BASE = 101\n        BASE += 1", {"shop.buy", "shop.sell"}),
+        ("give.py", "import shop", "import shop.late\n        import shop", {"shop.give"}),
     ],
-    ids=["decorator", "re-export", "base", "default", "outside", "package's effect", "effect"],
+    ids=["decorator", "re-export", "base", "default", "outside", "package's effect", "effect",
+         "imported effect"],
 )  # fmt: skip
 def test_what_a_name_means_counts(tmp_path, plain, name, old, new, stale):
     assert old in SHOP[name]
