@@ -30,6 +30,7 @@ rule collect:
         recorded(
             "python -m taskvectors.collect --rendering {wildcards.rendering} "
             "--entities {input.tables} --out {params.out} --log {log}",
+            "entities",
         )
 
 
@@ -60,4 +61,5 @@ rule collect_wikipedia:
         recorded(
             "python -m taskvectors.collect --rendering wikipedia {params.options} "
             "--entities {input.tables} --out {params.out} --log {log}",
+            "entities",
         )

@@ -251,13 +251,6 @@ def item_files(item):
     return [str(path) for path in item_outputs(item).values()]
 
 
-def item_code(item):
-    """The hash of an item's code: of its own renderer, and of the command that looks it up. The
-    list of all items does not count: what it says of this one is in the rule itself."""
-    renderer = items.renderer_of(item)
-    return code_hash("taskvectors.render", uses=[renderer], apart=["taskvectors.render.items"])
-
-
 def item_inputs(item):
     """What the render module of a table or figure reads, by name; no more than it needs."""
     known = {

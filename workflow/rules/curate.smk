@@ -46,6 +46,7 @@ rule curate:
             "--split-seed {params.split_seed} --seeds {params.seeds} "
             "--exemplars {params.exemplars} --out {params.out} --log {log}",
             "label",
+            "labels",
         )
 
 

@@ -37,7 +37,7 @@ rule decode:
         runtime=job_runtime,
     params:
         out=subpath(output.tops, parent=True),
-        tokens=lambda wildcards: TASKS[wildcards.task].tokens,
+        tokens=lambda wildcards: json.dumps(TASKS[wildcards.task].tokens, sort_keys=True),
         code=code_hash("taskvectors.render.decode"),
     shell:
         recorded(
@@ -45,6 +45,7 @@ rule decode:
             "--baselines {input.baselines} --lens {input.lens} "
             "--tokenizer {input.model}/tokenizer.json --tasks {input.tasks} "
             "--task {wildcards.task} --out {params.out} --log {log}",
+            "tokens",
         )
 
 
@@ -76,7 +77,7 @@ for item in ITEMS:
             seeing=SEEING,
             options=item_options(item),
             stem=subpath(output.md, strip_suffix=".md"),
-            code=item_code(item),
+            code=items.code_of(item),
         shell:
             recorded(RENDER)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from taskvectors import entities
+from taskvectors.code import code_hash
 from taskvectors.config import ModelSource, read_models, resolve
 from taskvectors.render import items
 from taskvectors.schemas import read_yaml
@@ -23,24 +26,35 @@ KEYS = {
     "near_duplicates": ("pictures.evaluation",),
     "croissant": ("experiment", "tasks"),
     "eyes": ("eyes", "pictures"),
+    "tune": ("tuning", "pictures"),
     "read": ("specifications", "pictures.evaluation"),
     "write_validation": ("pictures.evaluation",),
     "write_test": ("pictures.evaluation",),
+    "transfer_validation": ("pictures.evaluation",),
+    "transfer_test": ("pictures.evaluation",),
+    "qualitative": ("tasks", "specifications", "seeds", "exemplars", "pictures.evaluation"),
     "average": ("exemplars",),
     "choose_layer": ("tasks",),
+    "choose_transfer_layer": ("tasks",),
     "score": ("tasks", "bootstrap"),
+    "score_transfer": ("tasks", "bootstrap"),
+    "score_descriptions": ("tasks", "bootstrap"),
+    "score_conflict": ("bootstrap",),
+    "site": ("experiment", "tasks"),
     "render": ("experiment", "models", "tasks", "templates.0"),
     "run_config": (
         "experiment", "models", "specifications", "templates", "tasks", "seeds", "exemplars",
-        "splits", "split_seed", "pictures", "eyes", "bootstrap",
+        "splits", "split_seed", "pictures", "eyes", "tuning", "language_models", "bootstrap",
     ),
 }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of an experiment today: configuration, tasks and models."""
+    """The settings of an experiment today: configuration, tasks and models; the repository's
+    root, where the entity tables are."""
 
+    root: Path
     config: dict[str, Any]
     tasks: dict[str, Task]
     models: dict[str, ModelSource]
@@ -61,17 +75,17 @@ def present_settings(root: Path, results: str) -> Settings:
     else:
         config = read_yaml(root / results / "run_config.yaml")
     return Settings(
-        config, read_tasks(resources / "tasks.yaml"), read_models(resources / "models.yaml")
+        root, config, read_tasks(resources / "tasks.yaml"), read_models(resources / "models.yaml")
     )
 
 
-def module_of_rule(record: dict[str, Any]) -> str:
-    """The module whose code the rule carries a hash of."""
+def code_of(record: dict[str, Any]) -> str:
+    """The hash of the code that the record's rule uses, today."""
     item = record["rule"].removeprefix("render_")
     if item != record["rule"]:
-        return items.module_of(item)
+        return items.code_of(item)
     words = shlex.split(record["command"])
-    return words[words.index("-m") + 1]
+    return code_hash(words[words.index("-m") + 1])
 
 
 def changed_settings(record: dict[str, Any], settings: Settings) -> list[str]:
@@ -86,9 +100,14 @@ def changed_settings(record: dict[str, Any], settings: Settings) -> list[str]:
             changed.append(f"{key} was {was} and is {now}")
     for name, now in defined(wildcards, settings).items():
         was = record["params"].get(name, now)
-        if was != now:
+        if texts(was) != texts(now):
             changed.append(f"the {name} was {was!r} and is {now!r}")
     return changed
+
+
+def texts(value: Any) -> list[str]:
+    """A param's words as text: a hash of decimal digits alone is recorded as a number."""
+    return [str(word) for word in (value if isinstance(value, list) else [value])]
 
 
 def at(config: dict[str, Any], key: str) -> Any:
@@ -103,10 +122,14 @@ def at(config: dict[str, Any], key: str) -> Any:
 
 
 def defined(wildcards: dict[str, str], settings: Settings) -> dict[str, Any]:
-    """What resources/tasks.yaml and models.yaml say of a job, by the names of params."""
-    found: dict[str, Any] = {}
+    """What the tasks, entity tables and models.yaml say of a job, by the names of params."""
+    tables = settings.root / "resources/entities"
+    sets = sorted({task.entity_set for task in settings.tasks.values()})
+    found: dict[str, Any] = {"entities": [entities.digest(tables / f"{name}.csv") for name in sets]}
     if task := settings.tasks.get(wildcards.get("task", "")):
         found |= {"label": task.label, "instruction": task.instruction}
+        found["labels"] = entities.digest(tables / f"{task.entity_set}.csv", [task.label])
+        found["tokens"] = json.dumps(task.tokens, sort_keys=True)
     if model := settings.models.get(wildcards.get("model", "")):
         names = ("dtype", "hub", "revision", "package", "file")
         found |= {name: getattr(model, name) for name in names}

@@ -17,10 +17,9 @@ from typing import Any
 from taskvectors.audit.settings import (
     Settings,
     changed_settings,
-    module_of_rule,
+    code_of,
     present_settings,
 )
-from taskvectors.code import code_hash
 from taskvectors.errors import UserError
 from taskvectors.files import sha256
 from taskvectors.progress import start_logging, track
@@ -33,9 +32,12 @@ from taskvectors.provenance import (
 )
 from taskvectors.schemas import check
 
-# Made after the run, from what it left.
-UNRECORDED = {"report.html"}
-TASKS = "resources/tasks.yaml"
+# Made after the run, from what it left; what jobs took; and finished parts, which carry hashes
+# of their own.
+UNRECORDED, MEASURED, PARTS = {"report.html"}, "benchmarks", "parts"
+# Of these inputs only what a param says counts for a job: a task's line, the labels of a column.
+TASKS, TABLES = "resources/tasks.yaml", "resources/entities"
+SAID_BY_PARAMS = {TASKS: {"label", "instruction", "tokens"}, TABLES: {"labels", "entities"}}
 
 
 @dataclass(frozen=True)
@@ -144,17 +146,17 @@ def origin_findings(record: dict[str, Any], disk: Disk, settings: Settings) -> I
     """Where a record no longer matches its inputs, code or configuration."""
     path, rule = record["output"]["path"], record["rule"]
     again = f"run again, if need be with `--forcerun {rule}`"
-    of_task = {"label", "instruction"} & set(record["params"])
     for entry in record["inputs"]:
-        if entry["path"] == TASKS and of_task:
-            continue  # its one line that counts is a param
+        place = TABLES if entry["path"].startswith(f"{TABLES}/") else entry["path"]
+        if SAID_BY_PARAMS.get(place, set()) & set(record["params"]):
+            continue
         present = disk.hash(entry["path"])
         if present is None:
             yield Finding(path, f"its input {entry['path']} is missing", again)
         elif present != entry["sha256"]:
             yield Finding(path, f"its input {entry['path']} is not what it was made from", again)
-    if record["code"] != code_hash(module_of_rule(record)):
-        yield Finding(path, f"the code of {module_of_rule(record)} has changed", again)
+    if record["code"] != code_of(record):
+        yield Finding(path, f"the code of the rule {rule} has changed", again)
     for change in changed_settings(record, settings):
         yield Finding(path, f"made with other settings: {change}", again)
 
@@ -167,7 +169,9 @@ def unrecorded_findings(
     folders = [f"{path}/" for path, record in records.items() if "files" in record["output"]]
     for file in files_below(folder):
         path, below = disk.relative(file), file.relative_to(folder)
-        if below.parts[0] == RECORDS or below.as_posix() in UNRECORDED or path in records:
+        if below.parts[0] in (RECORDS, MEASURED) or PARTS in below.parts:
+            continue
+        if below.as_posix() in UNRECORDED or path in records:
             continue
         if path.startswith(tuple(folders)):
             continue

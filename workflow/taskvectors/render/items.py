@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from taskvectors.code import code_hash
+
 
 @dataclass(frozen=True)
 class Item:
@@ -146,3 +148,9 @@ def module_of(item: str) -> str:
 def renderer_of(item: str) -> str:
     """The dotted name under which `taskvectors.code` knows the item's entry in ``RENDERERS``."""
     return f"{module_of(item)}.RENDERERS[{item}]"
+
+
+def code_of(item: str) -> str:
+    """The hash of an item's code: of its own renderer, and of the command that looks it up. The
+    list of all items does not count: what it says of this one is in the rule itself."""
+    return code_hash("taskvectors.render", uses=[renderer_of(item)], apart=[__name__])
