@@ -47,7 +47,7 @@ rule crate:
     conda:
         "../../envs/cpu.yaml"
     params:
-        results=RESULTS,
+        results=subpath(output.metadata, parent=True),
         code=code_hash("taskvectors.audit.crate"),
     shell:
         recorded(
