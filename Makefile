@@ -46,6 +46,7 @@ lint: setup
 # Prints one `name: value` a line; takes about half an hour on two cores.
 bench: setup
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/default_run.py
 
 # Makes the CPU lock anew from envs/direct.txt, in an environment of its own.

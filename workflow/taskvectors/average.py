@@ -15,12 +15,10 @@ import random
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from taskvectors.engine.streams import read_tensors
+from taskvectors.engine.streams import read_tensors, write_tensors
 from taskvectors.errors import UserError, run_command
-from taskvectors.files import written_whole
 from taskvectors.predictions import ENSEMBLE
 from taskvectors.progress import start_logging
 
@@ -103,8 +101,7 @@ def main() -> None:
                 f"{args.activations}: the mean of {name} is not finite; "
                 "read the activations again in float32."
             )
-    with written_whole(args.out) as temporary:
-        save_file({name: vector.contiguous() for name, vector in vectors.items()}, temporary)
+    write_tensors(args.out, vectors)
     log.info("%d vectors", len(vectors))
 
 

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.generate import generate
 from taskvectors.engine.patching import patched_answers
+from taskvectors.engine.streams import write_tensors
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import whole
 from taskvectors.errors import UserError, run_command
-from taskvectors.files import read_jsonl, write_jsonl, written_whole
+from taskvectors.files import read_jsonl, write_jsonl
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.registry import load_adapter
 from taskvectors.models.weights import DTYPES
@@ -175,8 +175,7 @@ def main() -> None:
         answer_line(adapter, line, vectors, layers, args.tokens)
         for line in track(lines, len(lines), f"patch {adapter.name}")
     ]
-    with written_whole(args.out / "vectors.safetensors") as temporary:
-        save_file({name: vector.contiguous() for name, vector in vectors.items()}, temporary)
+    write_tensors(args.out / "vectors.safetensors", vectors)
     write_jsonl(args.out / "answers.jsonl", rows)
     log.info("wrote %s and %s", args.out / "vectors.safetensors", args.out / "answers.jsonl")
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor
 
-from taskvectors.engine.streams import read_tensors
-from taskvectors.files import read_json, write_json, written_whole
+from taskvectors.engine.streams import read_tensors, write_tensors
+from taskvectors.files import read_json, write_json
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,7 @@ class Lens:
 def save_lens(lens: Lens, path: Path) -> None:
     """Write ``path`` (safetensors) and its sidecar ``.json``."""
     tensors = {"scale": lens.scale, "shift": lens.shift, "unembedding": lens.unembedding}
-    with written_whole(path) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+    write_tensors(path, tensors)
     write_json(path.with_suffix(".json"), {"kind": lens.kind, "epsilon": lens.epsilon})
 
 

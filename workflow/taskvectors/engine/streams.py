@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from taskvectors.errors import UserError
@@ -71,6 +72,18 @@ def writing_activations(
             raise RuntimeError(
                 f"{len(writer.missing)} rows were never written, e.g. {name} row {row}"
             )
+
+
+def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
+    """Write a safetensors file whole or not at all. Raises `UserError` where it cannot be."""
+    try:
+        with written_whole(path) as temporary:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+    except SafetensorError as error:
+        raise UserError(
+            f"{path} cannot be written ({error}); make room, or name another place. Nothing "
+            "half-written was left behind."
+        ) from error
 
 
 def read_tensors(path: Path, wanted: str = "") -> dict[str, Tensor]:

@@ -50,24 +50,25 @@ class FuyuAdapter(GenericAdapter):
     def configure(cls, folder: Path) -> PreTrainedConfig:
         """With the rope base that transformers 4 left out of files where it was the default."""
         config = AutoConfig.from_pretrained(folder)
-        theta = cls.unstated_rope_theta(folder)
-        if theta is not None:
-            config.text_config.rope_parameters["rope_theta"] = theta
+        theta = cls.stated_rope_theta(folder)
+        if theta is None:
+            theta = ROPE_THETA
             log.info("%s states no rope_theta; %g is used, as in transformers 4", folder, theta)
+        config.text_config.rope_parameters["rope_theta"] = theta
         return config
 
     @staticmethod
-    def unstated_rope_theta(folder: Path) -> float | None:
-        """The rope base to use; None where the text model's own configuration states it."""
+    def stated_rope_theta(folder: Path) -> float | None:
+        """The rope base that the checkpoint's configuration states, wherever it does."""
         raw = read_json(folder / "config.json")
         text = raw.get("text_config") or {}
-        if "rope_theta" in {**text, **(text.get("rope_parameters") or {})}:
-            return None
-        return raw.get("rope_theta") or ROPE_THETA
+        stated = {**raw, **text, **(text.get("rope_parameters") or {})}
+        return stated.get("rope_theta")
 
     def notes(self, folder: Path) -> list[str]:
-        theta = self.unstated_rope_theta(folder)
-        return [] if theta is None else [f"rope_theta {theta:g}, which the checkpoint leaves out"]
+        if self.stated_rope_theta(folder) is not None:
+            return []
+        return [f"The checkpoint states no rope_theta; {ROPE_THETA:g} is used, as it was trained."]
 
     def alone(self, picture: str) -> BatchFeature:
         """Pixels of a picture's patches (patches, values), and how many a row has.

@@ -21,7 +21,7 @@ from torch import Generator, Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from taskvectors.errors import run_command
-from taskvectors.files import write_json
+from taskvectors.files import folder_written_whole, write_json
 from taskvectors.loaded import LoadedModel, report_loaded
 from taskvectors.models.efficientnet import EfficientNetLite0
 from taskvectors.models.embedded import (
@@ -202,15 +202,17 @@ def main() -> None:
     accuracy = naming(model, held_out)
     for entity_set, found in accuracy.items():
         log.info("held-out naming, %s: %.3f", entity_set, found["accuracy"])
-    model.to(memory_format=torch.contiguous_format).save_pretrained(args.out)
-    processor.save_pretrained(args.out)
+    model.to(memory_format=torch.contiguous_format)
     report_loaded(
         LoadedModel(args.language_model.name, None, "float32", None, "pil", []), str(model.device)
     )
-    write_json(
-        args.out / "naming.json",
-        {"eyes": "closed-set lookup", "names": len(names), "held_out": accuracy},
-    )
+    with folder_written_whole(args.out) as folder:
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        write_json(
+            folder / "naming.json",
+            {"eyes": "closed-set lookup", "names": len(names), "held_out": accuracy},
+        )
 
 
 if __name__ == "__main__":

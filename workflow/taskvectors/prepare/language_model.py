@@ -15,7 +15,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from taskvectors.collect.packages import package_files
 from taskvectors.errors import UserError, run_command
-from taskvectors.files import sha256, write_json
+from taskvectors.files import folder_written_whole, sha256, write_json
 from taskvectors.progress import start_logging
 
 log = logging.getLogger("taskvectors")
@@ -39,12 +39,13 @@ def convert(package: str, file_name: str, out: Path) -> None:
     config = type(quantised.config)(**settings)
     model = type(quantised)(config)
     model.load_state_dict(quantised.state_dict())
-    model.save_pretrained(out)
-    AutoTokenizer.from_pretrained(source.parent, gguf_file=file_name).save_pretrained(out)
-    write_json(
-        out / "source.json",
-        {"package": package, "version": version, "path": found[0], "sha256": sha256(source)},
-    )
+    with folder_written_whole(out) as folder:
+        model.save_pretrained(folder)
+        AutoTokenizer.from_pretrained(source.parent, gguf_file=file_name).save_pretrained(folder)
+        write_json(
+            folder / "source.json",
+            {"package": package, "version": version, "path": found[0], "sha256": sha256(source)},
+        )
     log.info("wrote %s", out)
 
 
