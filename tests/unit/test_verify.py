@@ -107,7 +107,7 @@ def test_missing_and_unrecorded_files_are_named(results):
 def test_changed_code_names_the_outputs_of_its_rule_alone(results):
     place = record_path(VECTORS)
     write_json(place, {**read_json(place), "code": "0123456789abcdef"})
-    assert findings(results) == {VECTORS: "the code of taskvectors.average has changed"}
+    assert findings(results) == {VECTORS: "the code of the rule average has changed"}
 
 
 @pytest.mark.parametrize(
