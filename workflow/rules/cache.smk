@@ -3,11 +3,8 @@
 # REQUIRED INPUTS: none; $SNAKEMAKE_OUTPUT_CACHE names the folder
 # OUTPUTS:         none
 
-# Snakemake lets a rule be measured or cached, not both: a cached result took no time here. And it
-# hands --cache on to the nodes of a cluster only where it names rules.
+# Snakemake lets a rule be measured or cached, not both: a cached result took no time here.
 if CACHING:
-    cached = [each for each in workflow.rules if each.cache and each.cache.output]
-    for each in cached:
-        each._benchmark = None
-    if not workflow.workflow_settings.cache:
-        workflow.workflow_settings.cache = [each.name for each in cached]
+    for each in workflow.rules:
+        if each.cache and each.cache.output:
+            each._benchmark = None
