@@ -25,6 +25,7 @@ rule attribution:
         code=code_hash("taskvectors.audit.attribution"),
     shell:
         recorded(
+            "attribution",
             "python -m taskvectors.audit.attribution --experiment {params.experiment} "
             "--manifests {input.manifests} --datasets {input.datasets} --models {input.models} "
             "--packages {input.packages} --figures {input.figures} --out {output} --log {log}",
@@ -50,6 +51,7 @@ rule crate:
         code=code_hash("taskvectors.audit.crate"),
     shell:
         recorded(
+            "crate",
             "python -m taskvectors.audit.crate --results {params.results} --shown {input} "
             "--log {log}",
         )

@@ -22,6 +22,7 @@ rule average:
         code=code_hash("taskvectors.average"),
     shell:
         recorded(
+            "average",
             "python -m taskvectors.average --activations {input} --exemplars {params.exemplars} "
             "--out {output} --log {log}",
         )

@@ -28,6 +28,7 @@ rule collect:
         code=code_hash("taskvectors.collect"),
     shell:
         recorded(
+            "collect",
             "python -m taskvectors.collect --rendering {wildcards.rendering} "
             "--entities {input.tables} --out {params.out} --log {log}",
             "entities",
@@ -59,6 +60,7 @@ rule collect_wikipedia:
         code=code_hash("taskvectors.collect"),
     shell:
         recorded(
+            "collect_wikipedia",
             "python -m taskvectors.collect --rendering wikipedia {params.options} "
             "--entities {input.tables} --out {params.out} --log {log}",
             "entities",

@@ -94,15 +94,16 @@ wildcard_constraints:
     rendering="[a-z]+",
 
 
-def recorded(command, *params):
-    """A shell command that runs ``command`` and keeps a record of each output.
+def recorded(name, command, *params):
+    """A shell command that runs ``command`` and keeps a record of each output of rule ``name``;
+    rules made from it by `use rule` keep that name in their records.
 
     The record has the params that the command names, and those named here besides.
     """
     named = dict.fromkeys([*re.findall(r"{params\.(\w+)}", command), *params])
     values = "".join(f"--param {param} {{params.{param}:q}} " for param in named)
     return (
-        f"python -m taskvectors.record --rule {{rule}} --wildcards {{wildcards}} "
+        f"python -m taskvectors.record --rule {name} --wildcards {{wildcards}} "
         f"--code {{params.code}} {values}--inputs {{input}} --outputs {{output}} -- {command}"
     )
 

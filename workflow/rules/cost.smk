@@ -21,6 +21,7 @@ rule cost:
         code=code_hash("taskvectors.cost"),
     shell:
         recorded(
+            "cost",
             "python -m taskvectors.cost --benchmarks {params.benchmarks} "
             "--experiment {params.experiment} --out {params.stem} --log {log}",
         )

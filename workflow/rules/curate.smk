@@ -40,6 +40,7 @@ rule curate:
         code=code_hash("taskvectors.curate"),
     shell:
         recorded(
+            "curate",
             "python -m taskvectors.curate --tasks {input.tasks} --task {wildcards.task} "
             "--entities {input.entities} --dropped {input.dropped} --manifest {input.manifest} "
             "--validation {params.validation} --test {params.test} "
@@ -75,6 +76,7 @@ rule contact_sheet:
         code=code_hash("taskvectors.curate.sheets"),
     shell:
         recorded(
+            "contact_sheet",
             "python -m taskvectors.curate.sheets --entities {input.entities} "
             "--manifest {input.manifest} --out {output} --log {log}",
         )
@@ -97,6 +99,7 @@ rule near_duplicates:
         code=code_hash("taskvectors.curate.duplicates"),
     shell:
         recorded(
+            "near_duplicates",
             "python -m taskvectors.curate.duplicates --manifest {input.manifest} "
             "--out {output} --log {log}",
         )
@@ -120,6 +123,7 @@ rule label_audit:
         code=code_hash("taskvectors.curate.audit"),
     shell:
         recorded(
+            "label_audit",
             "python -m taskvectors.curate.audit --entities {input.entities} "
             "--infoboxes {input.infoboxes} --out {output} --log {log}",
         )
@@ -142,6 +146,7 @@ rule croissant:
         code=code_hash("taskvectors.curate.croissant"),
     shell:
         recorded(
+            "croissant",
             "python -m taskvectors.curate.croissant --name {params.name} --items {input} "
             "--out {output} --log {log}",
         )

@@ -25,6 +25,7 @@ rule language_model:
         code=code_hash("taskvectors.prepare.language_model"),
     shell:
         recorded(
+            "language_model",
             "python -m taskvectors.prepare.language_model --package {params.package} "
             "--file {params.file} --out {output} --log {log}",
         )
@@ -58,6 +59,7 @@ rule eyes:
         code=code_hash("taskvectors.prepare.eyes"),
     shell:
         recorded(
+            "eyes",
             "python -m taskvectors.prepare.eyes --language-model {input.language_model} "
             "--training {input.training} --held-out {input.held_out} --copies {params.copies} "
             "--steps {params.steps} --seed {params.seed} --out {output} --log {log}",
@@ -89,6 +91,7 @@ rule tune:
         code=code_hash("taskvectors.prepare.tune"),
     shell:
         recorded(
+            "tune",
             "python -m taskvectors.prepare.tune --model {input.model} --training {input.training} "
             "--held-out {input.held_out} --steps {params.steps} --seed {params.seed} "
             "--out {output} --log {log}",
@@ -114,6 +117,7 @@ rule fetch_model:
         code=code_hash("taskvectors.prepare.fetch"),
     shell:
         recorded(
+            "fetch_model",
             "python -m taskvectors.prepare.fetch --hub {params.hub} --revision {params.revision} "
             "--out {output} --log {log}",
         )

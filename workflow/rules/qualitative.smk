@@ -45,6 +45,7 @@ rule qualitative:
         code=code_hash("taskvectors.qualitative"),
     shell:
         recorded(
+            "qualitative",
             "python -m taskvectors.qualitative --model {input.model} --name {wildcards.model} "
             "--dtype {params.dtype} --tasks {input.tasks} --studied {params.studied} "
             "--templates {input.templates} --template {wildcards.template} "

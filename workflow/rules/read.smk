@@ -39,6 +39,7 @@ rule read:
         code=code_hash("taskvectors.read"),
     shell:
         recorded(
+            "read",
             "python -m taskvectors.read --model {input.model} --name {wildcards.model} "
             "--dtype {params.dtype} --tasks {input.tasks} --task {wildcards.task} "
             "--templates {input.templates} --template {wildcards.template} "
@@ -69,6 +70,7 @@ rule lens:
         code=code_hash("taskvectors.lens"),
     shell:
         recorded(
+            "lens",
             "python -m taskvectors.lens --model {input.model} --name {wildcards.model} "
             "--dtype {params.dtype} --out {output.lens} --log {log}",
         )

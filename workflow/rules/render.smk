@@ -41,6 +41,7 @@ rule decode:
         code=code_hash("taskvectors.render.decode"),
     shell:
         recorded(
+            "decode",
             "python -m taskvectors.render.decode --activations {input.activations} "
             "--baselines {input.baselines} --lens {input.lens} "
             "--tokenizer {input.model}/tokenizer.json --tasks {input.tasks} "
@@ -79,7 +80,7 @@ for item in ITEMS:
             stem=subpath(output.md, strip_suffix=".md"),
             code=items.code_of(item),
         shell:
-            recorded(RENDER)
+            recorded("render_{params.item}", RENDER)
 
     rule:
         name:
@@ -121,6 +122,7 @@ rule site:
         code=code_hash("taskvectors.render.site"),
     shell:
         recorded(
+            "site",
             "python -m taskvectors.render.site --experiment {params.experiment} "
             "--results {params.results} --tasks {params.tasks} --items {params.shown} "
             "--absent {params.absent} --out {output} --log {log}",

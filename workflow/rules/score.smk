@@ -34,6 +34,7 @@ rule score:
         code=code_hash("taskvectors.score"),
     shell:
         recorded(
+            "score",
             "python -m taskvectors.score --predictions {input.baselines} {input.patched} "
             "--datasets {params.datasets} --tasks {params.tasks} --resamples {params.resamples} "
             "--seed {params.seed} --out {output} --log {log}",
@@ -58,6 +59,7 @@ rule score_conflict:
         code=code_hash("taskvectors.outcomes"),
     shell:
         recorded(
+            "score_conflict",
             "python -m taskvectors.outcomes --conflicts {input} --resamples {params.resamples} "
             "--seed {params.seed} --out {output} --log {log}",
         )
@@ -82,6 +84,7 @@ rule score_descriptions:
         code=code_hash("taskvectors.score"),
     shell:
         recorded(
+            "score_descriptions",
             "python -m taskvectors.score --predictions {input} --tasks {params.tasks} "
             "--resamples {params.resamples} --seed {params.seed} --out {output} --log {log}",
         )

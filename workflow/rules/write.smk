@@ -37,7 +37,7 @@ rule write_validation:
         key=cache_key,
         code=code_hash("taskvectors.write"),
     shell:
-        recorded(WRITE)
+        recorded("write_validation", WRITE)
 
 
 rule choose_layer:
@@ -62,6 +62,7 @@ rule choose_layer:
         code=code_hash("taskvectors.choose"),
     shell:
         recorded(
+            "choose_layer",
             "python -m taskvectors.choose --predictions {input} --tasks {params.tasks} "
             "--out {params.out} --log {log}",
         )
@@ -92,4 +93,4 @@ rule write_test:
         key=cache_key,
         code=code_hash("taskvectors.write"),
     shell:
-        recorded(WRITE + "--layer {input.layer}")
+        recorded("write_test", WRITE + "--layer {input.layer}")

@@ -15,6 +15,7 @@ from taskvectors.curate.__main__ import read_pictures
 from taskvectors.entities import read_entities
 from taskvectors.errors import run_command
 from taskvectors.files import read_json, write_jsonl
+from taskvectors.models.chat import fitted
 from taskvectors.models.registry import load_adapter
 from taskvectors.models.weights import DTYPES
 from taskvectors.predictions import write_predictions
@@ -73,8 +74,8 @@ def main() -> None:
     parser.add_argument("--log", type=Path)
     args = parser.parse_args()
     start_logging(args.log)
-    template = find_template(args.templates, args.template)
     adapter = load_adapter(args.model, args.name, args.dtype)
+    template = fitted(find_template(args.templates, args.template), adapter)
     layer = read_json(args.layer)["layer"]
     setting = Setting(adapter, args.name, template, layer, tuple(args.seeds))
     paths = zip(args.studied, args.items, args.exemplar_sets, args.vectors, strict=True)
