@@ -18,6 +18,7 @@ from taskvectors.provenance import record_path
 from taskvectors.schemas import check
 
 pytestmark = pytest.mark.workflow
+LOADING = {"eyes", "lens", "qualitative", "read", "write_test", "write_validation"}
 PLACE = "embedded/spaced/food-color"
 # An input of each kind, as a rule names it, and the file of it that is changed.
 KINDS = {
@@ -89,7 +90,7 @@ def test_every_output_of_the_run_has_a_whole_record(tiny_run):
         check(record, "record", str(place))
         output = record["output"]["path"]
         assert record_path(output) == place.relative_to(tiny_run.folder)
-        loaded = record["rule"] in ("eyes", "read", "lens", "write_validation", "write_test")
+        loaded = record["rule"] in LOADING
         assert (record["model"] is not None) == (record["device"] is not None) == loaded
         if loaded:
             assert record["device"] in ("cpu", "cuda:0")
@@ -100,7 +101,7 @@ def test_every_output_of_the_run_has_a_whole_record(tiny_run):
         assert folder == ("files" in record["output"])
     rendered = json.loads((tiny_run.results / "records/tables/table_3.md.json").read_text())
     assert rendered["rule"] == "render_table_3"
-    assert rendered["params"]["tasks"] == ["country-capital", "food-color"]
+    assert rendered["params"]["tasks"] == ["country-capital", "food-color", "food-flavor"]
 
 
 def test_verify_passes_an_untouched_run(tiny_run):

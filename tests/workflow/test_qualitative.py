@@ -37,7 +37,8 @@ def test_every_number_of_table_conflict_is_recounted_from_the_answers(tiny_run):
         prompt = is_right(row.token, row.prompted_label)
         patch = is_right(row.token, row.patched_label)
         outcome = {(1, 1): "both", (1, 0): "prompt", (0, 1): "patch", (0, 0): "neither"}
-        key = (row.prompted, row.patched, row.specification or "unpatched")
+        specification = "unpatched" if pd.isna(row.specification) else row.specification
+        key = (row.prompted, row.patched, specification)
         counted.setdefault(key, []).append(outcome[prompt, patch])
     for row in table[table["prompted"] != "average"].itertuples():
         found = counted.pop((row.prompted, row.patched, row.specification))

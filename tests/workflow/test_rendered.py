@@ -113,7 +113,7 @@ def test_pies_and_lines_count_every_exemplar_set_once(tiny_run):
     pies = pd.read_csv(tiny_run.results / "figures/figure_4_all.csv", keep_default_na=False)
     keys = ["task", "specification", "layer"]
     assert (pies.groupby(keys)["count"].sum() == 12).all()
-    assert pies.groupby(keys)["share"].sum().to_list() == pytest.approx([1.0] * 2 * 2 * 8)
+    assert pies.groupby(keys)["share"].sum().to_list() == pytest.approx([1.0] * len(TASKS) * 2 * 8)
     asked = {task: predictions(tiny_run, task) for task in TASKS}
     last = pies[pies["layer"] == LAYERS - 1]
     for (task, name), part in last.groupby(["task", "specification"]):
