@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from taskvectors.curate.datasets import Item
 from taskvectors.engine.forward import Answer
+from taskvectors.engine.trees import Row, cut
 from taskvectors.errors import UserError
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.pictures import picture_hash
 from taskvectors.predictions import MODALITIES, Prediction
-from taskvectors.prompts import QUERY, Picture, Prompt, Template, Text
+from taskvectors.prompts import EXEMPLARS_END, QUERY, Picture, Prompt, Template, Text
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,23 @@ def encode_query(
             f"the template {template.name!r}; choose another template."
         )
     return alone, answered.ids[end]
+
+
+def asked_together(prompts: Sequence[Encoded]) -> tuple[Row, tuple[int, ...]]:
+    """Prompts with the same exemplars as one row, whose branches are their queries; and where
+    each prompt ends in it. Raises `UserError` where their exemplars are not the same tokens.
+    """
+    at = prompts[0].marks[EXEMPLARS_END.name] + 1
+    cuts = [cut(prompt, at) for prompt in prompts]
+    trunk = cuts[0][0]
+    if any(other.ids != trunk.ids for other, _ in cuts):
+        raise UserError(
+            "the tokenizer merges the end of the exemplars with the query; "
+            "choose a template whose `end` is a token boundary."
+        )
+    row = Row(trunk, tuple(branch for _, branch in cuts))
+    spans = zip(row.starts[1:], row.branches, strict=True)
+    return row, tuple(start + len(branch.ids) - 1 for start, branch in spans)
 
 
 @dataclass(frozen=True)

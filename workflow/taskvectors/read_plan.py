@@ -6,12 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from taskvectors.curate.datasets import ExemplarSet
-from taskvectors.engine.trees import Row, Span, cut, whole
-from taskvectors.errors import UserError
+from taskvectors.engine.trees import Row, whole
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.predictions import ICL_MODALITY
-from taskvectors.prompts import EXEMPLAR, EXEMPLARS_END, Template
-from taskvectors.queries import Query, asked, modalities_of
+from taskvectors.prompts import EXEMPLAR, Template
+from taskvectors.queries import Query, asked, asked_together, modalities_of
 
 
 @dataclass(frozen=True)
@@ -111,25 +110,6 @@ def _rows(
     One branching row, or a row per prompt where the decoder takes no branches.
     """
     if adapter.branching:
-        row = _branching(prompts)
-        spans = zip(row.starts[1:], row.branches, strict=True)
-        ends = tuple(start + len(branch.ids) - 1 for start, branch in spans)
+        row, ends = asked_together(prompts)
         return [(row, ends, list(range(len(prompts))))]
     return [(whole(one), (len(one.ids) - 1,), [n]) for n, one in enumerate(prompts)]
-
-
-def _branching(prompts: Sequence[Encoded]) -> Row:
-    """Prompts that begin alike as one row. Raises `UserError` where their trunks differ."""
-    ends = {prompt.marks[EXEMPLARS_END.name] + 1 for prompt in prompts}
-    trunks: list[Span] = []
-    branches: list[Span] = []
-    for prompt in prompts:
-        trunk, branch = cut(prompt, min(ends))
-        trunks.append(trunk)
-        branches.append(branch)
-    if any(trunk.ids != trunks[0].ids for trunk in trunks):
-        raise UserError(
-            "the tokenizer merges the end of the exemplars with the query; "
-            "choose a template whose `end` is a token boundary."
-        )
-    return Row(trunks[0], tuple(branches))

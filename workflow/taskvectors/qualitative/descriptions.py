@@ -21,15 +21,15 @@ from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
 from taskvectors.engine.sweep import Site
-from taskvectors.engine.trees import Row, cut, packed, whole
+from taskvectors.engine.trees import packed, whole
 from taskvectors.entities import Entity
 from taskvectors.errors import UserError
 from taskvectors.models.base import Encoded
 from taskvectors.predictions import Prediction, method_name
 from taskvectors.progress import track
-from taskvectors.prompts import EXEMPLARS_END, QUERY, Picture, Prompt, Text
+from taskvectors.prompts import QUERY, Picture, Prompt, Text
 from taskvectors.qualitative.studied import Setting, Studied
-from taskvectors.queries import Context, Query, encode_query, prediction
+from taskvectors.queries import Context, Query, asked_together, encode_query, prediction
 from taskvectors.schemas import check, read_yaml
 
 log = logging.getLogger("taskvectors")
@@ -241,7 +241,7 @@ def _in_context(
     chunks = [
         range(len(prompts))[first : first + per_row] for first in range(0, len(prompts), per_row)
     ]
-    rows = [_row([prompts[number] for number in chunk]) for chunk in chunks]
+    rows = [asked_together([prompts[number] for number in chunk]) for chunk in chunks]
     context = Context(setting.model, setting.template, task.name)
     method = method_name(specification, "text", "base")
 
@@ -261,17 +261,3 @@ def _in_context(
     for group in packed(rows, [len(row) for row, _ in rows], TOKENS_PER_PASS):
         predictions += within_memory(group, answer_batch)
     return predictions
-
-
-def _row(prompts: Sequence[Encoded]) -> tuple[Row, list[int]]:
-    """Prompts with the same exemplars as one row, and where each of them ends in it."""
-    at = prompts[0].marks[EXEMPLARS_END.name] + 1
-    parts = [cut(prompt, at) for prompt in prompts]
-    if any(trunk.ids != parts[0][0].ids for trunk, _ in parts):
-        raise UserError(
-            "the tokenizer merges the end of the exemplars with the query; "
-            "choose a template whose `end` is a token boundary."
-        )
-    row = Row(parts[0][0], tuple(branch for _, branch in parts))
-    spans = zip(row.starts[1:], row.branches, strict=True)
-    return row, [start + len(branch.ids) - 1 for start, branch in spans]
