@@ -74,7 +74,7 @@ def test_too_few_items_for_a_split_say_what_to_lower(checkout):
     assert (
         "35 entities have a picture, but the splits need 30 validation and 100 test" in done.stdout
     )
-    assert not list(checkout.results.rglob("*.jsonl"))
+    assert not list((checkout.results / "curate").rglob("*.jsonl"))
 
 
 def test_a_corrupt_picture_is_named_by_the_stage_that_reads_it(tiny_run, tmp_path):
