@@ -20,10 +20,11 @@ from safetensors.torch import save_file
 
 pytestmark = pytest.mark.workflow
 log = logging.getLogger(__name__)
-KILLS = 30
+KILLS = 10
 PREPARED = ("collect", "prepare")  # half of the run's time, and no part of the comparison
 TARGETS = ("table_3", "table_8", "figure_8", "figure_11")
 COMPARED = ("read", "average", "write", "score", "tables", "figures")
+OTHER_SCORES = ("score/embedded/spaced/conflict.", "score/embedded/spaced/descriptions.")
 WATCHED = ("curate", *COMPARED)
 # After how many changes in the results a run is killed. A job with several outputs makes over ten,
 # so that the large ones let the work go on, and the small ones come again and again.
@@ -31,12 +32,17 @@ CHANGES = (1, 2, 3, 5, 8, 13, 21, 34)
 
 
 def files_of(folder: Path, stages: tuple[str, ...] = COMPARED) -> dict[str, bytes]:
-    """What is below some stages, by relative path; of figures their data and captions."""
+    """What is below some stages, by relative path; of figures their data and captions.
+
+    What begins with a dot is not finished, and nobody takes it for whole.
+    """
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for stage in stages
         for path in sorted((folder / stage).rglob("*"))
-        if path.is_file() and not path.name.startswith(".") and path.suffix not in (".pdf", ".png")
+        if path.is_file()
+        and not any(name.startswith(".") for name in path.relative_to(folder).parts)
+        and path.suffix not in (".pdf", ".png")
     }
 
 
@@ -94,7 +100,7 @@ def kill_after(checkout, changes: int) -> bool:
     return True
 
 
-def test_thirty_kills_leave_no_half_file_and_the_same_results(tiny_run, started):
+def test_ten_kills_leave_no_half_file_and_the_same_results(tiny_run, started):
     undisturbed = files_of(tiny_run.results)
     rng = random.Random(0)
     kills = 0
@@ -110,7 +116,7 @@ def test_thirty_kills_leave_no_half_file_and_the_same_results(tiny_run, started)
     done = started.tiny("--nolock", *TARGETS)
     assert done.returncode == 0, done.stdout[-3000:]
     finished = files_of(started.results)
-    others = ("tables/", "figures/", "read/embedded/lens.")
+    others = ("tables/", "figures/", "read/embedded/lens.", *OTHER_SCORES)
     needed = {
         name for name in undisturbed if not name.startswith(others) or Path(name).stem in TARGETS
     }
