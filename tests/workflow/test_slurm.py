@@ -131,7 +131,7 @@ def finished(tiny_run, cluster, tmp_path_factory) -> Site:
     models.write_text(models.read_text().replace("gpus: 0", "gpus: 1", 1))
     wanted = ("--configfile", "tests/workflow/tiny.yaml", "--", "table_3", "figure_3")
     running = site.start(*wanted)
-    wait_for(lambda: site.said.count("(Rule: read)") == 2, running)
+    wait_for(lambda: site.said.count("(Rule: read)") == 3, running)
     wait_for(lambda: bool(site.notes("taskvectors.write")), running)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
@@ -161,7 +161,7 @@ def test_jobs_with_a_model_run_on_the_gpu_partition_and_without_a_hub(finished):
 def test_other_jobs_ask_for_no_gpu(finished):
     decoded = finished.notes("taskvectors.render.decode")
     assert {note["SLURM_JOB_PARTITION"] for note in decoded} == {"cpu"}
-    # Both tasks in one job, whether or not one had begun before the kill.
+    # All tasks in one job, whether or not one had begun before the kill.
     assert len({note["SLURM_JOB_ID"] for note in decoded[-2:]}) == 1
     assert not any(note["CUDA_VISIBLE_DEVICES"] for note in decoded)
     small = [*finished.notes("taskvectors.average"), *finished.notes("taskvectors.score")]
