@@ -17,16 +17,27 @@ from taskvectors.curate.datasets import read_exemplar_sets
 from taskvectors.engine.streams import read_tensors
 
 pytestmark = pytest.mark.workflow
-CAPITAL, COLOR = "country-capital", "food-color"
-BOTH = {CAPITAL, COLOR}
-JOINED = {"choose_layer", "score"}
-SCORED = {f"render_{item}" for item in ("table_3", "table_8", "figure_8", "figure_11")}
-TABLE_2 = {"render_table_2", "render_table_2_instruction"}
-DECODED = {
-    f"render_figure_{item}" for item in ("3", "3_all", "3_instruction", "4", "4_all", "tsne")
-}
+CAPITAL, COLOR, FLAVOR = TASKS = "country-capital", "food-color", "food-flavor"
+JOINED = {"choose_layer", "score", "qualitative", "score_conflict", "score_descriptions"}
 
-FIGURES = DECODED | {"render_figure_8", "render_figure_11"}
+
+def renders(*items: str) -> set[str]:
+    return {f"render_{item}" for item in items}
+
+
+SCORED = renders("table_3", "table_8", "figure_8", "figure_11", "table_2", "table_2_instruction")
+WRITTEN = renders(
+    *("figure_5", "figure_7", "figure_9", "figure_10"),
+    *("figure_conflict", "table_conflict", "table_descriptions"),
+)
+DECODED = renders(
+    *("figure_3", "figure_3_all", "figure_3_instruction", "figure_4", "figure_4_all"), "figure_tsne"
+)
+FIGURES = {rule for rule in SCORED | WRITTEN | DECODED if rule.startswith("render_figure")}
+# One reads the data of other items, the other shows them all.
+LAST = {"render_reproduction", "site"}
+FIGURE_8 = {"render_figure_8", "site"}
+FOLLOWS = JOINED | SCORED | WRITTEN | LAST
 
 
 @pytest.fixture(scope="module")
@@ -100,15 +111,15 @@ def test_a_changed_function_of_a_stage_reruns_that_stage_and_what_follows(copied
     file = "workflow/taskvectors/average.py"
     with edited(copied, file, "order[:count]", "order[-count:]"):
         assert planned(copied) == jobs_of(
-            {"average", "write_validation", "write_test"}, BOTH
-        ) | jobs_of(JOINED | SCORED | TABLE_2, {""})
+            {"average", "write_validation", "write_test"}, set(TASKS)
+        ) | jobs_of(FOLLOWS, {""})
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "stale"),
     [
-        ("samples.py", 'accuracy="mean", least', 'accuracy="median", least', {"render_figure_8"}),
-        ("style.py", '"font.size": 8', '"font.size": 9', FIGURES),
+        ("samples.py", 'accuracy="mean", least', 'accuracy="median", least', FIGURE_8),
+        ("style.py", '"font.size": 8', '"font.size": 9', FIGURES | LAST),
     ],
     ids=["function", "style"],
 )  # fmt: skip
@@ -122,17 +133,21 @@ def test_a_changed_label_reruns_its_task_and_what_joins_all_tasks(copied):
     row = next(line for line in table.read_text().splitlines() if line.startswith("France,"))
     with edited(copied, "resources/entities/countries.csv", row, row.replace(",Paris,", ",Lyon,")):
         task = {"curate", "read", "average", "decode", "write_validation", "write_test"}
-        follows = JOINED | SCORED | TABLE_2 | DECODED | {"render_table_1", "render_table_5"}
-        # The layer is chosen over all tasks, so the other task is tested again, too.
-        expected = jobs_of(task, {CAPITAL}) | {("write_test", COLOR)} | jobs_of(follows, {""})
+        follows = FOLLOWS | DECODED | renders("table_1", "table_5")
+        # The layer is chosen over all tasks, so the other tasks are tested again, too.
+        expected = (
+            jobs_of(task, {CAPITAL}) | jobs_of({"write_test"}, set(TASKS)) | jobs_of(follows, {""})
+        )
         assert planned(copied) == expected
 
 
 def test_a_changed_instruction_rereads_its_task(copied):
     with edited(copied, "resources/tasks.yaml", "The color of the food:", "The food's color:"):
         task = {"read", "average", "decode", "write_validation", "write_test"}
-        follows = JOINED | SCORED | TABLE_2 | DECODED | {"render_table_1", "render_table_5"}
-        expected = jobs_of(task, {COLOR}) | {("write_test", CAPITAL)} | jobs_of(follows, {""})
+        follows = FOLLOWS | DECODED | renders("table_1", "table_5")
+        expected = (
+            jobs_of(task, {COLOR}) | jobs_of({"write_test"}, set(TASKS)) | jobs_of(follows, {""})
+        )
         assert planned(copied) == expected
 
 
