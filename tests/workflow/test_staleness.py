@@ -83,9 +83,11 @@ def edited(checkout, file: str, old: str, new: str) -> Iterator[None]:
     assert text.count(old) == 1
     state = path.stat()
     path.write_text(text.replace(old, new), encoding="utf-8")
-    yield
-    path.write_text(text, encoding="utf-8")
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    try:
+        yield
+    finally:
+        path.write_text(text, encoding="utf-8")
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
 class _OtherText(ast.NodeTransformer):
