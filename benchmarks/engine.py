@@ -1,8 +1,6 @@
 """The engine's cost as ratios within one run, on a 32-layer LLaVA-shaped random model.
 
-The proportions are LLaVA-v1.5-7B's (32 layers, heads of 128, feed-forward 2.69 times as wide)
-at an eighth of its width. One picture of 576 tokens and 24 tokens of text a prompt, float32,
-on the CPU. Prints one
+One picture of 576 tokens and 24 tokens of text a prompt, float32, on the CPU. Prints one
 ``name: value`` a line; no ratio depends on how fast the machine is, only on what is compared:
 
 sweep_vs_naive      the naive loop's time over the one-pass sweep's, all layers of one vector
@@ -33,7 +31,7 @@ from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import whole
 from taskvectors.models.base import Adapter, Encoded
 
-LAYERS, WIDTH, FEED_FORWARD, HEADS, VOCABULARY = 32, 512, 1376, 4, 1000
+LAYERS, WIDTH, VOCABULARY = 32, 128, 1000
 PICTURE_TOKENS, TEXT_TOKENS = 576, 24
 PICTURE_ID, REPEATS, TOKENS_PER_PASS = 999, 3, 4096
 
@@ -54,8 +52,8 @@ def random_model() -> Shape:
     """A LLaVA with random weights whose one picture's features are already known."""
     torch.manual_seed(0)
     text = LlamaConfig(
-        hidden_size=WIDTH, intermediate_size=FEED_FORWARD, num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS, num_key_value_heads=HEADS, vocab_size=VOCABULARY,
+        hidden_size=WIDTH, intermediate_size=WIDTH * 3, num_hidden_layers=LAYERS,
+        num_attention_heads=4, num_key_value_heads=4, vocab_size=VOCABULARY,
     )  # fmt: skip
     vision = CLIPVisionConfig(
         hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
