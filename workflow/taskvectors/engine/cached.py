@@ -58,7 +58,6 @@ def prefilled(adapter: Adapter, prompt: Encoded) -> Cache:
     return cache
 
 
-@torch.inference_mode()
 def last_token(
     adapter: Adapter,
     prompt: Encoded,
@@ -70,6 +69,22 @@ def last_token(
     patches = [
         Patch(row, 0, site.layer, vectors[site.name][site.layer]) for row, site in enumerate(sites)
     ]
+    ids = torch.tensor([prompt.ids[-1:]]).repeat(len(sites), 1)
+    positions = prompt.positions[:, None, -1:].repeat(1, len(sites), 1)
+    # A cache grows as it is used, so every chunk of sites gets a copy.
+    repeated = copy.deepcopy(cache)
+    repeated.batch_repeat_interleave(len(sites))
+    return one_token(adapter, ids, positions, repeated, patches)
+
+
+@torch.inference_mode()
+def one_token(
+    adapter: Adapter, ids: Tensor, positions: Tensor, cache: Cache, patches: Sequence[Patch]
+) -> list[Answer]:
+    """The answers of one more token a row, which the cache takes in.
+
+    ids (rows, 1), positions (axes, rows, 1); no token is a picture's.
+    """
     by_layer = patches_by_layer(patches, adapter)
     final: list[Tensor] = []
 
@@ -79,12 +94,7 @@ def last_token(
             final.append((hidden if patched is None else patched)[:, 0])
         return patched
 
-    ids = torch.tensor([prompt.ids[-1:]]).repeat(len(sites), 1)
-    positions = prompt.positions[:, None, -1:].repeat(1, len(sites), 1).to(adapter.device)
-    # A cache grows as it is used, so every chunk of sites gets a copy.
-    repeated = copy.deepcopy(cache)
-    repeated.batch_repeat_interleave(len(sites))
     embeddings = adapter.embed(ids, ())
     with layer_hooks(adapter, visit):
-        adapter.decode(embeddings, positions, None, repeated)
+        adapter.decode(embeddings, positions.to(adapter.device), None, cache)
     return read_answers(adapter.logits(final[0]))
