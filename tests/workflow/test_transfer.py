@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from test_tiny_run import share_right
 
 from taskvectors.predictions import read_predictions
 
@@ -33,15 +34,6 @@ def transferred(tiny_run, second_checkout) -> Path:
     assert done.returncode == 0, done.stdout[-6000:]
     assert "rule eyes:" not in done.stdout
     return results
-
-
-def share_right(predictions: pd.DataFrame) -> float:
-    """Accuracy under the paper's metric, written again on purpose."""
-    right = 0
-    for token, label in zip(predictions["token"], predictions["label"], strict=True):
-        shown = token.strip()
-        right += shown != "" and (label[: len(shown)] == shown or shown[: len(label)] == label)
-    return right / len(predictions)
 
 
 def answers(results: Path, template: str, *folder: str) -> pd.DataFrame:
