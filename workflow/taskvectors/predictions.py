@@ -10,8 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from taskvectors.errors import UserError
-from taskvectors.files import written_whole
+from taskvectors.parquet import read_rows, write_rows
 
 MODALITIES = ("text", "image")
 ICL_MODALITY = {"text_icl": "text", "image_icl": "image", "instruction": "text"}
@@ -95,29 +94,17 @@ def write_predictions(path: Path, predictions: list[Prediction]) -> None:
         column.name: [getattr(prediction, column.name) for prediction in predictions]
         for column in fields(Prediction)
     }
-    with written_whole(path) as temporary:
-        pq.write_table(pa.table(columns, schema=SCHEMA), temporary, compression="zstd")
+    write_rows(path, pa.table(columns, schema=SCHEMA))
 
 
 def join_predictions(path: Path, parts: list[Path]) -> int:
     """Write the rows of several prediction files, in order, as one; return how many there are."""
     joined = pa.concat_tables([pq.read_table(part) for part in parts])
-    with written_whole(path) as temporary:
-        pq.write_table(joined.combine_chunks(), temporary, compression="zstd")
+    write_rows(path, joined.combine_chunks())
     return len(joined)
 
 
 def read_predictions(paths: list[Path]) -> pd.DataFrame:
     """Read and join prediction files. Raises `UserError` naming one that is not as `SCHEMA`."""
-    tables = []
-    for path in paths:
-        try:
-            table = pq.read_table(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise UserError(
-                f"{path} cannot be read as Parquet ({error}); delete it and run again."
-            ) from error
-        if table.schema.names != SCHEMA.names:
-            raise UserError(f"{path} has other columns than predictions have; make it again.")
-        tables.append(table)
+    tables = [read_rows(path, SCHEMA, "predictions have") for path in paths]
     return pa.concat_tables(tables).to_pandas()

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from taskvectors.errors import UserError
-from taskvectors.files import written_whole
+from taskvectors.parquet import read_rows, write_rows
 
 _STRING, _INT = pa.string(), pa.int32()
 SCHEMA = pa.schema(
@@ -70,18 +68,9 @@ class ConflictAnswer:
 def write_conflicts(path: Path, answers: list[ConflictAnswer]) -> None:
     """Write Parquet in the columns of `SCHEMA`, whole or not at all."""
     table = pa.Table.from_pylist([asdict(answer) for answer in answers], schema=SCHEMA)
-    with written_whole(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd")
+    write_rows(path, table)
 
 
 def read_conflicts(path: Path) -> pd.DataFrame:
     """Read one file. Raises `UserError` naming it where it is not as `SCHEMA`."""
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(
-            f"{path} cannot be read as Parquet ({error}); delete it and run again."
-        ) from error
-    if table.schema.names != SCHEMA.names:
-        raise UserError(f"{path} has other columns than task conflict has; make it again.")
-    return table.to_pandas()
+    return read_rows(path, SCHEMA, "task conflict has").to_pandas()
