@@ -71,7 +71,13 @@ def started(tiny_run, tmp_path):
 def names_below(results: Path) -> frozenset[str]:
     """All files of the stages that are run here and of their records, half written ones too."""
     folders = [results / part / stage for part in ("", "records") for stage in WATCHED]
-    return frozenset(str(path) for folder in folders for path in folder.rglob("*"))
+    # os.walk passes over a folder that is renamed or removed while it looks; Path.rglob raises.
+    return frozenset(
+        str(Path(place, name))
+        for folder in folders
+        for place, below, files in os.walk(folder)
+        for name in (*below, *files)
+    )
 
 
 def kill_after(checkout, changes: int) -> bool:

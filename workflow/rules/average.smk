@@ -14,6 +14,7 @@ rule average:
         f"{LOGS}/average/{{model}}/{{template}}/{{task}}.log",
     benchmark:
         f"{BENCHMARKS}/average/{{model}}/{{template}}/{{task}}.jsonl"
+    priority: queries
     localrule: True
     conda:
         "../../envs/cpu.yaml"

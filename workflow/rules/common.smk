@@ -161,8 +161,10 @@ def gpus(wildcards):
 
 
 def queries(wildcards):
-    """How many queries a job has: long jobs go first, so that none runs alone at the end."""
-    return sum(config["splits"][TASKS[wildcards.task].entity_set].values())
+    """How many queries a job has, of its task or of all tasks: long jobs, and what they wait for,
+    go first, so that none runs alone at the end."""
+    tasks = [wildcards.task] if "task" in wildcards.keys() else config["tasks"]
+    return sum(sum(config["splits"][TASKS[task].entity_set].values()) for task in tasks)
 
 
 def job_memory(wildcards, attempt):

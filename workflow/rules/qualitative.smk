@@ -31,6 +31,7 @@ rule qualitative:
         f"{LOGS}/qualitative/{{model}}/{{template}}.log",
     benchmark:
         f"{BENCHMARKS}/qualitative/{{model}}/{{template}}.jsonl"
+    priority: queries
     conda:
         "../../envs/cpu.yaml"
     resources:

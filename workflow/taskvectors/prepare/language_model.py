@@ -11,7 +11,7 @@ import logging
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from taskvectors.collect.packages import package_files
 from taskvectors.errors import UserError, run_command
@@ -29,9 +29,12 @@ def convert(package: str, file_name: str, out: Path) -> None:
         raise UserError(f"the package {package} {version} has no {file_name}; reinstall it.")
     source = root / found[0]
     log.info("reading %s of %s %s", file_name, package, version)
+    # Handed on, because each class would parse the file's header for it again, for seconds.
+    known = AutoConfig.from_pretrained(source.parent, gguf_file=file_name)
     quantised = AutoModelForCausalLM.from_pretrained(
-        source.parent, gguf_file=file_name, dtype=torch.float32
+        source.parent, gguf_file=file_name, dtype=torch.float32, config=known
     )
+    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=file_name, config=known)
     settings = quantised.config.to_dict()
     settings.pop("quantization_config")
     settings.pop("_name_or_path", None)
@@ -41,7 +44,7 @@ def convert(package: str, file_name: str, out: Path) -> None:
     model.load_state_dict(quantised.state_dict())
     with folder_written_whole(out) as folder:
         model.save_pretrained(folder)
-        AutoTokenizer.from_pretrained(source.parent, gguf_file=file_name).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
         write_json(
             folder / "source.json",
             {"package": package, "version": version, "path": found[0], "sha256": sha256(source)},

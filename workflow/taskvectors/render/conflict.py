@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 
 from taskvectors.outcomes import OUTCOMES, UNPATCHED
 from taskvectors.render.run import Run
-from taskvectors.render.style import apply_style, mark_absent
+from taskvectors.render.style import apply_style, mark_absent, write_figure
 from taskvectors.render.tables import write_table
 
 SPECIFICATIONS = (UNPATCHED, "instruction", "text_icl", "image_icl")
@@ -153,7 +153,7 @@ def render_figure(run: Run) -> None:
     """Write the figure from the outcomes of all models."""
     shares = read_shares(run)
     drawn = shares[shares["metric"] == DRAWN]
-    run.write_figure(draw_conflict(drawn, run.models), drawn, sampled(run, shares))
+    write_figure(run, draw_conflict(drawn, run.models), drawn, sampled(run, shares))
 
 
 RENDERERS = {"figure_conflict": render_figure, "table_conflict": render_table}

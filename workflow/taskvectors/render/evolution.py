@@ -15,7 +15,14 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from taskvectors.render.run import Run, shown_layers
-from taskvectors.render.style import GREY, PHASE_COLOURS, PHASE_DASHES, apply_style, mark_absent
+from taskvectors.render.style import (
+    GREY,
+    PHASE_COLOURS,
+    PHASE_DASHES,
+    apply_style,
+    mark_absent,
+    write_figure,
+)
 from taskvectors.render.words import visible
 
 ICL = ("text_icl", "image_icl")
@@ -129,7 +136,7 @@ def render_evolution(run: Run) -> None:
     data = figure_3_data(decoded_of(run, "phases.csv", tasks, wanted, run.models))
     rows = [(model, specification) for model in run.models for specification in wanted]
     samples = [] if instructed else sets_sentences(data, tasks)
-    run.write_figure(draw_figure_3(data, rows, tasks), data, samples)
+    write_figure(run, draw_figure_3(data, rows, tasks), data, samples)
 
 
 def figure_4_data(tops: pd.DataFrame) -> pd.DataFrame:
@@ -231,7 +238,7 @@ def render_pies(run: Run) -> None:
     rows = [(model, task, name) for model in run.models for task in tasks for name in ICL]
     pages = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
     first, *more = [draw_figure_4(data, page, PIES) for page in pages]
-    run.write_figure(first, data, sets_sentences(data, tasks), more)
+    write_figure(run, first, data, sets_sentences(data, tasks), more)
 
 
 RENDERERS = {

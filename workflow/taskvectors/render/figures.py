@@ -20,6 +20,7 @@ from taskvectors.render.style import (
     SPECIFICATION_COLOURS,
     apply_style,
     mark_absent,
+    write_figure,
 )
 
 
@@ -110,7 +111,7 @@ def render_figure_11(run: Run) -> None:
     for model in run.models:
         items = data[data["model"] == model].groupby("task")["items"].max().reindex(run.tasks)
         samples.append(sample_sentence(model, "validation", items, layers[model]["seed"].nunique()))
-    run.write_figure(draw_figure_11(data, chosen, run.tasks), data, samples)
+    write_figure(run, draw_figure_11(data, chosen, run.tasks), data, samples)
 
 
 RENDERERS = {"figure_11": render_figure_11}

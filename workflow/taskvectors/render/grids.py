@@ -13,6 +13,7 @@ from taskvectors.files import read_jsonl
 from taskvectors.metrics import matches
 from taskvectors.render.grid import Cell, Line, draw_grid
 from taskvectors.render.run import Run
+from taskvectors.render.style import write_figure
 from taskvectors.render.words import visible
 
 ANSWERS = 3.2  # inches of a model's column
@@ -191,7 +192,7 @@ def render_grid(run: Run) -> None:
     widths = (*grid.widths, *[ANSWERS for _ in run.models])
     samples = [f"{len(rows)} cases."]
     figure = draw_grid(headers, widths, rows, grid.height)
-    run.write_figure(figure, grid_data(answers), samples)
+    write_figure(run, figure, grid_data(answers), samples)
 
 
 RENDERERS = dict.fromkeys(GRIDS, render_grid)

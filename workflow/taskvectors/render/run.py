@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import pyplot as plt
-from matplotlib.figure import Figure
 
-from taskvectors.files import write_text
 from taskvectors.render.captions import caption
-from taskvectors.render.style import save_figure
 
 PUBLISHED = Path("resources/paper")
 
@@ -62,21 +58,6 @@ class Run:
     def published(self) -> pd.DataFrame:
         """The paper's own numbers of this item."""
         return pd.read_csv(PUBLISHED / f"{self.item}.csv")
-
-    def write_figure(
-        self,
-        figure: Figure,
-        data: pd.DataFrame,
-        samples: list[str],
-        further_pages: Sequence[Figure] = (),
-    ) -> None:
-        """Write the figure, the data that it shows and its caption."""
-        write_text(self.out.with_suffix(".csv"), data.to_csv(index=False, lineterminator="\n"))
-        write_text(self.out.with_suffix(".md"), self.caption(samples) + "\n")
-        pages = [figure, *further_pages]
-        save_figure(pages, self.out)
-        for page in pages:
-            plt.close(page)
 
 
 def shown_layers(layers: Iterable[int], most: int) -> list[int]:

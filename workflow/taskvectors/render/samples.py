@@ -21,6 +21,7 @@ from taskvectors.render.style import (
     SPECIFICATION_MARKERS,
     apply_style,
     mark_absent,
+    write_figure,
 )
 
 DRAWN = "paper, case-insensitive"
@@ -144,7 +145,7 @@ def render_figure_8(run: Run) -> None:
         items = asked.groupby("task")["entity"].nunique().reindex(run.tasks, fill_value=0)
         samples.append(sample_sentence(model, "test", items, asked["seed"].nunique()))
         samples.append(gain_sentence(data, model, run.published()))
-    run.write_figure(draw_figure_8(data, run.models), data, samples)
+    write_figure(run, draw_figure_8(data, run.models), data, samples)
 
 
 RENDERERS = {"figure_8": render_figure_8}

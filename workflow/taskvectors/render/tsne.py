@@ -26,6 +26,7 @@ from taskvectors.render.style import (
     SPECIFICATION_MARKERS,
     TASK_COLOURS,
     apply_style,
+    write_figure,
 )
 
 LAYERS = 6
@@ -177,7 +178,7 @@ def render_figure_tsne(run: Run) -> None:
     data = pd.concat(parts)
     columns = ["model", "layer", "task", "specification", "seed", "set", "x", "y"]
     data = data[[*columns, "silhouette_task", "silhouette_specification"]]
-    run.write_figure(draw_figure_tsne(data, run.models, run.tasks), data, samples)
+    write_figure(run, draw_figure_tsne(data, run.models, run.tasks), data, samples)
 
 
 RENDERERS = {"figure_tsne": render_figure_tsne}
