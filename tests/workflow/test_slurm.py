@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -90,10 +91,10 @@ def wait_for(
         time.sleep(0.2)
 
 
-def copied(tiny_run, folder: Path) -> Path:
-    """The finished cut-down experiment without what read, write and later stages made."""
+def copied(tiny_run, folder: Path, stages: tuple[str, ...] = ()) -> Path:
+    """The finished cut-down experiment, of its results only some stages."""
     shutil.copytree(tiny_run.folder, folder, ignore=shutil.ignore_patterns("results", "logs"))
-    for stage in PREPARED:
+    for stage in stages:
         source = tiny_run.results / stage
         shutil.copytree(source, folder / "results/tiny" / stage, copy_function=shutil.copy2)
     (folder / "notes").mkdir()
@@ -120,13 +121,41 @@ def cluster() -> Iterator[Cluster]:
     yield from cluster_in(accounting=False)
 
 
+@dataclass
+class Trials:
+    """A job that runs out of its one minute and one that was cancelled, while others run."""
+
+    site: Site
+    running: subprocess.Popen[str]
+
+    @property
+    def attempts(self) -> list[str]:
+        """Job, its attempt's minutes or megabytes, and Slurm's number of it."""
+        path = self.site.folder / "trials.log"
+        return path.read_text().splitlines() if path.exists() else []
+
+
 @pytest.fixture(scope="module")
-def finished(tiny_run, cluster, tmp_path_factory) -> Site:
+def trials(tiny_run, cluster, tmp_path_factory) -> Trials:
+    """Started, and the job cancelled; the minute passes while `finished` is made."""
+    site = Site(copied(tiny_run, tmp_path_factory.mktemp("trials") / "checkout"), cluster)
+    began = Trials(site, site.start("--", "trials"))
+
+    def first_attempt() -> list[str]:
+        return [line for line in began.attempts if line.startswith("cancelled 500 ")]
+
+    wait_for(lambda: bool(first_attempt()), began.running)
+    cluster.ask("scancel", first_attempt()[0].split()[2])
+    return began
+
+
+@pytest.fixture(scope="module")
+def finished(tiny_run, cluster, trials, tmp_path_factory) -> Site:
     """The cut-down experiment through sbatch, its Snakemake killed in the middle and started again.
 
     The embedded model asks for a GPU here, which it does not need.
     """
-    site = Site(copied(tiny_run, tmp_path_factory.mktemp("site") / "checkout"), cluster)
+    site = Site(copied(tiny_run, tmp_path_factory.mktemp("site") / "checkout", PREPARED), cluster)
     models = site.folder / "resources/models.yaml"
     models.write_text(models.read_text().replace("gpus: 0", "gpus: 1", 1))
     wanted = ("--configfile", "tests/workflow/tiny.yaml", "--", "table_3", "figure_3")
@@ -135,7 +164,8 @@ def finished(tiny_run, cluster, tmp_path_factory) -> Site:
     wait_for(lambda: bool(site.notes("taskvectors.write")), running)
     os.kill(running.pid, signal.SIGKILL)
     running.wait()
-    cluster.ask("scancel", "--user=root")
+    name = re.search(r"SLURM run ID: (\S+)", site.said)[1]
+    cluster.ask("scancel", f"--name={name}")
     assert site.run("--unlock", "--configfile", "tests/workflow/tiny.yaml") == 0, site.said
     assert site.run(*wanted) == 0, site.said[-6000:]
     return site
@@ -174,18 +204,13 @@ def test_a_killed_snakemake_resumes_without_doing_finished_work_again(finished):
     assert not list((finished.folder / "results").rglob("*.partial"))
 
 
-def test_cancelled_jobs_and_jobs_out_of_time_are_tried_again_with_more(cluster, finished):
-    """A job runs out of its one minute, another is cancelled; the second attempt has more."""
-    trials = finished.folder / "trials.log"
-    running = finished.start("--", "trials")
-    wait_for(lambda: trials.exists() and "cancelled 500" in trials.read_text(), running)
-    job = next(line for line in trials.read_text().splitlines() if line.startswith("cancelled"))
-    cluster.ask("scancel", job.split()[2])
-    assert running.wait(400) == 0, finished.said[-4000:]
-    attempts = [line.rsplit(maxsplit=1)[0] for line in trials.read_text().splitlines()]
+def test_cancelled_jobs_and_jobs_out_of_time_are_tried_again_with_more(trials, finished):
+    """A job ran out of its one minute, another was cancelled; the second attempt had more."""
+    assert trials.running.wait(400) == 0, trials.site.said[-4000:]
+    attempts = [line.rsplit(maxsplit=1)[0] for line in trials.attempts]
     assert sorted(attempts) == ["cancelled 1000", "cancelled 500", "slow 1", "slow 2"]
     for name in ("slow", "cancelled"):
-        assert (finished.folder / "trials" / name).read_text() == "whole\n"
+        assert (trials.site.folder / "trials" / name).read_text() == "whole\n"
 
 
 def test_a_failing_job_stops_with_the_reason(finished):
