@@ -96,7 +96,7 @@ def plain_forward(adapter: Shape, prompts: list[Encoded]) -> None:
     ids = torch.tensor([one.ids for one in prompts])
     pictures = [path for one in prompts for path in one.pictures]
     embeddings = adapter.embed(ids, pictures)
-    adapter.model(inputs_embeds=embeddings, logits_to_keep=1, use_cache=False)
+    adapter.model(inputs_embeds=embeddings.hidden, logits_to_keep=1, use_cache=False)
 
 
 def read(adapter: Shape, prompts: list[Encoded]) -> torch.Tensor:

@@ -123,29 +123,32 @@ def cluster() -> Iterator[Cluster]:
 
 @dataclass
 class Trials:
-    """A job that runs out of its one minute and one that was cancelled, while others run."""
+    """A job that runs out of its one minute, one that wants more memory than it asked for, one
+    that was cancelled, and one that Slurm took off its node, while others run."""
 
     site: Site
     running: subprocess.Popen[str]
 
     @property
     def attempts(self) -> list[str]:
-        """Job, its attempt's minutes or megabytes, and Slurm's number of it."""
+        """Job, its attempt's minutes, megabytes or restarts, and Slurm's number of it."""
         path = self.site.folder / "trials.log"
         return path.read_text().splitlines() if path.exists() else []
 
 
 @pytest.fixture(scope="module")
 def trials(tiny_run, cluster, tmp_path_factory) -> Trials:
-    """Started, and the job cancelled; the minute passes while `finished` is made."""
+    """Started, and what befalls the jobs done to them; they recover while `finished` is made."""
     site = Site(copied(tiny_run, tmp_path_factory.mktemp("trials") / "checkout"), cluster)
     began = Trials(site, site.start("--", "trials"))
 
-    def first_attempt() -> list[str]:
-        return [line for line in began.attempts if line.startswith("cancelled 500 ")]
+    def first_attempts() -> dict[str, str]:
+        return {name: job for name, _, job in map(str.split, began.attempts)}
 
-    wait_for(lambda: bool(first_attempt()), began.running)
-    cluster.ask("scancel", first_attempt()[0].split()[2])
+    wait_for(lambda: {"cancelled", "lost"} <= set(first_attempts()), began.running)
+    cluster.ask("scancel", first_attempts()["cancelled"])
+    # What Slurm itself does with a job whose node fails, or that another one preempts.
+    cluster.ask("scontrol", "requeue", first_attempts()["lost"])
     return began
 
 
@@ -204,12 +207,15 @@ def test_a_killed_snakemake_resumes_without_doing_finished_work_again(finished):
     assert not list((finished.folder / "results").rglob("*.partial"))
 
 
-def test_cancelled_jobs_and_jobs_out_of_time_are_tried_again_with_more(trials, finished):
-    """A job ran out of its one minute, another was cancelled; the second attempt had more."""
+def test_a_job_that_was_stopped_is_tried_again_with_more(trials, finished):
+    """Cancelled, out of time, out of memory, or off its node: the second attempt is whole."""
     assert trials.running.wait(400) == 0, trials.site.said[-4000:]
     attempts = [line.rsplit(maxsplit=1)[0] for line in trials.attempts]
-    assert sorted(attempts) == ["cancelled 1000", "cancelled 500", "slow 1", "slow 2"]
-    for name in ("slow", "cancelled"):
+    assert sorted(attempts) == [
+        *("cancelled 1000", "cancelled 2000", "hungry 1200", "hungry 2400"),
+        *("lost 0", "lost 1", "slow 1", "slow 2"),
+    ]
+    for name in ("cancelled", "hungry", "lost", "slow"):
         assert (trials.site.folder / "trials" / name).read_text() == "whole\n"
 
 

@@ -1,10 +1,13 @@
-# Rules that the tests append to the Snakefile: jobs that are cancelled, run out of time, or fail.
+# Rules that the tests append to the Snakefile: jobs that are cancelled, run out of time or of
+# memory, or lose their node.
 
 
 rule trials:
     input:
         "trials/slow",
         "trials/cancelled",
+        "trials/hungry",
+        "trials/lost",
 
 
 rule slow:
@@ -21,10 +24,31 @@ rule cancelled:
     output:
         "trials/cancelled",
     resources:
-        mem_mb=lambda wildcards, attempt: 500 * attempt,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
     shell:
         "echo cancelled {resources.mem_mb} $SLURM_JOB_ID >> trials.log; echo partial > {output}; "
-        "test {resources.mem_mb} -gt 500 || sleep 600; echo whole > {output}"
+        "test {resources.mem_mb} -gt 1000 || sleep 600; echo whole > {output}"
+
+
+rule hungry:
+    output:
+        "trials/hungry",
+    resources:
+        mem_mb=lambda wildcards, attempt: 1200 * attempt,
+    shell:
+        "echo hungry {resources.mem_mb} $SLURM_JOB_ID >> trials.log; echo partial > {output}; "
+        "test {resources.mem_mb} -gt 1200 || "
+        "python -c 'import time; held = bytes(range(100)) * 15_000_000; time.sleep(600)'; "
+        "echo whole > {output}"
+
+
+rule lost:
+    output:
+        "trials/lost",
+    shell:
+        "restarts=${{SLURM_RESTART_COUNT:-0}}; "
+        "echo lost $restarts $SLURM_JOB_ID >> trials.log; echo partial > {output}; "
+        "test $restarts -gt 0 || sleep 600; echo whole > {output}"
 
 
 rule ready:

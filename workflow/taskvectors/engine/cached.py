@@ -52,9 +52,9 @@ def prefilled(adapter: Adapter, prompt: Encoded) -> Cache:
     if len(prompt.ids) > 1:
         trunk, _ = cut(prompt, len(prompt.ids) - 1)
         batch = batch_rows([Row(trunk)], adapter.pad_id)
-        embeddings = adapter.embed(batch.ids, batch.pictures)
-        mask = additive_mask(batch.mask, embeddings.dtype).to(adapter.device)
-        adapter.decode(embeddings, batch.positions.to(adapter.device), mask, cache)
+        embedded = adapter.embed(batch.ids, batch.pictures)
+        mask = additive_mask(batch.mask, embedded.hidden.dtype).to(adapter.device)
+        adapter.decode(embedded, batch.positions.to(adapter.device), mask, cache)
     return cache
 
 
@@ -94,7 +94,7 @@ def one_token(
             final.append((hidden if patched is None else patched)[:, 0])
         return patched
 
-    embeddings = adapter.embed(ids, ())
+    embedded = adapter.embed(ids, ())
     with layer_hooks(adapter, visit):
-        adapter.decode(embeddings, positions.to(adapter.device), None, cache)
+        adapter.decode(embedded, positions.to(adapter.device), None, cache)
     return read_answers(adapter.logits(final[0]))

@@ -114,10 +114,10 @@ def run(
             final.append(seen[answer_at])
         return patched
 
-    embeddings = adapter.embed(batch.ids, batch.pictures)
-    mask = additive_mask(batch.mask, embeddings.dtype).to(device)
+    embedded = adapter.embed(batch.ids, batch.pictures)
+    mask = additive_mask(batch.mask, embedded.hidden.dtype).to(device)
     with layer_hooks(adapter, visit):
-        adapter.decode(embeddings, batch.positions.to(device), mask)
+        adapter.decode(embedded, batch.positions.to(device), mask)
     read = torch.stack(gathered, dim=1) if reads else torch.empty(0)
     return read, read_answers(adapter.logits(final[0])) if answers else []
 

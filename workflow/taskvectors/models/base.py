@@ -36,6 +36,17 @@ class Encoded:
     picture_ends: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class Embedded:
+    """A batch at the decoder's door: input embeddings ``hidden`` (rows, tokens, width), with the
+    features of ``pictures``, those of all rows in order, at ``places`` (rows, tokens; bool).
+    """
+
+    hidden: Tensor
+    places: Tensor
+    pictures: tuple[str, ...] = ()
+
+
 class Adapter:
     """A loaded model behind the interface that the engine uses.
 
@@ -122,26 +133,28 @@ class Adapter:
 
     def decode(
         self,
-        embeddings: Tensor,
+        inputs: Embedded,
         positions: Tensor,
         mask: Tensor | None,
         cache: Cache | None = None,
     ) -> None:
-        """Run the decoder once: embeddings (rows, tokens, width), positions (axes, rows,
-        tokens), additive mask (rows, 1, tokens, tokens). Results are taken by hooks.
+        """Run the decoder once: what `embed` returned, positions (axes, rows, tokens), additive
+        mask (rows, 1, tokens, tokens). Results are taken by hooks.
 
         With a ``cache`` its keys and values come before these tokens, and theirs are added; a
         single token that sees all of them needs no mask.
         """
         self.decoder(
-            inputs_embeds=embeddings,
-            attention_mask=None if mask is None else self.layer_masks(mask, positions),
+            inputs_embeds=inputs.hidden,
+            attention_mask=None if mask is None else self.layer_masks(mask, positions, inputs),
             position_ids=positions[0] if len(positions) == 1 else positions,
             past_key_values=cache,
             use_cache=cache is not None,
         )
 
-    def layer_masks(self, mask: Tensor, positions: Tensor) -> Tensor | dict[str, Tensor]:
+    def layer_masks(
+        self, mask: Tensor, positions: Tensor, inputs: Embedded
+    ) -> Tensor | dict[str, Tensor]:
         """The mask as the layers want it: by layer type where some look back only so far.
 
         A decoder that is given a 4-D mask adds no sliding window of its own, so it is added
@@ -271,7 +284,7 @@ class Adapter:
             found = self.picture_features(missing)
             self.features.update(zip(missing, (f.cpu() for f in found), strict=True))
 
-    def embed(self, ids: Tensor, pictures: Sequence[str]) -> Tensor:
+    def embed(self, ids: Tensor, pictures: Sequence[str]) -> Embedded:
         """Token ids (rows, tokens) to input embeddings, features in the placeholders' stead.
 
         ``pictures`` are those of all rows, in order. A picture's features are computed once
@@ -292,4 +305,4 @@ class Adapter:
         if pictures:
             features = torch.cat([self.features[path] for path in pictures])
             embeddings[places.to(self.device)] = features.to(embeddings)
-        return embeddings
+        return Embedded(embeddings, places.to(self.device), tuple(pictures))

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import Cache, ProcessorMixin
 
+from taskvectors.models.base import Embedded
 from taskvectors.models.generic import GenericAdapter
 
 
@@ -46,8 +47,6 @@ class Qwen3Adapter(QwenAdapter):
     def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
         super().__init__(model, processor, name)
         self.deep: dict[str, Tensor] = {}
-        self.places: Tensor | None = None
-        self.shown: tuple[str, ...] = ()
 
     @torch.inference_mode()
     def picture_features(self, pictures: Sequence[str]) -> list[Tensor]:
@@ -58,25 +57,20 @@ class Qwen3Adapter(QwenAdapter):
             self.deep[picture] = torch.stack([one[0] for one in output.deepstack_features]).cpu()
         return features
 
-    def embed(self, ids: Tensor, pictures: Sequence[str]) -> Tensor:
-        """Remembers where the pictures are, since `decode` sees embeddings only."""
-        self.places, self.shown = (ids == self.placeholder_id).to(self.device), tuple(pictures)
-        return super().embed(ids, pictures)
-
     def decode(
         self,
-        embeddings: Tensor,
+        inputs: Embedded,
         positions: Tensor,
         mask: Tensor | None,
         cache: Cache | None = None,
     ) -> None:
         extra: dict[str, Any] = {}
-        if self.shown:
-            deep = torch.cat([self.deep[picture] for picture in self.shown], dim=1)
-            extra["visual_pos_masks"] = self.places
-            extra["deepstack_visual_embeds"] = list(deep.to(embeddings))
+        if inputs.pictures:
+            deep = torch.cat([self.deep[picture] for picture in inputs.pictures], dim=1)
+            extra["visual_pos_masks"] = inputs.places
+            extra["deepstack_visual_embeds"] = list(deep.to(inputs.hidden))
         self.decoder(
-            inputs_embeds=embeddings,
+            inputs_embeds=inputs.hidden,
             attention_mask=mask,
             position_ids=positions,
             past_key_values=cache,

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
 
 from taskvectors.errors import UserError
-from taskvectors.models.base import Adapter
+from taskvectors.models.base import Adapter, Embedded
 from taskvectors.models.weights import load_weights
 
 
@@ -33,14 +33,16 @@ class UnmaskedTextAdapter(TextAdapter):
 
     def decode(
         self,
-        embeddings: Tensor,
+        inputs: Embedded,
         positions: Tensor,
         mask: Tensor | None,
         cache: Cache | None = None,
     ) -> None:
         if mask is not None:
             self._refuse_branches(mask[:, 0] == 0)
-        self.decoder(inputs_embeds=embeddings, past_key_values=cache, use_cache=cache is not None)
+        self.decoder(
+            inputs_embeds=inputs.hidden, past_key_values=cache, use_cache=cache is not None
+        )
 
     def _refuse_branches(self, allowed: Tensor) -> None:
         """Raise `UserError` unless a token sees all before it, or, as padding, itself alone."""
