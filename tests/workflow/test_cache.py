@@ -10,8 +10,7 @@ import re
 import shutil
 
 import pytest
-
-from conftest import Checkout
+from checkouts import Checkout
 
 pytestmark = pytest.mark.workflow
 LENS = "results/tiny/read/embedded/lens.safetensors"

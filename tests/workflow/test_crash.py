@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from checkouts import Checkout
 from safetensors.torch import save_file
 
 pytestmark = pytest.mark.workflow
@@ -83,7 +84,7 @@ def started(tiny_run, tmp_path):
 
     folder = tmp_path / "run"
     shutil.copytree(tiny_run.folder, folder, ignore=ignored, copy_function=link_or_copy)
-    return type(tiny_run)(folder)
+    return Checkout(folder)
 
 
 def names_below(results: Path) -> frozenset[str]:

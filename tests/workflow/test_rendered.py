@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from checkouts import Checkout
 from programs import need
 from test_tiny_run import LAYERS, SEEDS, TASKS, share_right
 
@@ -166,7 +167,7 @@ def unrendered(tiny_run, tmp_path_factory):
     shutil.copytree(tiny_run.folder, folder, copy_function=os.link, symlinks=True)
     for name in ("tables", "figures", "site"):
         shutil.rmtree(folder / "results/tiny" / name)
-    return type(tiny_run)(folder)
+    return Checkout(folder)
 
 
 def planned_jobs(output: str) -> dict[str, set[str]]:
