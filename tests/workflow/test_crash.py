@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from safetensors.torch import save_file
 
 pytestmark = pytest.mark.workflow
 log = logging.getLogger(__name__)
-KILLS = 10
+RUNS, KILLS = 2, 15  # side by side, and kills of each
 PREPARED = ("collect", "prepare")  # half of the run's time, and no part of the comparison
 TARGETS = ("table_3", "table_8", "figure_8", "figure_11")
 COMPARED = ("read", "average", "write", "score", "tables", "figures")
@@ -65,8 +66,7 @@ def is_the_same(name: str, ours: bytes, theirs: bytes) -> bool:
     return same_margins and one.equals(other)
 
 
-@pytest.fixture
-def started(tiny_run, tmp_path):
+def copied(tiny_run: Checkout, folder: Path) -> Checkout:
     """A copy of the run with its pictures and models only; these are the same files on disk."""
     kept = {
         "results/tiny": {*PREPARED, "records", "run_config.yaml"},
@@ -82,9 +82,13 @@ def started(tiny_run, tmp_path):
         linked = any(f"/results/tiny/{stage}/" in source for stage in PREPARED)
         (os.link if linked else shutil.copy2)(source, target)
 
-    folder = tmp_path / "run"
     shutil.copytree(tiny_run.folder, folder, ignore=ignored, copy_function=link_or_copy)
     return Checkout(folder)
+
+
+@pytest.fixture
+def started(tiny_run, tmp_path) -> Checkout:
+    return copied(tiny_run, tmp_path / "run")
 
 
 def names_below(results: Path) -> frozenset[str]:
@@ -99,12 +103,12 @@ def names_below(results: Path) -> frozenset[str]:
     )
 
 
-def kill_after(checkout, changes: int) -> bool:
+def kill_after(checkout: Checkout, changes: int) -> bool:
     """Start the workflow, and kill its process group once files came or went ``changes`` times.
 
     Returns whether it was killed; False where it finished before.
     """
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--nolock", *TARGETS]
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock", *TARGETS]
     process = subprocess.Popen(
         [*command, "--configfile", "tests/workflow/tiny.yaml"],
         cwd=checkout.folder,
@@ -114,7 +118,7 @@ def kill_after(checkout, changes: int) -> bool:
     )
     seen, last = 0, names_below(checkout.results)
     while process.poll() is None and seen < changes:
-        time.sleep(0.005)
+        time.sleep(0.01)
         now = names_below(checkout.results)
         seen, last = seen + (now != last), now
     if process.poll() is not None:
@@ -125,28 +129,36 @@ def kill_after(checkout, changes: int) -> bool:
     return True
 
 
-def test_ten_kills_leave_no_half_file_and_the_same_results(tiny_run, started):
-    undisturbed = files_of(tiny_run.results)
-    rng = random.Random(0)
+def kill_and_go_on(checkout: Checkout, undisturbed: dict[str, bytes], seed: int) -> None:
+    """Kill a run at seeded moments, looking each time at what is there, and let it finish."""
+    rng = random.Random(seed)
     kills = 0
     while kills < KILLS:
-        if kill_after(started, rng.choice(CHANGES)):
+        if kill_after(checkout, rng.choice(CHANGES)):
             kills += 1
-            log.info("kill %d, %d files are there", kills, len(files_of(started.results)))
+            log.info("kill %d, %d files are there", kills, len(files_of(checkout.results)))
         else:  # it was through: the rest of the kills come while the tables are made again
             for stage in ("score", "tables", "figures"):
-                shutil.rmtree(started.results / stage)
-        for name, data in files_of(started.results).items():
+                shutil.rmtree(checkout.results / stage)
+        for name, data in files_of(checkout.results).items():
             assert is_the_same(name, data, undisturbed[name]), f"{name} after {kills} kills"
-    done = started.tiny("--nolock", *TARGETS)
+    done = checkout.tiny("--nolock", *TARGETS)
     assert done.returncode == 0, done.stdout[-3000:]
-    finished = files_of(started.results)
+
+
+def test_thirty_kills_leave_no_half_file_and_the_same_results(tiny_run, tmp_path):
+    undisturbed = files_of(tiny_run.results)
+    runs = [copied(tiny_run, tmp_path / str(number)) for number in range(RUNS)]
+    with ThreadPoolExecutor(RUNS) as pool:
+        list(pool.map(lambda n: kill_and_go_on(runs[n], undisturbed, seed=n), range(RUNS)))
     others = ("tables/", "figures/", "read/embedded/lens.", *OTHER_SCORES)
     needed = {
         name for name in undisturbed if not name.startswith(others) or Path(name).stem in TARGETS
     }
-    assert set(finished) == needed
-    assert all(is_the_same(name, finished[name], undisturbed[name]) for name in finished)
+    for run in runs:
+        finished = files_of(run.results)
+        assert set(finished) == needed
+        assert all(is_the_same(name, finished[name], undisturbed[name]) for name in finished)
 
 
 def test_a_killed_runs_lock_is_removed_only_where_nobody_works(started):
