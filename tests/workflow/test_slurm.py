@@ -131,7 +131,7 @@ class Trials:
 
     @property
     def attempts(self) -> list[str]:
-        """Job, its attempt's minutes, megabytes or restarts, and Slurm's number of it."""
+        """Job, its attempt's minutes, megabytes or attempts before it, and Slurm's number of it."""
         path = self.site.folder / "trials.log"
         return path.read_text().splitlines() if path.exists() else []
 

@@ -46,9 +46,9 @@ rule lost:
     output:
         "trials/lost",
     shell:
-        "restarts=${{SLURM_RESTART_COUNT:-0}}; "
-        "echo lost $restarts $SLURM_JOB_ID >> trials.log; echo partial > {output}; "
-        "test $restarts -gt 0 || sleep 600; echo whole > {output}"
+        "touch trials.log; before=$(grep -c lost trials.log || true); "
+        "echo lost $before $SLURM_JOB_ID >> trials.log; echo partial > {output}; "
+        "test $before -gt 0 || sleep 600; echo whole > {output}"
 
 
 rule ready:
