@@ -46,7 +46,7 @@ class Site:
     cluster: Cluster
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
-        """Start Snakemake with the repository's profile, polling each second."""
+        """Start Snakemake with the repository's profile."""
         environment = {
             **self.cluster.environment,
             "PROBE_FOLDER": str(self.folder / "notes"),
