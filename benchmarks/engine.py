@@ -95,8 +95,8 @@ def plain_forward(adapter: Shape, prompts: list[Encoded]) -> None:
     """A bare batched pass of the same prompts, with the logits of the last token only."""
     ids = torch.tensor([one.ids for one in prompts])
     pictures = [path for one in prompts for path in one.pictures]
-    embeddings = adapter.embed(ids, pictures)
-    adapter.model(inputs_embeds=embeddings.hidden, logits_to_keep=1, use_cache=False)
+    embedded = adapter.embed(ids, pictures)
+    adapter.model(inputs_embeds=embedded.hidden, logits_to_keep=1, use_cache=False)
 
 
 def read(adapter: Shape, prompts: list[Encoded]) -> torch.Tensor:
