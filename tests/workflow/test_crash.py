@@ -118,7 +118,7 @@ def kill_after(checkout: Checkout, changes: int) -> bool:
     )
     seen, last = 0, names_below(checkout.results)
     while process.poll() is None and seen < changes:
-        time.sleep(0.01)
+        time.sleep(0.03)
         now = names_below(checkout.results)
         seen, last = seen + (now != last), now
     if process.poll() is not None:

@@ -97,4 +97,4 @@ def one_token(
     embedded = adapter.embed(ids, ())
     with layer_hooks(adapter, visit):
         adapter.decode(embedded, positions.to(adapter.device), None, cache)
-    return read_answers(adapter.logits(final[0]))
+    return read_answers(adapter, final[0])

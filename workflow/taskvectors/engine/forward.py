@@ -16,6 +16,8 @@ from torch import Tensor
 from taskvectors.engine.trees import Row, batch_rows
 from taskvectors.models.base import Adapter
 
+LOGITS_AT_ONCE = 512  # tokens
+
 
 class HookError(RuntimeError):
     """A layer's hook fired more or less often than once, or met an output it cannot read."""
@@ -119,7 +121,7 @@ def run(
     with layer_hooks(adapter, visit):
         adapter.decode(embedded, batch.positions.to(device), mask)
     read = torch.stack(gathered, dim=1) if reads else torch.empty(0)
-    return read, read_answers(adapter.logits(final[0])) if answers else []
+    return read, read_answers(adapter, final[0]) if answers else []
 
 
 def _index(pairs: Sequence[tuple[int, int]], device: torch.device) -> tuple[Tensor, Tensor]:
@@ -163,10 +165,17 @@ def with_patches(hidden: Tensor, here: tuple | None) -> Tensor | None:
     return patched
 
 
-def read_answers(logits: Tensor) -> list[Answer]:
-    best = logits.float().topk(2, dim=-1)
-    margins = best.values[:, 0] - best.values[:, 1]
-    return [
-        Answer(int(token), float(margin))
-        for token, margin in zip(best.indices[:, 0], margins, strict=True)
-    ]
+def read_answers(adapter: Adapter, block_outputs: Tensor) -> list[Answer]:
+    """The answers to last block outputs (answers, width).
+
+    Some at a time: the logits of all would be a pass's largest tensor by far.
+    """
+    answers = []
+    for some in block_outputs.split(LOGITS_AT_ONCE):
+        best = adapter.logits(some).float().topk(2, dim=-1)
+        margins = best.values[:, 0] - best.values[:, 1]
+        answers += [
+            Answer(int(token), float(margin))
+            for token, margin in zip(best.indices[:, 0], margins, strict=True)
+        ]
+    return answers
