@@ -18,6 +18,8 @@ from pathlib import Path
 
 import psutil
 
+from taskvectors.provenance import read_record
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -54,7 +56,7 @@ def records_percent(results: Path) -> float:
     """The time of all jobs beyond that of their commands, in percent of the latter."""
     commands = {}
     for path in (results / "records").rglob("*.json"):
-        record = json.loads(path.read_text())
+        record = read_record(path)
         ran = datetime.fromisoformat(record["ended"]) - datetime.fromisoformat(record["started"])
         job = record["rule"], json.dumps(record["wildcards"], sort_keys=True)
         commands[job] = ran.total_seconds()

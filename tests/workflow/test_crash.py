@@ -103,19 +103,24 @@ def names_below(results: Path) -> frozenset[str]:
     )
 
 
-def kill_after(checkout: Checkout, changes: int) -> bool:
-    """Start the workflow, and kill its process group once files came or went ``changes`` times.
-
-    Returns whether it was killed; False where it finished before.
-    """
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock", *TARGETS]
-    process = subprocess.Popen(
+def start(checkout: Checkout, *arguments: str) -> subprocess.Popen[bytes]:
+    """Start Snakemake on the cut-down experiment in a process group of its own, for killing."""
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
+    return subprocess.Popen(
         [*command, "--configfile", "tests/workflow/tiny.yaml"],
         cwd=checkout.folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
+
+
+def kill_after(checkout: Checkout, changes: int) -> bool:
+    """Start the workflow, and kill its process group once files came or went ``changes`` times.
+
+    Returns whether it was killed; False where it finished before.
+    """
+    process = start(checkout, "--nolock", *TARGETS)
     seen, last = 0, names_below(checkout.results)
     while process.poll() is None and seen < changes:
         time.sleep(0.03)
@@ -163,14 +168,7 @@ def test_thirty_kills_leave_no_half_file_and_the_same_results(tiny_run, tmp_path
 
 def test_a_killed_runs_lock_is_removed_only_where_nobody_works(started):
     locks = started.folder / ".snakemake/locks"
-    command = [sys.executable, "-m", "snakemake", "--cores", "1", "table_1"]
-    killed = subprocess.Popen(
-        [*command, "--configfile", "tests/workflow/tiny.yaml"],
-        cwd=started.folder,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    killed = start(started, "table_1")
     while not (locks.is_dir() and any(locks.iterdir())):
         assert killed.poll() is None
         time.sleep(0.05)
