@@ -39,7 +39,7 @@ rule all:
         f"{RESULTS}/run_config.yaml",
 
 
-# Pictures, datasets and models only: what a machine with a network prepares for one without.
+# Images, datasets and models only: what a machine with a network prepares for one without.
 rule fetch_models:
     input:
         [model_folder(model) for model in dict.fromkeys([*MODELS, *LANGUAGE_MODELS.values()])],
@@ -56,8 +56,8 @@ rule run_config:
         "envs/cpu.yaml"
     params:
         merged=json.dumps(config, sort_keys=True, ensure_ascii=False),
-        code=code_hash("taskvectors.config"),
+        code=code_hash("taskvectors.study.config"),
     shell:
         recorded(
-            "run_config", "python -m taskvectors.config --merged {params.merged:q} --out {output}"
+            "run_config", "python -m taskvectors.study.config --merged {params.merged:q} --out {output}"
         )

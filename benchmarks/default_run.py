@@ -18,7 +18,7 @@ from pathlib import Path
 
 import psutil
 
-from taskvectors.provenance import read_record
+from taskvectors.record.provenance import read_record
 
 ROOT = Path(__file__).resolve().parent.parent
 

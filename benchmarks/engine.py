@@ -1,6 +1,6 @@
 """The engine's cost as ratios within one run, on a 32-layer LLaVA-shaped random model.
 
-One picture of 576 tokens and 24 tokens of text a prompt, float32, on the CPU. The model has all
+One image of 576 tokens and 24 tokens of text a prompt, float32, on the CPU. The model has all
 of LLaVA-v1.5-7B's layers at a quarter of its width, in its proportions: heads of 128, a
 feed-forward of 43/16 of the width. A narrower one would measure attention, which is a small
 share of the real model's arithmetic. Prints one ``name: value`` a line; no ratio depends on how
@@ -27,17 +27,17 @@ from pathlib import Path
 import torch
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
+from taskvectors.base.tensors import writing_activations
 from taskvectors.engine.forward import run
 from taskvectors.engine.naive import naive_sweep
-from taskvectors.engine.streams import writing_activations
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import whole
 from taskvectors.models.base import Adapter, Encoded
 
 LAYERS, VOCABULARY, HEAD = 32, 1000, 128
 WIDTH, NARROW = 1024, 128  # memory is looked at on the narrow model, which 330 prompts can pass
-PICTURE_TOKENS, TEXT_TOKENS = 576, 24
-PICTURE_ID, REPEATS, TOKENS_PER_PASS = 999, 3, 4096
+IMAGE_TOKENS, TEXT_TOKENS = 576, 24
+IMAGE_ID, REPEATS, TOKENS_PER_PASS = 999, 3, 4096
 
 
 class Shape(Adapter):
@@ -45,7 +45,7 @@ class Shape(Adapter):
 
     @property
     def placeholder_id(self) -> int:
-        return PICTURE_ID
+        return IMAGE_ID
 
     @property
     def pad_id(self) -> int:
@@ -53,7 +53,7 @@ class Shape(Adapter):
 
 
 def random_model(width: int) -> Shape:
-    """A LLaVA with random weights whose one picture's features are already known."""
+    """A LLaVA with random weights whose one image's features are already known."""
     torch.manual_seed(0)
     text = LlamaConfig(
         hidden_size=width, intermediate_size=width * 43 // 16, num_hidden_layers=LAYERS,
@@ -64,19 +64,19 @@ def random_model(width: int) -> Shape:
         hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
         image_size=336, patch_size=14,
     )  # fmt: skip
-    config = LlavaConfig(text_config=text, vision_config=vision, image_token_index=PICTURE_ID)
+    config = LlavaConfig(text_config=text, vision_config=vision, image_token_index=IMAGE_ID)
     adapter = Shape(LlavaForConditionalGeneration(config), None, "llava-shaped")
-    adapter.features["picture"] = torch.randn(PICTURE_TOKENS, width)
+    adapter.features["image"] = torch.randn(IMAGE_TOKENS, width)
     return adapter
 
 
 def prompt(seed: int) -> Encoded:
-    """A picture and then text, its last token the query's delimiter."""
+    """An image and then text, its last token the query's delimiter."""
     rng = torch.Generator().manual_seed(seed)
     text = torch.randint(1, 900, (TEXT_TOKENS,), generator=rng).tolist()
-    ids = [*text[:4], *[PICTURE_ID] * PICTURE_TOKENS, *text[4:]]
+    ids = [*text[:4], *[IMAGE_ID] * IMAGE_TOKENS, *text[4:]]
     positions = torch.arange(len(ids)).unsqueeze(0)
-    return Encoded(ids, positions, {"query": len(ids) - 1}, ("picture",), (4 + PICTURE_TOKENS,))
+    return Encoded(ids, positions, {"query": len(ids) - 1}, ("image",), (4 + IMAGE_TOKENS,))
 
 
 def seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
@@ -94,13 +94,13 @@ def seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
 def plain_forward(adapter: Shape, prompts: list[Encoded]) -> None:
     """A bare batched pass of the same prompts, with the logits of the last token only."""
     ids = torch.tensor([one.ids for one in prompts])
-    pictures = [path for one in prompts for path in one.pictures]
-    embedded = adapter.embed(ids, pictures)
+    images = [path for one in prompts for path in one.images]
+    embedded = adapter.embed(ids, images)
     adapter.model(inputs_embeds=embedded.hidden, logits_to_keep=1, use_cache=False)
 
 
 def read(adapter: Shape, prompts: list[Encoded]) -> torch.Tensor:
-    """Block outputs of all layers at two delimiters of each prompt, and the answers."""
+    """Residual streams of all layers at two delimiters of each prompt, and the answers."""
     last = len(prompts[0].ids) - 1
     sites = [(row, at) for row in range(len(prompts)) for at in (last - 8, last)]
     ends = [(row, last) for row in range(len(prompts))]

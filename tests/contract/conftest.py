@@ -10,8 +10,8 @@ import pytest
 import torch
 from PIL import Image
 
+from taskvectors.engine.load import load_adapter
 from taskvectors.models.base import Adapter
-from taskvectors.models.registry import load_adapter
 
 from .families import FAMILIES
 
@@ -26,9 +26,9 @@ def few_threads() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def pictures(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """Three pictures of noise, of different sizes."""
-    folder = tmp_path_factory.mktemp("pictures")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Three images of noise, of different sizes."""
+    folder = tmp_path_factory.mktemp("images")
     noise = np.random.default_rng(0)
     paths = []
     for number, (height, width) in enumerate([(28, 40), (44, 30), (36, 36)]):

@@ -63,12 +63,12 @@ def embedded(folder: Path) -> None:
     config = EmbeddedConfig(
         text_config={"model_type": "llama", **text_sizes(tokenizer)},
         names=["Japan", "France", "Peru"],
-        picture_tokens=2,
+        image_tokens=2,
         image_token_id=tokenizer.convert_tokens_to_ids("<reponame>"),
     )
     model = EmbeddedForConditionalGeneration(config)
     nn.init.normal_(model.projector.table)
-    processor = EmbeddedProcessor(EmbeddedImageProcessor(), tokenizer, picture_tokens=2)
+    processor = EmbeddedProcessor(EmbeddedImageProcessor(), tokenizer, image_tokens=2)
     save(folder, model, processor)
 
 
@@ -127,12 +127,12 @@ def fuyu(folder: Path) -> None:
 
 
 FAMILIES = {
-    "llama": Family(llama, pictures=False),
-    "mistral": Family(mistral, pictures=False),
-    "gpt2": Family(gpt2, pictures=False),
-    "gptj": Family(gptj, pictures=False),
-    "gemma2": Family(gemma2, pictures=False),
-    "bloom": Family(bloom, pictures=False),
+    "llama": Family(llama, images=False),
+    "mistral": Family(mistral, images=False),
+    "gpt2": Family(gpt2, images=False),
+    "gptj": Family(gptj, images=False),
+    "gemma2": Family(gemma2, images=False),
+    "bloom": Family(bloom, images=False),
     "embedded": Family(embedded),
     "llava": Family(llava),
     "idefics2": Family(idefics2),

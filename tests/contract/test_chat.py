@@ -7,25 +7,25 @@ from pathlib import Path
 import pytest
 import torch
 
+from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Patch
+from taskvectors.engine.load import load_adapter
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import cut
-from taskvectors.errors import UserError
+from taskvectors.jobs.queries import encode_query
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted, turn_pieces
-from taskvectors.models.registry import load_adapter
-from taskvectors.prompts import (
+from taskvectors.study.prompts import (
     EXEMPLAR,
     EXEMPLARS_END,
     QUERY,
     ChatTemplate,
-    Picture,
+    ImageInput,
     Template,
     Text,
     find_template,
 )
-from taskvectors.queries import encode_query
 
 from .families import FAMILIES
 from .test_contract import assert_same_answers, last_of, outputs, random_vectors
@@ -84,9 +84,9 @@ def test_the_papers_prompt_for_idefics2(tmp_path):
     )
 
 
-def test_delimiters_stand_before_the_answers(chatting, pictures):
+def test_delimiters_stand_before_the_answers(chatting, images):
     adapter, template = chatting
-    asked = [Text("France")] + ([Picture(pictures[0])] if adapter.picture_text else [])
+    asked = [Text("France")] + ([ImageInput(images[0])] if adapter.image_text else [])
     context = template.exemplars([(Text("Japan"), "Tokyo"), (Text("Peru"), "Lima")])
     encoded = [adapter.encode((*context, *template.query(one))) for one in asked]
     for prompt in encoded:
@@ -103,9 +103,9 @@ def test_delimiters_stand_before_the_answers(chatting, pictures):
     encode_query(adapter, template.query(Text("Japan")), template, "Tokyo")
 
 
-def test_patching_at_the_chats_delimiter_keeps_the_contract(chatting, pictures):
+def test_patching_at_the_chats_delimiter_keeps_the_contract(chatting, images):
     adapter, template = chatting
-    asked = [Text("France")] + ([Picture(pictures[0])] if adapter.picture_text else [])
+    asked = [Text("France")] + ([ImageInput(images[0])] if adapter.image_text else [])
     prompts = [adapter.encode(template.query(one)) for one in asked]
     for prompt in prompts:
         own = outputs(adapter, prompt)

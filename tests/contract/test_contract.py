@@ -9,22 +9,22 @@ import pytest
 import torch
 from torch import Tensor
 
+from taskvectors.base.errors import UserError
+from taskvectors.base.images import open_rgb
 from taskvectors.engine.cached import cached_sweep
 from taskvectors.engine.forward import Answer, HookError, Patch, layer_hooks, run
+from taskvectors.engine.load import load_adapter
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import Row, cut, whole
-from taskvectors.errors import UserError
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.generic import GenericAdapter
-from taskvectors.models.registry import load_adapter
-from taskvectors.pictures import open_rgb
-from taskvectors.prompts import (
+from taskvectors.study.prompts import (
     EXEMPLAR,
     EXEMPLARS_END,
     QUERY,
+    ImageInput,
     Mark,
-    Picture,
     Prompt,
     Template,
     Text,
@@ -42,26 +42,26 @@ def text_icl() -> Prompt:
     return TEMPLATE.exemplars([(Text("Japan"), "Tokyo"), (Text("Peru"), "Lima")])
 
 
-def image_icl(pictures: list[str]) -> Prompt:
-    return TEMPLATE.exemplars([(Picture(pictures[0]), "Tokyo")])
+def image_icl(images: list[str]) -> Prompt:
+    return TEMPLATE.exemplars([(ImageInput(images[0]), "Tokyo")])
 
 
-def queries(adapter: Adapter, pictures: list[str]) -> list[Encoded]:
-    """Text queries of different lengths, and where the model sees, a picture."""
-    asked: list[Text | Picture] = [Text("France"), Text("Kenya 2345 6789")]
-    if adapter.picture_text is not None:
-        asked.append(Picture(pictures[1]))
+def queries(adapter: Adapter, images: list[str]) -> list[Encoded]:
+    """Text queries of different lengths, and where the model sees, an image."""
+    asked: list[Text | ImageInput] = [Text("France"), Text("Kenya 2345 6789")]
+    if adapter.image_text is not None:
+        asked.append(ImageInput(images[1]))
     return [adapter.encode(TEMPLATE.query(one)) for one in asked]
 
 
-def contexts(adapter: Adapter, pictures: list[str]) -> list[Encoded]:
+def contexts(adapter: Adapter, images: list[str]) -> list[Encoded]:
     """Exemplars and query in every modality the model takes, one after the other."""
     prompts = [(*text_icl(), *TEMPLATE.query(Text("France")))]
-    if adapter.picture_text is not None:
+    if adapter.image_text is not None:
         prompts += [
-            (*text_icl(), *TEMPLATE.query(Picture(pictures[1]))),
-            (*image_icl(pictures), *TEMPLATE.query(Text("France"))),
-            (*image_icl(pictures), *TEMPLATE.query(Picture(pictures[1]))),
+            (*text_icl(), *TEMPLATE.query(ImageInput(images[1]))),
+            (*image_icl(images), *TEMPLATE.query(Text("France"))),
+            (*image_icl(images), *TEMPLATE.query(ImageInput(images[1]))),
         ]
     return [adapter.encode(prompt) for prompt in prompts]
 
@@ -71,7 +71,7 @@ def last_of(prompt: Encoded) -> int:
 
 
 def outputs(adapter: Adapter, prompt: Encoded, patches: Iterable[Patch] = ()) -> Tensor:
-    """Block outputs (layers, width) at a prompt's last token."""
+    """Residual streams (layers, width) at a prompt's last token."""
     read, _ = run(adapter, [whole(prompt)], [(0, last_of(prompt))], list(patches))
     return read[0]
 
@@ -82,8 +82,8 @@ def random_vectors(adapter: Adapter, count: int) -> dict[str, Tensor]:
     return {str(n): 3 * torch.randn(shape, generator=generator) for n in range(count)}
 
 
-def test_patching_a_tokens_own_activation_changes_nothing(adapter, pictures):
-    for prompt in contexts(adapter, pictures):
+def test_patching_a_tokens_own_activation_changes_nothing(adapter, images):
+    for prompt in contexts(adapter, images):
         own = outputs(adapter, prompt)
         logits = adapter.logits(own[-1])
         for layer, vector in enumerate(own):
@@ -91,8 +91,8 @@ def test_patching_a_tokens_own_activation_changes_nothing(adapter, pictures):
             torch.testing.assert_close(adapter.logits(patched[-1]), logits, **VERY_CLOSE)
 
 
-def test_every_sweep_answers_as_one_pass_per_patch_does(adapter, pictures):
-    prompts = queries(adapter, pictures)
+def test_every_sweep_answers_as_one_pass_per_patch_does(adapter, images):
+    prompts = queries(adapter, images)
     vectors = random_vectors(adapter, 2)
     sites = [Site(name, layer) for layer in range(len(adapter.layers)) for name in vectors]
     expected = naive_sweep(adapter, prompts, vectors, sites)
@@ -111,11 +111,13 @@ def assert_same_answers(
     assert len(found) == len(wanted)
     for number, site, answer in found:
         assert answer.token_id == wanted[number, site].token_id, (number, site)
-        assert answer.margin == pytest.approx(wanted[number, site].margin, abs=1e-4)
+        assert answer.logit_difference == pytest.approx(
+            wanted[number, site].logit_difference, abs=1e-4
+        )
 
 
-def test_a_batch_answers_as_its_prompts_alone_do(adapter, pictures):
-    prompts = queries(adapter, pictures) + contexts(adapter, pictures)
+def test_a_batch_answers_as_its_prompts_alone_do(adapter, images):
+    prompts = queries(adapter, images) + contexts(adapter, images)
     ends = [(row, last_of(prompt)) for row, prompt in enumerate(prompts)]
     together, answers = run(adapter, [whole(prompt) for prompt in prompts], ends, answers=ends)
     for prompt, read, answer in zip(prompts, together, answers, strict=True):
@@ -124,8 +126,8 @@ def test_a_batch_answers_as_its_prompts_alone_do(adapter, pictures):
         assert answer.token_id == int(adapter.logits(alone[-1]).argmax())
 
 
-def test_branches_answer_as_whole_prompts_do(adapter, pictures):
-    prompts = contexts(adapter, pictures)
+def test_branches_answer_as_whole_prompts_do(adapter, images):
+    prompts = contexts(adapter, images)
     if not adapter.branching:
         trunk, last = cut(prompts[0], last_of(prompts[0]))
         with pytest.raises(UserError, match="cannot hold branches"):
@@ -143,8 +145,8 @@ def test_branches_answer_as_whole_prompts_do(adapter, pictures):
             torch.testing.assert_close(read, outputs(adapter, prompt), **CLOSE)
 
 
-def test_the_forward_pass_is_the_models_own(family, adapter, pictures):
-    for encoded, text, shown in own_prompts(family, adapter, pictures):
+def test_the_forward_pass_is_the_models_own(family, adapter, images):
+    for encoded, text, shown in own_prompts(family, adapter, images):
         inputs = own_inputs(family, adapter, encoded, text, shown)
         assert encoded.ids == inputs["input_ids"][0].tolist()
         with torch.inference_mode():
@@ -158,17 +160,17 @@ def test_the_forward_pass_is_the_models_own(family, adapter, pictures):
 
 
 def own_prompts(
-    family: str, adapter: Adapter, pictures: list[str]
+    family: str, adapter: Adapter, images: list[str]
 ) -> list[tuple[Encoded, str, list[str]]]:
-    """Prompts encoded, as the processor takes them, and their pictures."""
+    """Prompts encoded, as the processor takes them, and their images."""
     text = "Q:Japan\nA:Tokyo\n\nQ:France\nA:"
     prompts = [(adapter.encode((Text(text), QUERY)), text, [])]
-    if FAMILIES[family].pictures:
-        first, second = Picture(pictures[0]), Picture(pictures[1])
+    if FAMILIES[family].images:
+        first, second = ImageInput(images[0]), ImageInput(images[1])
         pieces = (Text("Q:"), first, Text("\nA:Tokyo\n\nQ:"), second, Text("\nA:"), QUERY)
-        shown = adapter.picture_text
+        shown = adapter.image_text
         text = f"Q:{shown}\nA:Tokyo\n\nQ:{shown}\nA:"
-        prompts.append((adapter.encode(pieces), text, pictures[:2]))
+        prompts.append((adapter.encode(pieces), text, images[:2]))
     return prompts
 
 
@@ -179,31 +181,31 @@ def own_inputs(
     if not FAMILIES[family].processed:
         inputs = {"input_ids": torch.tensor([encoded.ids])}
         if shown:
-            patches = [adapter.alone(picture)["pixel_values"] for picture in shown]
+            patches = [adapter.alone(image)["pixel_values"] for image in shown]
             inputs["pixel_values"] = torch.cat(patches).unsqueeze(0)
         return inputs
     if not shown:
         return dict(adapter.tokenizer(text, return_tensors="pt"))
-    images = [open_rgb(Path(picture)) for picture in shown]
+    images = [open_rgb(Path(image)) for image in shown]
     if FAMILIES[family].nested:
         images = [images]
     options = FAMILIES[family].options
     return dict(adapter.processor(text=[text], images=images, return_tensors="pt", **options))
 
 
-def test_hooks_that_miss_raise(adapter, pictures):
+def test_hooks_that_miss_raise(adapter, images):
     with pytest.raises(HookError, match="did not fire exactly once"):  # noqa: SIM117
         with layer_hooks(adapter, lambda layer, hidden: None):
             pass
-    prompt = queries(adapter, pictures)[0]
+    prompt = queries(adapter, images)[0]
     with pytest.raises(HookError, match="counts"):  # noqa: SIM117
         with layer_hooks(adapter, lambda layer, hidden: None):
             run(adapter, [whole(prompt)])
             run(adapter, [whole(prompt)])
 
 
-def test_the_patched_token_is_the_colon_of_the_prompt(adapter, pictures):
-    for prompt in contexts(adapter, pictures):
+def test_the_patched_token_is_the_colon_of_the_prompt(adapter, images):
+    for prompt in contexts(adapter, images):
         assert prompt.marks[QUERY.name] == last_of(prompt)
         assert adapter.neighbourhood(prompt.ids, last_of(prompt)).endswith("A>:<")
         exemplar = adapter.neighbourhood(prompt.ids, prompt.marks[EXEMPLAR.name])
@@ -222,34 +224,34 @@ def test_a_mark_before_all_text_has_no_token(adapter):
         adapter.encode((Mark("start"), Text("Q:Japan")))
 
 
-def test_placeholders_are_as_many_as_features(family, adapter, folder, pictures):
-    if not FAMILIES[family].pictures:
-        with pytest.raises(UserError, match="takes no pictures"):
-            adapter.encode(TEMPLATE.query(Picture(pictures[0])))
+def test_placeholders_are_as_many_as_features(family, adapter, folder, images):
+    if not FAMILIES[family].images:
+        with pytest.raises(UserError, match="takes no images"):
+            adapter.encode(TEMPLATE.query(ImageInput(images[0])))
         return
-    for prompt in contexts(adapter, pictures):
-        found = adapter.picture_features(prompt.pictures)
+    for prompt in contexts(adapter, images):
+        found = adapter.image_features(prompt.images)
         placeholders = sum(token == adapter.placeholder_id for token in prompt.ids)
         assert placeholders == sum(len(features) for features in found)
         assert all(features.shape[1] == adapter.width for features in found)
-        for end in prompt.picture_ends:
+        for end in prompt.image_ends:
             assert prompt.ids[end - 1] == adapter.placeholder_id
 
 
-def test_features_that_do_not_fill_the_placeholders_are_refused(family, folder, pictures):
-    if not FAMILIES[family].pictures:
+def test_features_that_do_not_fill_the_placeholders_are_refused(family, folder, images):
+    if not FAMILIES[family].images:
         return
     adapter = load_adapter(folder, family, "float32")
-    prompt = adapter.encode(TEMPLATE.query(Picture(pictures[0])))
+    prompt = adapter.encode(TEMPLATE.query(ImageInput(images[0])))
     outputs(adapter, prompt)
-    kept = adapter.features[pictures[0]]
-    adapter.features[pictures[0]] = kept[:-1]
-    with pytest.raises(UserError, match=f"{len(kept)} picture.*{len(kept) - 1} features"):
+    kept = adapter.features[images[0]]
+    adapter.features[images[0]] = kept[:-1]
+    with pytest.raises(UserError, match=f"{len(kept)} image.*{len(kept) - 1} features"):
         outputs(adapter, prompt)
 
 
-def test_vectors_of_another_shape_are_refused(adapter, pictures):
-    prompt = queries(adapter, pictures)[0]
+def test_vectors_of_another_shape_are_refused(adapter, images):
+    prompt = queries(adapter, images)[0]
     layers, width = len(adapter.layers), adapter.width
     wide = torch.zeros(layers, width + 1)
     with pytest.raises(ValueError, match=rf"\({width + 1},\).*\({width},\)"):
@@ -261,9 +263,9 @@ def test_vectors_of_another_shape_are_refused(adapter, pictures):
         outputs(adapter, prompt, [Patch(0, 0, layers, wide[0, :-1])])
 
 
-def test_the_first_and_the_last_layer_patch(adapter, pictures):
+def test_the_first_and_the_last_layer_patch(adapter, images):
     vector = random_vectors(adapter, 1)["0"][0]
-    for prompt in queries(adapter, pictures):
+    for prompt in queries(adapter, images):
         before = outputs(adapter, prompt)
         patch = Patch(0, last_of(prompt), 0, vector)
         after = outputs(adapter, prompt, [patch])
@@ -282,7 +284,7 @@ def test_the_first_and_the_last_layer_patch(adapter, pictures):
         logits = adapter.logits(vector)
         assert answers[0].token_id == int(logits.argmax())
         best = logits.topk(2).values
-        assert answers[0].margin == pytest.approx(float(best[0] - best[1]), abs=1e-4)
+        assert answers[0].logit_difference == pytest.approx(float(best[0] - best[1]), abs=1e-4)
 
 
 def test_padding_is_no_placeholder(family, adapter):

@@ -11,14 +11,14 @@ import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
 
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
+from taskvectors.base.images import open_rgb
+from taskvectors.engine.check import check_forward
+from taskvectors.engine.load import load_adapter
 from taskvectors.models.base import Adapter
-from taskvectors.models.check import check_forward
 from taskvectors.models.generic import GenericAdapter
 from taskvectors.models.qwen import QwenAdapter
-from taskvectors.models.registry import load_adapter
-from taskvectors.pictures import open_rgb
-from taskvectors.prompts import QUERY, Picture, Text
+from taskvectors.study.prompts import QUERY, ImageInput, Text
 
 from . import vocabulary
 from .families import FAMILIES
@@ -30,10 +30,10 @@ def load(family: str, folder: Path) -> Adapter:
     return load_adapter(folder, family, "float32")
 
 
-def test_fuyu_cuts_patches_as_its_image_processor_does(tmp_path, pictures):
+def test_fuyu_cuts_patches_as_its_image_processor_does(tmp_path, images):
     adapter = load("fuyu", tmp_path)
     images = adapter.processor.image_processor
-    found = images([open_rgb(Path(pictures[0]))])
+    found = images([open_rgb(Path(images[0]))])
     pixels = found["images"][0][0]
     height = found["image_unpadded_heights"][0][0]
     width = found["image_unpadded_widths"][0][0]
@@ -41,18 +41,18 @@ def test_fuyu_cuts_patches_as_its_image_processor_does(tmp_path, pictures):
     # With torchvision, the image processor's own function takes a batch only.
     expected = images.patchify_image(cut[None] if isinstance(cut, torch.Tensor) else cut)
     expected = torch.as_tensor(expected).reshape(-1, 192)
-    torch.testing.assert_close(adapter.alone(pictures[0])["pixel_values"], expected)
+    torch.testing.assert_close(adapter.alone(images[0])["pixel_values"], expected)
 
 
-def test_fuyu_lays_pictures_between_the_texts(tmp_path, pictures):
+def test_fuyu_lays_images_between_the_texts(tmp_path, images):
     adapter = load("fuyu", tmp_path)
-    first, second = Picture(pictures[0]), Picture(pictures[1])
+    first, second = ImageInput(images[0]), ImageInput(images[1])
     encoded = adapter.encode((Text("Q:"), first, Text("\nA:b"), second, QUERY))
     text = "".join(adapter.tokenizer.convert_ids_to_tokens(encoded.ids))
     row = "|SPEAKER|" * 5 + "|NEWLINE|"
     assert text.startswith(f"<s>▁Q:image▁0:▁|IMAGE|{row}{row}")
     assert "|NEWLINE||ENDOFIMAGE|<s>▁<0x0A>A:bimage▁1:▁|IMAGE||SPEAKER|" in text
-    assert encoded.picture_ends[1] == len(encoded.ids) - 2
+    assert encoded.image_ends[1] == len(encoded.ids) - 2
 
 
 @pytest.mark.parametrize("place", ["text_config", "config"])
@@ -117,7 +117,7 @@ def test_a_truncated_checkpoint_is_named(tmp_path):
         load_adapter(tmp_path, "llava", "float32")
 
 
-def test_a_fuyu_of_one_picture_is_refused(tmp_path):
+def test_a_fuyu_of_one_image_is_refused(tmp_path):
     FAMILIES["fuyu"].save(tmp_path)
     path = tmp_path / "tokenizer.json"
     path.write_text(path.read_text().replace("|ENDOFIMAGE|", "|NOTHING|"))

@@ -15,8 +15,8 @@ from .test_contract import queries, random_vectors
 TOKENS = 4
 
 
-def test_free_generation_of_a_batch_is_the_models_own_greedy_one(adapter, pictures):
-    prompts = queries(adapter, pictures)[:2]
+def test_free_generation_of_a_batch_is_the_models_own_greedy_one(adapter, images):
+    prompts = queries(adapter, images)[:2]
     found = generate(adapter, prompts, TOKENS)
     for prompt, tokens in zip(prompts, found, strict=True):
         own = adapter.model.generate(
@@ -29,8 +29,8 @@ def test_free_generation_of_a_batch_is_the_models_own_greedy_one(adapter, pictur
         assert tokens == own[: ends[0] if ends else None]
 
 
-def test_a_held_patch_gives_the_sweeps_answer_first_and_stays_for_the_rest(adapter, pictures):
-    prompts = queries(adapter, pictures)
+def test_a_held_patch_gives_the_sweeps_answer_first_and_stays_for_the_rest(adapter, images):
+    prompts = queries(adapter, images)
     layer = len(adapter.layers) // 2
     vectors = random_vectors(adapter, 1)
     vector = vectors["0"][layer]
@@ -43,9 +43,7 @@ def test_a_held_patch_gives_the_sweeps_answer_first_and_stays_for_the_rest(adapt
         assert found[number][0] == answer.token_id
         longer = whole(prompts[number])
         after = torch.cat([longer.trunk.positions, longer.trunk.positions[:, -1:] + 1], dim=1)
-        span = type(longer.trunk)(
-            [*longer.trunk.ids, answer.token_id], after, longer.trunk.pictures
-        )
+        span = type(longer.trunk)([*longer.trunk.ids, answer.token_id], after, longer.trunk.images)
         at = len(longer.trunk.ids)
         patch = Patch(0, at - 1, layer, vector)
         _, (second,) = run(adapter, [type(longer)(span)], patches=[patch], answers=[(0, at)])

@@ -16,12 +16,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from taskvectors import read, write
-from taskvectors.curate.datasets import ExemplarSet, Item, exemplar_sets
-from taskvectors.engine.streams import read_tensors
-from taskvectors.errors import UserError
-from taskvectors.files import write_json, write_jsonl
+from taskvectors import write
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import write_json, write_jsonl
+from taskvectors.base.tensors import read_tensors
 from taskvectors.parts import SEAL
+from taskvectors.read import __main__ as read
+from taskvectors.study.datasets import ExemplarSet, Item, exemplar_sets
 
 from .families import FAMILIES
 from .tiny import LAYERS, WIDTH
@@ -89,9 +90,9 @@ def checkpoint(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def job(tmp_path, checkpoint, pictures) -> Job:
+def job(tmp_path, checkpoint, images) -> Job:
     items = [
-        Item("country-capital", split, word, pictures[number % len(pictures)], word[::-1])
+        Item("country-capital", split, word, images[number % len(images)], word[::-1])
         for split, words in (("validation", WORDS[:5]), ("test", WORDS[5:]))
         for number, word in enumerate(words)
     ]
@@ -195,8 +196,8 @@ def test_what_a_part_depends_on_is_read_again_and_the_rest_is_kept(job, run):
     assert made(job, before) == ALL
 
 
-def test_a_changed_picture_is_seen_again(job, run, tmp_path):
-    copy = tmp_path / "picture.png"
+def test_a_changed_image_is_seen_again(job, run, tmp_path):
+    copy = tmp_path / "image.png"
     copy.write_bytes(Path(job.items[5].image).read_bytes())
     job.items[5] = replace(job.items[5], image=str(copy))
     run(read, job.reading())
@@ -207,7 +208,7 @@ def test_a_changed_picture_is_seen_again(job, run, tmp_path):
     run(read, job.reading())
     assert made(job, before) == {name for name in ALL if "validation" not in name}
     copy.unlink()
-    with pytest.raises(UserError, match=r"picture\.png is missing; collect it again"):
+    with pytest.raises(UserError, match=r"image\.png is missing; collect it again"):
         run(read, job.reading())
 
 

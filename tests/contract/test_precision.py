@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from taskvectors.engine.load import load_adapter
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.patching import patched_answers
 from taskvectors.engine.sweep import Site
-from taskvectors.models.registry import load_adapter
 
 from .test_contract import contexts, outputs, queries, random_vectors
 
@@ -18,10 +18,10 @@ ROUNDING = 0.1  # of logits of about 1, after sums in another order
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_answers_as_the_naive_loop_does(family, folder: Path, pictures, dtype):
+def test_half_precision_answers_as_the_naive_loop_does(family, folder: Path, images, dtype):
     adapter = load_adapter(folder, family, dtype)
     assert adapter.dtype == getattr(torch, dtype)
-    prompts = queries(adapter, pictures)
+    prompts = queries(adapter, images)
     vectors = random_vectors(adapter, 1)
     sites = [Site("0", layer) for layer in range(len(adapter.layers))]
     naive = naive_sweep(adapter, prompts, vectors, sites)
@@ -31,8 +31,8 @@ def test_half_precision_answers_as_the_naive_loop_does(family, folder: Path, pic
     for number, site, answer in found:
         other = expected[number, site]
         if answer.token_id == other.token_id:
-            assert answer.margin == pytest.approx(other.margin, abs=ROUNDING)
+            assert answer.logit_difference == pytest.approx(other.logit_difference, abs=ROUNDING)
         else:  # a tie, which rounding decides
-            assert max(answer.margin, other.margin) < ROUNDING
-    for prompt in contexts(adapter, pictures):
+            assert max(answer.logit_difference, other.logit_difference) < ROUNDING
+    for prompt in contexts(adapter, images):
         assert outputs(adapter, prompt).dtype == adapter.dtype

@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from taskvectors.curate.datasets import ExemplarSet, Item
 from taskvectors.engine.forward import Answer, Patch, run
 from taskvectors.engine.trees import whole
-from taskvectors.prompts import Picture, Text
 from taskvectors.qualitative.conflict import answer_conflicts
 from taskvectors.qualitative.descriptions import Described, DescribedTask, answer_descriptions
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.qualitative.written import write_answers
-from taskvectors.tasks import Task
+from taskvectors.study.datasets import ExemplarSet, Item
+from taskvectors.study.prompts import ImageInput, Text
+from taskvectors.study.tasks import Task
 
 from .test_contract import TEMPLATE
 
@@ -24,16 +24,16 @@ TEXTS = {"France": "the cat sat", "Peru": "on a mat", "Kenya": "a dog"}
 
 def icl_of(adapter) -> list[str]:
     """The exemplar specifications that the model takes."""
-    return ["text_icl", "image_icl"] if adapter.picture_text else ["text_icl"]
+    return ["text_icl", "image_icl"] if adapter.image_text else ["text_icl"]
 
 
-def studied_tasks(adapter, pictures) -> list[Studied]:
+def studied_tasks(adapter, images) -> list[Studied]:
     """Two tasks of one entity set; the second lacks Peru."""
     generator = torch.Generator().manual_seed(2)
     tasks = []
     for number, (name, labels) in enumerate(LABELS.items()):
         items = [
-            Item(name, "test", entity, pictures[n], labels[n])
+            Item(name, "test", entity, images[n], labels[n])
             for n, entity in enumerate(("France", "Peru")[: 2 - number])
         ]
         shape = (len(adapter.layers), adapter.width)
@@ -65,8 +65,8 @@ def setting(adapter) -> Setting:
     return Setting(adapter, "m", TEMPLATE, LAYER, SEEDS)
 
 
-def test_conflict_asks_one_task_and_patches_the_other(setting, adapter, pictures):
-    studied = studied_tasks(adapter, pictures)
+def test_conflict_asks_one_task_and_patches_the_other(setting, adapter, images):
+    studied = studied_tasks(adapter, images)
     by_name = {one.task.name: one for one in studied}
     answers = answer_conflicts(setting, studied)
     # France in both orders, each unpatched and with every vector; Peru has one label, no rival.
@@ -78,18 +78,18 @@ def test_conflict_asks_one_task_and_patches_the_other(setting, adapter, pictures
             prompted.items[0].label,
             patched.items[0].label,
         )
-        pictured = adapter.picture_text is not None
-        query = Picture(pictures[0]) if pictured else Text("France")
+        imaged = adapter.image_text is not None
+        query = ImageInput(images[0]) if imaged else Text("France")
         prompt = (Text(prompted.task.instruction + "\n\n"), *TEMPLATE.query(query))
         vector = vector_of(patched, answer.specification, answer.seed)
         expected = one_pass(setting, prompt, vector)
         assert answer.token_id == expected.token_id
-        assert answer.margin == pytest.approx(expected.margin, abs=1e-3)
+        assert answer.logit_difference == pytest.approx(expected.logit_difference, abs=1e-3)
         assert answer.neighbourhood.endswith(">:<")
 
 
-def described_tasks(studied, pictures) -> list[DescribedTask]:
-    kenya = Item("capital", "validation", "Kenya", pictures[2], "Nairobi")
+def described_tasks(studied, images) -> list[DescribedTask]:
+    kenya = Item("capital", "validation", "Kenya", images[2], "Nairobi")
     return [
         DescribedTask(
             one,
@@ -100,17 +100,17 @@ def described_tasks(studied, pictures) -> list[DescribedTask]:
     ]
 
 
-def test_descriptions_are_asked_alone_in_context_and_patched(setting, adapter, pictures):
-    studied = studied_tasks(adapter, pictures)
+def test_descriptions_are_asked_alone_in_context_and_patched(setting, adapter, images):
+    studied = studied_tasks(adapter, images)
     by_name = {one.task.name: one for one in studied}
     specifications = icl_of(adapter)
-    tasks = described_tasks(studied, pictures)
+    tasks = described_tasks(studied, images)
     found = answer_descriptions(setting, tasks, specifications, 1)
     # Three queries of two tasks: alone, in one seed's contexts, and with two seeds' vectors.
     assert len(found) == 3 * (1 + len(specifications) + 2 * ("image_icl" in specifications))
     context = {
         "text_icl_base": Text(TEXTS["Kenya"]),
-        "image_icl_xbase": Picture(pictures[2]),
+        "image_icl_xbase": ImageInput(images[2]),
     }
     for answer in found:
         query = TEMPLATE.query(Text(TEXTS[answer.entity]))
@@ -122,21 +122,21 @@ def test_descriptions_are_asked_alone_in_context_and_patched(setting, adapter, p
         vector = vector_of(one, "image_icl", answer.seed) if patched else None
         expected = one_pass(setting, prompt, vector)
         assert answer.token_id == expected.token_id
-        assert answer.margin == pytest.approx(expected.margin, abs=1e-3)
+        assert answer.logit_difference == pytest.approx(expected.logit_difference, abs=1e-3)
 
 
-def test_written_answers_begin_with_the_answer_of_one_pass(setting, adapter, pictures):
-    studied = studied_tasks(adapter, pictures)[:1]
-    lines = write_answers(setting, studied, described_tasks(studied, pictures), 1)
+def test_written_answers_begin_with_the_answer_of_one_pass(setting, adapter, images):
+    studied = studied_tasks(adapter, images)[:1]
+    lines = write_answers(setting, studied, described_tasks(studied, images), 1)
     methods = {line["method"] for line in lines}
-    if not adapter.picture_text:
+    if not adapter.image_text:
         assert methods == {"text_icl_base"}
         return
     described = {"text_icl_base", "image_icl_xbase", "image_icl_xpatch"}
     shown = {"no_context", "text_icl_xbase", "text_icl_xpatch", "instruction_xpatch"}
     assert methods == described | shown
     (line,) = [one for one in lines if one["method"] == "text_icl_xpatch"][:1]
-    query = TEMPLATE.query(Picture(line["image"]))
+    query = TEMPLATE.query(ImageInput(line["image"]))
     answer = one_pass(setting, query, studied[0].vectors["text_icl/1"])
     token = adapter.tokenizer.decode([answer.token_id])
     assert line["token"] == ("" if answer.token_id in adapter.end_ids else token)

@@ -10,16 +10,16 @@ import torch.nn.functional as F
 from torch import Generator
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from taskvectors.models.registry import load_adapter
-from taskvectors.prepare.eyes import Drawings
+from taskvectors.engine.load import load_adapter
 from taskvectors.prepare.tune import (
     add_low_rank,
     caption_loss,
+    image_tokens,
     merge_low_rank,
     perplexities,
-    picture_tokens,
     tune,
 )
+from taskvectors.prepare.vision import Drawings
 
 from .families import FAMILIES
 
@@ -79,8 +79,8 @@ def test_merged_weights_answer_as_the_change_did(tiny):
 
 def test_the_loss_is_that_of_the_captions_tokens_alone(tiny, drawings):
     model, tokenizer = load(tiny)
-    features = picture_tokens(model, drawings.squares[:2])
-    captions = ["This is Japan.", "A picture of the country Peru."]
+    features = image_tokens(model, drawings.squares[:2])
+    captions = ["This is Japan.", "An image of the country Peru."]
     losses = []
     for feature, caption in zip(features, captions, strict=True):
         ids = tokenizer("\n" + caption)["input_ids"]
@@ -94,7 +94,7 @@ def test_the_loss_is_that_of_the_captions_tokens_alone(tiny, drawings):
 
 def test_captions_become_likelier_and_the_result_loads_as_any_model(tiny, drawings, tmp_path):
     model, tokenizer = load(tiny)
-    features = picture_tokens(model, drawings.squares)
+    features = image_tokens(model, drawings.squares)
     before = perplexities(model, tokenizer, features, NAMES)
     after_model = tuned(tiny, drawings, 0, steps=40)
     after = perplexities(after_model, tokenizer, features, NAMES)

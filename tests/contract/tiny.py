@@ -20,13 +20,13 @@ class Family:
     """How to save one family's tiny checkpoint, and what it can do.
 
     ``processed`` says whether the family's own processor can lay out prompts with several
-    pictures, so that it can be compared with ours; ``options`` are what it then needs.
-    ``nested`` says that pictures of one prompt must be a list in a list to count as such.
+    images, so that it can be compared with ours; ``options`` are what it then needs.
+    ``nested`` says that images of one prompt must be a list in a list to count as such.
     ``needs`` are packages without which the family cannot be loaded.
     """
 
     save: Callable[[Path], None]
-    pictures: bool = True
+    images: bool = True
     processed: bool = True
     options: dict[str, Any] = field(default_factory=dict)
     nested: bool = False

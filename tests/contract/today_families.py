@@ -213,8 +213,8 @@ def mistral3(folder: Path) -> None:
 
 
 def chameleon(folder: Path) -> None:
-    pictures = [f"IMGIMG{letter}Z" for letter in "ABCDEFGH"]
-    frames = ["<image>", "<racm3:break>", "<eoss>", *pictures]
+    images = [f"IMGIMG{letter}Z" for letter in "ABCDEFGH"]
+    frames = ["<image>", "<racm3:break>", "<eoss>", *images]
     tokenizer = vocabulary.byte_level(frames)
     tokenizer.sep_token = "<eoss>"
     config = hf.ChameleonConfig(
@@ -222,7 +222,7 @@ def chameleon(folder: Path) -> None:
         vocabulary_map=tokenizer.get_vocab(),
         vq_config={
             "embed_dim": 8,
-            "num_embeddings": len(pictures),
+            "num_embeddings": len(images),
             "latent_channels": 8,
             "resolution": 8,
             "base_channels": 32,

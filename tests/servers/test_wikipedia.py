@@ -20,13 +20,13 @@ import pytest
 from mediawiki.server import Fault, Wiki, what_is_missing
 from PIL import Image
 
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import sha256
 from taskvectors.collect.wikipedia import Collection, collect_wikipedia
 from taskvectors.collect.wikipedia_api import _query, _values
 from taskvectors.collect.wikipedia_cache import Cache
 from taskvectors.collect.wikipedia_client import Client, Settings
-from taskvectors.entities import Entity
-from taskvectors.errors import UserError
-from taskvectors.files import sha256
+from taskvectors.study.entities import Entity
 
 # Skipping the whole file makes it one line of the summary. In CI the tests run, or fail.
 if what_is_missing() and not os.environ.get("CI"):
@@ -43,7 +43,7 @@ FILLERS = [entity(f"Filler {number:03d}") for number in range(120)]
 
 
 def collect(wiki: Wiki, folder: Path, *entities: Entity, refresh: bool = False) -> Collection:
-    """Collect fast, with the cache beside the pictures."""
+    """Collect fast, with the cache beside the images."""
     client = Client(Settings(CONTACT, wiki.url, rate=100, first_pause=0.1, slow_pause=1.5))
     cache = Cache(folder / "cache", wiki.url)
     return collect_wikipedia(client, cache, list(entities), folder / "out", refresh)
@@ -65,7 +65,7 @@ def by_entity(rows: list[dict]) -> dict[str, dict]:
     return {row["entity"]: row for row in rows}
 
 
-def test_every_way_to_a_picture_is_recorded(wiki, tmp_path):
+def test_every_way_to_a_image_is_recorded(wiki, tmp_path):
     flag = Entity("Ivory Coast", "countries", "Flag of Côte d'Ivoire", "", {"capital": "x"})
     done = collect(
         *(wiki, tmp_path, flag, entity("okapi"), entity("Lesser panda"), entity("Corp")),
@@ -81,38 +81,38 @@ def test_every_way_to_a_picture_is_recorded(wiki, tmp_path):
     assert rows["Lesser panda"]["title"] == "Red panda"
     assert (rows["Corp"]["found_by"], rows["Corp"]["free"]) == ("infobox", False)
     assert (rows["Nothing"]["found_by"], rows["Nothing"]["wiki_file"]) == ("override", "Okapi.png")
-    assert rows["Ivory Coast"]["file"] == "pictures/countries/ivory-coast.png"
+    assert rows["Ivory Coast"]["file"] == "images/countries/ivory-coast.png"
     for row in done.rows:
         path = tmp_path / "out" / row["file"]
-        with Image.open(path) as picture:
-            assert (picture.width, picture.height) == (224, row["height"])
+        with Image.open(path) as image:
+            assert (image.width, image.height) == (224, row["height"])
         assert sha256(path) == row["sha256"]
         assert re.fullmatch(r"[0-9a-f]{40}", row["original_sha1"])
         assert row["revision"] > 0 and row["revision_time"] == "2021-03-04T05:06:07Z"
 
 
-def test_entities_without_a_picture_are_reported_with_the_reason(wiki, tmp_path):
+def test_entities_without_a_image_are_reported_with_the_reason(wiki, tmp_path):
     titles = ("Below the lead", "Nothing", "Dangling", "No such page", "A|B", "../../etc/passwd")
     done = collect(wiki, tmp_path, entity("Okapi"), *map(entity, titles))
     reasons = {row["entity"]: row["reason"] for row in done.missing}
     assert list(reasons) == list(titles)
     assert reasons["No such page"] == "no such page"
-    assert reasons["Nothing"].startswith("the page shows no picture")
+    assert reasons["Nothing"].startswith("the page shows no image")
     assert reasons["A|B"].startswith("not a possible title")
     assert not list(tmp_path.rglob("*passwd*"))
 
 
 def test_a_name_that_climbs_stays_in_the_folder(wiki, tmp_path):
     climber = Entity("../../../escape", "mammals", "Okapi", "", {})
-    assert collect(wiki, tmp_path, climber).rows[0]["file"] == "pictures/mammals/escape.png"
+    assert collect(wiki, tmp_path, climber).rows[0]["file"] == "images/mammals/escape.png"
     assert [p.relative_to(tmp_path).parts[0] for p in tmp_path.rglob("escape.png")] == ["out"]
 
 
-def test_120_titles_take_3_calls_and_each_picture_one_download(wiki, tmp_path):
+def test_120_titles_take_3_calls_and_each_image_one_download(wiki, tmp_path):
     done = collect(wiki, tmp_path, *FILLERS)
     assert len(done.rows) == 120
     assert len(wiki.api_calls) == 3 + 1
-    assert len(wiki.picture_calls) == 12
+    assert len(wiki.image_calls) == 12
     assert max(Counter(request.path for request in wiki.log).values()) == 1
 
 
@@ -136,11 +136,11 @@ def test_the_client_is_polite_in_the_servers_eyes(wiki, tmp_path):
     assert re.fullmatch(rf"taskvectors-collect/[\d.]+ \({CONTACT}\) python-requests/.*", *agents)
     assert all("maxlag=5" in request.path for request in wiki.api_calls)
     log = sorted(wiki.log, key=lambda request: request.began)
-    assert len(log) == 1 + 1 + 1 + 5  # pages, an infobox, files, pictures
+    assert len(log) == 1 + 1 + 1 + 5  # pages, an infobox, files, images
     for before, after in pairwise(log):
         assert after.began >= before.ended, "two requests at a time"
         assert after.began - before.began > 0.24, "faster than 4 a second"
-    widths = re.findall(r"/(\d+)px-", " ".join(request.path for request in wiki.picture_calls))
+    widths = re.findall(r"/(\d+)px-", " ".join(request.path for request in wiki.image_calls))
     assert widths and set(widths) == {"330"}
 
 
@@ -152,12 +152,12 @@ def test_at_the_default_rate_requests_start_a_second_apart(wiki, tmp_path):
     assert all(b - a > 0.98 for a, b in pairwise(starts))
 
 
-PICTURE = "330px-Okapi.png"
+IMAGE = "330px-Okapi.png"
 PASSING = {
-    "429": Fault(PICTURE, status=429),
-    "503 twice": Fault(PICTURE, times=2, status=503),
-    "reset": Fault(PICTURE, reset=True),
-    "truncated": Fault(PICTURE, keep=1000),
+    "429": Fault(IMAGE, status=429),
+    "503 twice": Fault(IMAGE, times=2, status=503),
+    "reset": Fault(IMAGE, reset=True),
+    "truncated": Fault(IMAGE, keep=1000),
     "API 429": Fault("pageimages", status=429),
     "API 503 twice": Fault("imageinfo", times=2, status=503),
     "API reset": Fault("pageimages", reset=True),
@@ -179,7 +179,7 @@ def test_a_passing_fault_costs_a_request_and_nothing_else(wiki, tmp_path, fault)
     assert all(p > 0.09 * 2**i for i, p in enumerate(pauses)), "no back-off"
 
 
-@pytest.mark.parametrize("where", [PICTURE, "pageimages"])
+@pytest.mark.parametrize("where", [IMAGE, "pageimages"])
 def test_retry_after_is_honoured(wiki, tmp_path, where):
     wiki.faults.append(Fault(where, status=429, headers={"Retry-After": "2"}))
     assert collect(wiki, tmp_path, entity("Okapi")).rows
@@ -232,32 +232,32 @@ def png_of(width: int, height: int) -> bytes:
 
 
 REFUSED = {
-    "HTML": (Fault(PICTURE, body=b"<html>", headers={"Content-Type": "text/html"}), "text/html"),
-    "HTML as PNG": (Fault(PICTURE, body=b"<html>"), "no whole picture"),
-    "SVG": (Fault(PICTURE, headers={"Content-Type": "image/svg+xml"}), "image/svg"),
-    "wrong type": (Fault(PICTURE, headers={"Content-Type": "image/jpeg"}), "bytes are PNG"),
-    "bomb": (Fault(PICTURE, body=png_of(60_000, 60_000)), "unpacks to too many pixels"),
-    "small bomb": (Fault(PICTURE, body=png_of(8_000, 8_000)), "8000 x 8000 pixels are too many"),
-    "too large": (Fault(PICTURE, body=bytes(10_000_001)), "more than 10,000,000 bytes"),
-    "elsewhere": (Fault(PICTURE, status=302, headers={"Location": "https://example.org/x.png"}),
+    "HTML": (Fault(IMAGE, body=b"<html>", headers={"Content-Type": "text/html"}), "text/html"),
+    "HTML as PNG": (Fault(IMAGE, body=b"<html>"), "no whole image"),
+    "SVG": (Fault(IMAGE, headers={"Content-Type": "image/svg+xml"}), "image/svg"),
+    "wrong type": (Fault(IMAGE, headers={"Content-Type": "image/jpeg"}), "bytes are PNG"),
+    "bomb": (Fault(IMAGE, body=png_of(60_000, 60_000)), "unpacks to too many pixels"),
+    "small bomb": (Fault(IMAGE, body=png_of(8_000, 8_000)), "8000 x 8000 pixels are too many"),
+    "too large": (Fault(IMAGE, body=bytes(10_000_001)), "more than 10,000,000 bytes"),
+    "elsewhere": (Fault(IMAGE, status=302, headers={"Location": "https://example.org/x.png"}),
                   "https://example.org is not allowed"),
-    "inwards": (Fault(PICTURE, status=302, headers={"Location": "http://127.0.0.1:22/"}),
+    "inwards": (Fault(IMAGE, status=302, headers={"Location": "http://127.0.0.1:22/"}),
                 "http://127.0.0.1:22 is not allowed"),
-    "in circles": (Fault(PICTURE, times=9, status=302), "more than 3 redirects"),
-    "gone": (Fault(PICTURE, status=404), "status 404"),
-    "refused width": (Fault(PICTURE, status=429, body=b"Use thumbnail steps listed"), "width"),
+    "in circles": (Fault(IMAGE, times=9, status=302), "more than 3 redirects"),
+    "gone": (Fault(IMAGE, status=404), "status 404"),
+    "refused width": (Fault(IMAGE, status=429, body=b"Use thumbnail steps listed"), "width"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("fault", "reason"), REFUSED.values(), ids=REFUSED.keys())
-def test_what_is_no_picture_is_refused_once_and_the_rest_goes_on(wiki, tmp_path, fault, reason):
+def test_what_is_no_image_is_refused_once_and_the_rest_goes_on(wiki, tmp_path, fault, reason):
     wiki.faults.append(Fault(**vars(fault)))
     done = collect(wiki, tmp_path, entity("Okapi"), entity("Small"))
     assert [row["entity"] for row in done.missing] == ["Okapi"]
     assert reason in done.missing[0]["reason"]
     assert [row["entity"] for row in done.rows] == ["Small"]
     assert not list((tmp_path / "out").rglob("*okapi*"))
-    tries = sum(PICTURE in request.path for request in wiki.log)
+    tries = sum(IMAGE in request.path for request in wiki.log)
     assert tries == (4 if reason == "more than 3 redirects" else 1)
 
 
@@ -278,7 +278,7 @@ def test_killed_in_the_middle_it_goes_on_and_repeats_no_request(wiki, tmp_path):
     titles = [filler.title for filler in FILLERS]
     line = command(wiki, tmp_path, titles, "--contact", CONTACT, "--rate", "2")
     running = subprocess.Popen(line)
-    while len(wiki.picture_calls) < 3:
+    while len(wiki.image_calls) < 3:
         time.sleep(0.01)
         assert running.poll() is None
     time.sleep(0.15)  # the answer is kept by now; the next request is 0.3 s away
@@ -290,7 +290,7 @@ def test_killed_in_the_middle_it_goes_on_and_repeats_no_request(wiki, tmp_path):
     assert subprocess.run(line, check=False).returncode == 0
     assert len(pd.read_csv(tmp_path / "out/manifest.csv")) == 120
     assert len(wiki.api_calls) == calls == 4
-    assert len(wiki.picture_calls) == 12
+    assert len(wiki.image_calls) == 12
     assert max(Counter(request.path for request in wiki.log).values()) == 1
 
 
@@ -315,7 +315,7 @@ def test_another_experiment_asks_only_for_what_is_new(wiki, tmp_path):
     assert not [request for request in wiki.log if "Okapi" in request.path]
 
 
-def test_refresh_says_what_changed_and_fetches_no_unchanged_picture(wiki, tmp_path, caplog):
+def test_refresh_says_what_changed_and_fetches_no_unchanged_image(wiki, tmp_path, caplog):
     caplog.set_level("INFO", "taskvectors")
     both = (entity("Changing"), entity("Corp"))
     old = by_entity(collect(wiki, tmp_path, *both).rows)
@@ -327,7 +327,7 @@ def test_refresh_says_what_changed_and_fetches_no_unchanged_picture(wiki, tmp_pa
     changed = [r.message for r in caplog.records if r.message.startswith("changed since")]
     assert f"Changing: revision {old['Changing']['revision']} -> " in "\n".join(changed)
     assert not [message for message in changed if "Corp" in message]
-    assert len(wiki.api_calls) == 2 and not wiki.picture_calls
+    assert len(wiki.api_calls) == 2 and not wiki.image_calls
 
 
 def test_without_a_contact_nothing_is_asked(wiki, tmp_path):

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from mediawiki.server import what_is_missing
 
-from taskvectors.files import read_jsonl
+from taskvectors.base.files import read_jsonl
 
 # Skipping the whole file makes it one line of the summary. In CI the tests run, or fail.
 if what_is_missing() and not os.environ.get("CI"):
@@ -44,7 +44,7 @@ def test_the_workflow_collects_curates_and_is_then_up_to_date(wiki, checkout):
         "tasks": "[food-color]",
         "exemplars": "2",
         "splits": "{foods: {validation: 4, test: 6}}",
-        "pictures": "{evaluation: wikipedia, training: []}",
+        "images": "{evaluation: wikipedia, training: []}",
     }
 
     def run(*given: str, wanted: tuple[str, ...] = TARGETS) -> str:
@@ -60,7 +60,7 @@ def test_the_workflow_collects_curates_and_is_then_up_to_date(wiki, checkout):
     results = checkout / "results/small"
     decisions = read_jsonl(results / "curate/food-color/decisions.jsonl")
     lost = next(row for row in decisions if row["entity"] == "Lost")
-    assert lost["decision"] == "left out: no picture: no such page"
+    assert lost["decision"] == "left out: no image: no such page"
     assert any(row["decision"].startswith("dropped: color: ") for row in decisions)
     assert (results / "curate/contact_sheets/foods.png").is_file()
     asked = len(wiki.log)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from taskvectors.audit.lineage import Lineage, open_results
-from taskvectors.files import write_json, write_text
-from taskvectors.provenance import describe
-from taskvectors.schemas import check
+from taskvectors.base.files import write_json, write_text
+from taskvectors.base.schemas import check
+from taskvectors.record.provenance import describe
 
 PLAIN = {
     "schema": 1,

@@ -11,7 +11,7 @@ from taskvectors.average import (
     subset_vectors,
     task_vectors,
 )
-from taskvectors.predictions import method_name, split_samples
+from taskvectors.study.predictions import method_name, split_samples
 from taskvectors.write import separate
 
 LAYERS, WIDTH = 3, 4

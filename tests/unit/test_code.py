@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskvectors.code import ROOT, code_hash, reached
+from taskvectors.record.code import ROOT, code_hash, reached
 from taskvectors.render import items
 
 # A small shop. Every body that can be changed holds a number of its own, and only there.

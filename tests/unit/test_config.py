@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from taskvectors.config import resolve
-from taskvectors.errors import UserError
-from taskvectors.schemas import load_schema
+from taskvectors.base.errors import UserError
+from taskvectors.base.schemas import load_schema
+from taskvectors.study.config import resolve
 
 
 @pytest.fixture
@@ -46,7 +46,10 @@ def test_every_committed_experiment_resolves(root, settings, name):
     ("change", "complaint"),
     [
         ({"exemplar": 5}, r"unknown key 'exemplar'; did you mean 'exemplars'\?"),
-        ({"eyes": {"copies": 1, "steps": 1, "sed": 0}}, r"unknown key 'eyes.sed'; did you mean"),
+        (
+            {"vision_tower": {"copies": 1, "steps": 1, "sed": 0}},
+            r"unknown key 'vision_tower.sed'; did you mean",
+        ),
         ({"zzz": 1}, r"unknown key 'zzz'; known keys: bootstrap, .*tasks"),
         ({"models": ["gpt"]}, r"models: unknown model 'gpt'; resources/models.yaml has embedded"),
         ({"tasks": ["sky-color"]}, r"tasks: unknown task 'sky-color'"),
@@ -63,7 +66,7 @@ def test_every_committed_experiment_resolves(root, settings, name):
         ({"splits": {"foods": {"validation": 5, "test": 5}}}, r"task country-capital needs sizes"),
         ({"seeds": []}, r"seeds: "),
         (
-            {"pictures": {"evaluation": "noto", "training": ["noto"]}},
+            {"images": {"evaluation": "noto", "training": ["noto"]}},
             r"'noto' is both the evaluation's rendering and a training rendering",
         ),
     ],

@@ -8,8 +8,8 @@ import math
 import pandas as pd
 import pytest
 
-from taskvectors.cost import cost_table, draw, printed, read_benchmark
-from taskvectors.errors import UserError
+from taskvectors.audit.cost import cost_table, draw, printed, read_benchmark
+from taskvectors.base.errors import UserError
 
 
 def benchmark(path, rule, model, seconds, cpu, memory, gpus):

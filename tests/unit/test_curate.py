@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskvectors.base.errors import UserError
 from taskvectors.curate.__main__ import curate
-from taskvectors.curate.datasets import Item, exemplar_sets, split_entities
-from taskvectors.entities import Entity
-from taskvectors.errors import UserError
-from taskvectors.tasks import Task
+from taskvectors.study.datasets import Item, exemplar_sets, split_entities
+from taskvectors.study.entities import Entity
+from taskvectors.study.tasks import Task
 
 TASK = Task("country-capital", "countries", "capital", "The capital city of the country:")
 NAMES = [f"Land {number}" for number in range(40)]
@@ -36,7 +36,7 @@ def test_splits_are_disjoint_of_the_asked_sizes_and_repeatable(validation, test,
 
 
 def test_too_few_items_say_how_many_there_are_and_what_to_lower():
-    with pytest.raises(UserError, match=r"40 entities have a picture.*30 validation and 11 test"):
+    with pytest.raises(UserError, match=r"40 entities have an image.*30 validation and 11 test"):
         split_entities(NAMES, 30, 11, random.Random(0))
     with pytest.raises(UserError, match=r"split of 5 items cannot give 5 exemplars"):
         exemplar_sets("t", items(5, "test"), [1], 5)
@@ -62,23 +62,23 @@ def test_a_seeds_exemplars_do_not_depend_on_the_other_seeds():
 
 
 def test_every_entity_has_a_decision_and_tasks_of_a_set_share_the_splits():
-    pictures = {name: f"{name}.png" for name in NAMES[:35]}
+    images = {name: f"{name}.png" for name in NAMES[:35]}
     sizes = {"validation": 10, "test": 20}
-    kept, decisions = curate(TASK, entities(NAMES), pictures, sizes, seed=0)
+    kept, decisions = curate(TASK, entities(NAMES), images, sizes, seed=0)
     assert [row["entity"] for row in decisions] == NAMES
     counts = [row["decision"] for row in decisions]
     assert counts.count("kept: validation") == 10
     assert counts.count("kept: test") == 20
     assert counts.count("left out: not drawn") == 5
-    assert counts.count("left out: no picture") == 5
+    assert counts.count("left out: no image") == 5
     assert all(item.label == f"City of {item.entity}" for item in kept)
     other = Task("country-currency", "countries", "capital", "Money:")
-    also_kept, _ = curate(other, entities(NAMES), pictures, sizes, seed=0)
+    also_kept, _ = curate(other, entities(NAMES), images, sizes, seed=0)
     assert [(i.split, i.entity) for i in also_kept] == [(i.split, i.entity) for i in kept]
 
 
-def test_a_picture_of_no_entity_and_a_label_with_no_column_are_named():
-    with pytest.raises(UserError, match=r"picture x\.png is of 'Atlantis'.*countries\.csv"):
+def test_a_image_of_no_entity_and_a_label_with_no_column_are_named():
+    with pytest.raises(UserError, match=r"image x\.png is of 'Atlantis'.*countries\.csv"):
         curate(TASK, entities(NAMES), {"Atlantis": "x.png"}, {"validation": 2, "test": 2}, 0)
     stranger = Task("t", "countries", "anthem", "The anthem:")
     with pytest.raises(UserError, match=r"no label column 'anthem'.*it has capital"):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskvectors.curate.datasets import Item
-from taskvectors.entities import read_entities
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
 from taskvectors.qualitative.descriptions import (
     describe,
     draw_exemplars,
@@ -14,7 +12,9 @@ from taskvectors.qualitative.descriptions import (
     read_descriptions,
 )
 from taskvectors.qualitative.studied import Studied
-from taskvectors.tasks import Task, read_tasks
+from taskvectors.study.datasets import Item
+from taskvectors.study.entities import read_entities
+from taskvectors.study.tasks import Task, read_tasks
 
 PLACE = "resources/qualitative/descriptions.yaml"
 
@@ -76,11 +76,11 @@ def test_test_items_are_asked_and_others_are_exemplars(tmp_path):
     item = Item("country-capital", "test", "France", "f.png", "Paris")
     task = Task("country-capital", "countries", "capital", "The capital:")
     texts = {"France": "A hexagon.", "Peru": "It has Lima.", "Kenya": "A rift.", "Chad": "A lake."}
-    pictures = {"France": "f.png", "Peru": "p.png", "Kenya": "k.png"}
+    images = {"France": "f.png", "Peru": "p.png", "Kenya": "k.png"}
     studied = Studied(task, [item], [], {})
-    found = describe(studied, texts, read_entities(path), pictures)
+    found = describe(studied, texts, read_entities(path), images)
     assert [one.item.entity for one in found.queries] == ["France"]
-    # Peru's description has its label, and Chad has no picture.
+    # Peru's description has its label, and Chad has no image.
     assert [one.item for one in found.exemplars] == [
         Item("country-capital", "validation", "Kenya", "k.png", "Nairobi")
     ]

@@ -19,11 +19,11 @@ COLUMNS = (
 )
 
 
-def run(made, label="yellow", picture="a", code="0" * 16, seeds=(1, 2), **changed):
+def run(made, label="yellow", image="a", code="0" * 16, seeds=(1, 2), **changed):
     """A chain of four jobs whose bytes depend on what is passed."""
-    row = f"foods,Banana,pictures/b.png,noto,Emoji,1.0,b.png,Ada,CC0,https://x.org,{picture * 64}\n"
+    row = f"foods,Banana,images/b.png,noto,Emoji,1.0,b.png,Ada,CC0,https://x.org,{image * 64}\n"
     made.job("collect", {"collect/noto/manifest.csv": COLUMNS + row})
-    item = json.dumps({"entity": "Banana", "label": label, "picture": picture})
+    item = json.dumps({"entity": "Banana", "label": label, "image": image})
     made.job(
         "curate",
         {
@@ -63,8 +63,8 @@ def run(made, label="yellow", picture="a", code="0" * 16, seeds=(1, 2), **change
             3,
         ),
         (
-            {"picture": "b"},
-            "the picture of Banana (foods) is aaaaaaaaaaaaaaaa in the first and bbbbbbbbbbbbbbbb",
+            {"image": "b"},
+            "the image of Banana (foods) is aaaaaaaaaaaaaaaa in the first and bbbbbbbbbbbbbbbb",
             4,
         ),
         (
@@ -103,9 +103,7 @@ def test_two_causes_are_both_named(new_results):
     # The code of `average` changed too, but its input did already: it is no first cause.
     assert len(causes) == 1
     assert "the label color of Banana" in causes[0]
-    lines, _ = compare(
-        run(new_results()), run(new_results(), label="blue", seeds=(3,), picture="a")
-    )
+    lines, _ = compare(run(new_results()), run(new_results(), label="blue", seeds=(3,), image="a"))
     assert any("also: the setting seeds is [1, 2]" in line for line in lines)
 
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskvectors.entities import digest, read_entities, slugify
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
+from taskvectors.study.entities import digest, read_entities, slugify
 
 HEADER = "entity,title,emoji,capital,capital_source,capital_method,capital_url\n"
 ATHENS = "Greece,Flag of Greece,,Athens,atlas,curated,https://example.org\n"

@@ -111,7 +111,7 @@ def test_files_are_utf8_with_unix_line_ends() -> None:
         assert b"\r" not in data and data.endswith(b"\n") and data.decode("utf-8")[0] != "\ufeff"
 
 
-def test_emoji_are_in_both_picture_sets(table: tuple[str, list[Row]]) -> None:
+def test_emoji_are_in_both_image_sets(table: tuple[str, list[Row]]) -> None:
     _, rows = table
     folders = []
     for package, folder in (

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from taskvectors.engine.streams import read_tensors, writing_activations
-from taskvectors.errors import UserError
-from taskvectors.files import folder_written_whole, read_jsonl, write_text, written_whole
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import folder_written_whole, read_jsonl, write_text, written_whole
+from taskvectors.base.tensors import read_tensors, writing_activations
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskvectors.audit.lineage import find_target, in_order, open_results
-from taskvectors.audit.origins import read_pictures
+from taskvectors.audit.origins import read_images
 from taskvectors.audit.trace import as_data, condensed, tree
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
 
 
 class Node:
@@ -81,7 +81,7 @@ def chain(made) -> None:
     made.job(
         "collect",
         {
-            "collect/noto/manifest.csv": f"{columns},sha256\nfoods,Banana,pictures/banana.png,noto,"
+            "collect/noto/manifest.csv": f"{columns},sha256\nfoods,Banana,images/banana.png,noto,"
             f"Emoji,1.0,b.png,Ada,CC0,https://example.org/cc0,{'a' * 64}\n"
         },
         [table],
@@ -104,11 +104,11 @@ def chain(made) -> None:
     made.job("render_figure_8", {"figures/figure_8.pdf": "f"}, ["results/made/write/test.parquet"])
 
 
-def test_a_tree_leads_from_the_figure_to_pictures_and_labels(made):
+def test_a_tree_leads_from_the_figure_to_images_and_labels(made):
     chain(made)
     lineage = made.lineage()
     text = "\n".join(tree(lineage, lineage.record("results/made/figures/figure_8.pdf")))
-    order = ["render_figure_8", "write_test", "curate ×2", "collect", "1 pictures: Emoji 1.0"]
+    order = ["render_figure_8", "write_test", "curate ×2", "collect", "1 images: Emoji 1.0"]
     assert [text.index(word) for word in order] == sorted(text.index(word) for word in order)
     assert f"small {'f' * 40} float32 pillow; on cpu" in text
     assert "curate/{food-color,food-flavor}/test.jsonl" in text
@@ -122,12 +122,12 @@ def test_a_tree_leads_from_the_figure_to_pictures_and_labels(made):
     assert "Cherry, color: red; curated, a book, https://example.org/cherry" in everything
 
 
-def test_the_data_has_every_picture_and_every_label_once(made):
+def test_the_data_has_every_image_and_every_label_once(made):
     chain(made)
     lineage = made.lineage()
     data = as_data(lineage, lineage.record("results/made/figures/figure_8.pdf"))
     assert [record["rule"] for record in data["records"]][-2:] == ["write_test", "render_figure_8"]
-    assert [picture["licence"] for picture in data["pictures"]] == ["CC0"]
+    assert [image["licence"] for image in data["images"]] == ["CC0"]
     assert [(label["entity"], label["label"]) for label in data["labels"]] == [
         ("Banana", "yellow"),
         ("Cherry", "red"),
@@ -148,9 +148,9 @@ def test_what_changed_and_what_has_no_record_is_said(made):
 
 def test_a_file_inside_a_folder_has_the_folders_record(made):
     made.file("results/made/prepare/small/model.safetensors", "weights")
-    made.record("results/made/prepare/small", "eyes")
+    made.record("results/made/prepare/small", "vision_tower")
     record = made.lineage().record("results/made/prepare/small/model.safetensors")
-    assert (record.rule, record.path) == ("eyes", "results/made/prepare/small")
+    assert (record.rule, record.path) == ("vision_tower", "results/made/prepare/small")
     assert made.lineage().record("results/made/prepare") is None
 
 
@@ -183,12 +183,12 @@ def test_a_record_of_a_newer_schema_or_a_damaged_one_is_refused(made):
         file.write_text(kept)
 
 
-def test_a_manifest_cannot_name_pictures_elsewhere(made):
+def test_a_manifest_cannot_name_images_elsewhere(made):
     chain(made)
     manifest = made.folder / "collect/noto/manifest.csv"
-    manifest.write_text(manifest.read_text().replace("pictures/banana.png", "../../../secret.png"))
+    manifest.write_text(manifest.read_text().replace("images/banana.png", "../../../secret.png"))
     with pytest.raises(UserError, match="outside its folder"):
-        read_pictures(manifest)
+        read_images(manifest)
 
 
 def test_no_results_folder_is_refused(tmp_path):

@@ -7,8 +7,8 @@ import logging
 import pytest
 import torch
 
+from taskvectors.base.errors import UserError
 from taskvectors.engine.memory import within_memory
-from taskvectors.errors import UserError
 
 
 def limited(most: int):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from taskvectors.errors import UserError
-from taskvectors.models.named import Named, find_model
+from taskvectors.base.errors import UserError
+from taskvectors.jobs.named import Named, find_model
 
 
 @pytest.fixture

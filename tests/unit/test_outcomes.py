@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskvectors.outcomes import OUTCOMES, outcomes, shares
 from taskvectors.render.conflict import (
     DRAWN,
     draw_conflict,
@@ -15,6 +14,7 @@ from taskvectors.render.conflict import (
     printed_table,
     table_data,
 )
+from taskvectors.score.conflict import OUTCOMES, outcomes, shares
 
 LABELS = {"capital": ("Paris", 1), "coin": ("Franc", 2), "both": ("Pa", 3)}
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskvectors.errors import UserError
-from taskvectors.prompts import (
+from taskvectors.base.errors import UserError
+from taskvectors.study.prompts import (
     EXEMPLAR,
     QUERY,
+    ImageInput,
     Mark,
-    Picture,
     Prompt,
     Text,
     find_template,
@@ -25,8 +25,8 @@ VALUES = st.text(st.characters(blacklist_categories=("Cs",)), min_size=1, max_si
 
 
 def flat(prompt: Prompt) -> str:
-    """The prompt as text, pictures as <path>."""
-    shown = {Text: lambda s: s.text, Picture: lambda s: f"<{s.path}>", Mark: lambda s: ""}
+    """The prompt as text, images as <path>."""
+    shown = {Text: lambda s: s.text, ImageInput: lambda s: f"<{s.path}>", Mark: lambda s: ""}
     return "".join(shown[type(segment)](segment) for segment in prompt)
 
 
@@ -41,9 +41,9 @@ def test_the_generic_template_is_the_papers():
     assert flat(prompt + query) == "Q:Greece\nA:Athens\n\nQ:Italy\nA:Rome\n\nQ:Peru\nA:"
 
 
-def test_the_spaced_template_puts_spaces_before_text_but_not_before_pictures():
+def test_the_spaced_template_puts_spaces_before_text_but_not_before_images():
     template = find_template(TEMPLATES, "spaced")
-    prompt = template.exemplars([(Picture("greece.png"), "Athens")])
+    prompt = template.exemplars([(ImageInput("greece.png"), "Athens")])
     assert flat(prompt) == "Q:<greece.png>\nA: Athens\n\n"
     assert flat(template.query(Text("Peru"))) == "Q: Peru\nA:"
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskvectors import provenance
-from taskvectors.errors import UserError
-from taskvectors.files import write_json
-from taskvectors.provenance import check_input, describe, inside, read_record, record_path
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import write_json
+from taskvectors.record import provenance
+from taskvectors.record.provenance import check_input, describe, inside, read_record, record_path
 
 
 @pytest.fixture

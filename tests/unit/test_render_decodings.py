@@ -11,14 +11,6 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from taskvectors.engine.lens import Lens
-from taskvectors.render.decode import (
-    Sets,
-    decode,
-    decode_task,
-    read_vocabulary,
-    take_sets,
-    word_ids,
-)
 from taskvectors.render.decodings import mean_vector, table_2_printed, top_decodings
 from taskvectors.render.evolution import (
     draw_figure_3,
@@ -31,7 +23,15 @@ from taskvectors.render.evolution import (
 from taskvectors.render.run import shown_layers
 from taskvectors.render.style import DOTS_AN_INCH, save_figure
 from taskvectors.render.words import is_word, visible
-from taskvectors.tasks import read_tasks
+from taskvectors.score.decode import (
+    Sets,
+    decode,
+    decode_task,
+    read_vocabulary,
+    take_sets,
+    word_ids,
+)
+from taskvectors.study.tasks import read_tasks
 
 LAYERS, WIDTH = 3, 4
 VOCABULARY = [" ", ":", " city", "City", " Paris", "par", "NA", " (", "\n"]
@@ -218,7 +218,7 @@ def test_figure_4_shows_shares_with_their_range_over_seeds_and_gathers_what_occu
     assert "not taken" in figure.axes[2].texts[-1].get_text()
 
 
-def test_a_figure_of_several_pages_is_a_pdf_of_pages_and_one_tall_picture(tmp_path):
+def test_a_figure_of_several_pages_is_a_pdf_of_pages_and_one_tall_image(tmp_path):
     pages = [plt.figure(figsize=(2, height)) for height in (1, 2)]
     for page in pages:
         page.add_subplot().plot([0, 1])
@@ -226,8 +226,8 @@ def test_a_figure_of_several_pages_is_a_pdf_of_pages_and_one_tall_picture(tmp_pa
     pdf = (tmp_path / "figure.pdf").read_bytes()
     assert b"/Count 2" in pdf
     assert b"CreationDate" not in pdf
-    with Image.open(tmp_path / "figure.png") as picture:
-        assert 2.5 * DOTS_AN_INCH < picture.height < 3.2 * DOTS_AN_INCH
+    with Image.open(tmp_path / "figure.png") as image:
+        assert 2.5 * DOTS_AN_INCH < image.height < 3.2 * DOTS_AN_INCH
 
 
 def test_shown_layers_are_spread_from_first_to_last():

@@ -17,18 +17,18 @@ from taskvectors.render.grids import (
 
 
 @pytest.fixture
-def picture(tmp_path) -> str:
+def image(tmp_path) -> str:
     Image.new("RGB", (8, 6), "red").save(tmp_path / "p.png")
     return str(tmp_path / "p.png")
 
 
-def answer(picture: str, method: str, text: str, token: str, **about) -> dict:
+def answer(image: str, method: str, text: str, token: str, **about) -> dict:
     return {
         "kind": "transfer",
         "model": "m",
         "task": "country-capital",
         "entity": "Peru",
-        "image": picture,
+        "image": image,
         "label": "Lima",
         "method": method,
         "layer": None,
@@ -40,25 +40,25 @@ def answer(picture: str, method: str, text: str, token: str, **about) -> dict:
     }
 
 
-def test_a_right_answer_is_marked_and_a_conflict_says_for_which_task(picture):
-    right = answer(picture, "text_icl_xpatch", " Lima\nQ", " Lima")
+def test_a_right_answer_is_marked_and_a_conflict_says_for_which_task(image):
+    right = answer(image, "text_icl_xpatch", " Lima\nQ", " Lima")
     assert answer_line(right) == Line("text_icl_xpatch: Lima↵Q", bold=True)
-    wrong = answer(picture, "no_context", " Rome", " Rome")
+    wrong = answer(image, "no_context", " Rome", " Rome")
     assert answer_line(wrong) == Line("no_context: Rome")
     conflict = {"kind": "conflict", "patched_label": "Sol"}
-    patch = answer(picture, "instruction_xpatch", " Sol", " Sol", **conflict)
+    patch = answer(image, "instruction_xpatch", " Sol", " Sol", **conflict)
     assert right_for(patch) == ["patch"]
     assert answer_line(patch) == Line("+ instruction_xpatch: Sol (patch)", bold=True)
     assert answer_line({**patch, "token": "", "text": ""}).text == "+ instruction_xpatch: (empty)"
 
 
-def test_a_row_has_every_model_and_the_data_are_what_is_shown(picture):
+def test_a_row_has_every_model_and_the_data_are_what_is_shown(image):
     grid = GRIDS["figure_5"]
     answers = [
-        answer(picture, "no_context", " Rome", " Rome"),
-        answer(picture, "text_icl_xpatch", " Lima", " Lima"),
-        answer(picture, "instruction_xpatch", " Lima", " Lima"),
-        answer(picture, "prompt", " Lima", " Lima", kind="conflict"),
+        answer(image, "no_context", " Rome", " Rome"),
+        answer(image, "text_icl_xpatch", " Lima", " Lima"),
+        answer(image, "instruction_xpatch", " Lima", " Lima"),
+        answer(image, "prompt", " Lima", " Lima", kind="conflict"),
     ]
     chosen = chosen_answers(answers, grid, ["country-capital"])
     (row,) = grid_rows(chosen, grid, ["m", "blind"])
@@ -66,7 +66,7 @@ def test_a_row_has_every_model_and_the_data_are_what_is_shown(picture):
         "country-capital",
         "Italy : Rome · Chad : $N",
     ]
-    assert row[1].pictures == ((picture, "→ Lima"),)
+    assert row[1].images == ((image, "→ Lima"),)
     assert [line.text for line in row[2].lines] == [
         "no_context: Rome",
         "text_icl_xbase: not asked",

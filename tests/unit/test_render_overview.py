@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
 from taskvectors.render.overview import (
     count_parameters,
     table_1_data,
@@ -18,21 +18,21 @@ from taskvectors.render.overview import (
     table_1_latex,
     table_1_markdown,
 )
-from taskvectors.tasks import read_tasks
+from taskvectors.study.tasks import read_tasks
 
 
 @pytest.fixture
 def results(tmp_path):
-    picture = tmp_path / "collect/twemoji/pictures/goat.png"
-    picture.parent.mkdir(parents=True)
-    Image.new("RGB", (8, 8), "red").save(picture)
+    image = tmp_path / "collect/twemoji/images/goat.png"
+    image.parent.mkdir(parents=True)
+    Image.new("RGB", (8, 8), "red").save(image)
     for task, labels in (("animal-latin", ("Capra hircus",)), ("animal-young", ("kid", "calf"))):
         rows = [
             {
                 "task": task,
                 "split": "validation",
                 "entity": f"Goat {number}",
-                "image": str(picture),
+                "image": str(image),
                 "label": label,
             }
             for number, label in enumerate(labels)
@@ -55,9 +55,9 @@ def test_table_1_shows_another_item_for_each_task(table, root):
     assert table["instruction"].iloc[1] == "The term for the baby of the animal:"
 
 
-def test_table_1_shows_the_pictures(table, results):
+def test_table_1_shows_the_images(table, results):
     shown = table_1_markdown(table, results / "tables")
-    assert '<img src="../collect/twemoji/pictures/goat.png" alt="Goat 0" height="40">' in shown
+    assert '<img src="../collect/twemoji/images/goat.png" alt="Goat 0" height="40">' in shown
     page = table_1_html(table, "A & B")
     assert page.count('<img src="data:image/png;base64,') == 2
     assert "http" not in page

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
 from taskvectors.render.tables import shown
 from taskvectors.render.templates import table_6
 from taskvectors.render.transfer import seed_vectors, similarities, table_4, table_7

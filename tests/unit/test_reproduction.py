@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskvectors.errors import UserError
-from taskvectors.render.answers import Answers
-from taskvectors.render.measures import (
+from taskvectors.base.errors import UserError
+from taskvectors.base.schemas import load_schema
+from taskvectors.render.reproduction import CLAIMS, claim_rows, read_claims, verdict
+from taskvectors.score.bootstrap import Answers
+from taskvectors.score.claims import (
     MEASURES,
     Found,
     NotMeasured,
@@ -25,9 +27,7 @@ from taskvectors.render.measures import (
     spread,
     table,
 )
-from taskvectors.render.published import published_numbers
-from taskvectors.render.reproduction import CLAIMS, claim_rows, read_claims, verdict
-from taskvectors.schemas import load_schema
+from taskvectors.score.published import published_numbers
 
 TASKS = ["country-capital", "food-color"]
 NUMBERS = st.floats(-1, 1)

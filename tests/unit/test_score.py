@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taskvectors.choose import by_layer, choose_layer
-from taskvectors.curate.datasets import ExemplarSet, Item
-from taskvectors.errors import UserError
-from taskvectors.files import write_jsonl
-from taskvectors.metrics import mark, matches
-from taskvectors.score import majority_label, random_baseline, score
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import write_jsonl
+from taskvectors.score.accuracy import majority_label, random_baseline, score
+from taskvectors.score.layer import by_layer, choose_layer
+from taskvectors.study.datasets import ExemplarSet, Item
+from taskvectors.study.metrics import mark, matches
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
 from taskvectors.render.items import ITEMS
 from taskvectors.render.site.__main__ import (
     Cell,
@@ -25,7 +25,7 @@ def test_a_cell_with_a_bar_is_one_cell_and_a_broken_table_is_named(tmp_path):
         read_markdown(path)
 
 
-def test_a_picture_outside_the_results_is_refused(tmp_path):
+def test_a_image_outside_the_results_is_refused(tmp_path):
     (tmp_path / "results/tables").mkdir(parents=True)
     (tmp_path / "secret.png").write_bytes(b"secret")
     cell = '<img src="../../secret.png" alt="x" height="40"> : y'

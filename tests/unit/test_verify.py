@@ -10,17 +10,17 @@ import yaml
 
 from taskvectors.audit.settings import KEYS
 from taskvectors.audit.verify import verify
-from taskvectors.code import code_hash
-from taskvectors.config import resolve
-from taskvectors.errors import UserError
-from taskvectors.files import read_json, write_json
-from taskvectors.provenance import check_input, describe, record_path
-from taskvectors.schemas import check, read_yaml
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json, write_json
+from taskvectors.base.schemas import check, read_yaml
+from taskvectors.record.code import code_hash
+from taskvectors.record.provenance import check_input, describe, record_path
+from taskvectors.study.config import resolve
 
 ACTIVATIONS = "results/embedded/read/m/spaced/animal-latin/activations.safetensors"
 VECTORS = "results/embedded/average/m/spaced/animal-latin/vectors.safetensors"
 DATASET = "results/embedded/curate/animal-latin/test.jsonl"
-PICTURES = "results/embedded/collect/twemoji/pictures"
+IMAGES = "results/embedded/collect/twemoji/images"
 
 
 def keep_record(output, rule, command, code, inputs=(), **more):
@@ -55,10 +55,10 @@ def results(tmp_path, root, monkeypatch) -> Path:
     shutil.copy(root / "config.yaml", tmp_path)
     shutil.copytree(root / "resources", tmp_path / "resources")
     monkeypatch.chdir(tmp_path)
-    for path in (ACTIVATIONS, VECTORS, DATASET, f"{PICTURES}/a.png", f"{PICTURES}/b.png"):
+    for path in (ACTIVATIONS, VECTORS, DATASET, f"{IMAGES}/a.png", f"{IMAGES}/b.png"):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(path)
-    keep_record(PICTURES, "collect", "python -m taskvectors.collect", "taskvectors.collect")
+    keep_record(IMAGES, "collect", "python -m taskvectors.collect", "taskvectors.collect")
     keep_record(
         DATASET, "curate", "python -m taskvectors.curate", "taskvectors.curate",
         ["resources/tasks.yaml"], params={"label": "latin"},
@@ -89,16 +89,16 @@ def test_a_changed_file_is_named_and_so_is_what_was_made_from_it(results):
 
 def test_missing_and_unrecorded_files_are_named(results):
     Path(VECTORS).unlink()
-    Path(f"{PICTURES}/a.png").unlink()
-    Path(f"{PICTURES}/c.png").touch()
+    Path(f"{IMAGES}/a.png").unlink()
+    Path(f"{IMAGES}/c.png").touch()
     stray, partial = results / "stray.csv", results / "average/.v.safetensors.17.partial"
     stray.touch()
     partial.touch()
     (results / "report.html").touch()
     assert findings(results) == {
         VECTORS: "it is missing",
-        f"{PICTURES}/a.png": "it is missing",
-        f"{PICTURES}/c.png": "it has no record",
+        f"{IMAGES}/a.png": "it is missing",
+        f"{IMAGES}/c.png": "it has no record",
         "results/embedded/stray.csv": "it has no record",
         "results/embedded/average/.v.safetensors.17.partial": "an interrupted job left it behind",
     }

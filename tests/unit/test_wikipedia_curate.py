@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import sha256, write_jsonl
 from taskvectors.curate.__main__ import read_dropped, read_reasons
 from taskvectors.curate.audit import audit, verdict
 from taskvectors.curate.croissant import describe
-from taskvectors.curate.datasets import Item
 from taskvectors.curate.duplicates import near_duplicates
 from taskvectors.curate.sheets import COLUMNS, MARGIN, TILE, contact_sheet
-from taskvectors.entities import Entity
-from taskvectors.errors import UserError
-from taskvectors.files import sha256, write_jsonl
+from taskvectors.study.datasets import Item
+from taskvectors.study.entities import Entity
 
 
 @pytest.mark.parametrize(
@@ -56,17 +56,17 @@ def test_the_audit_links_the_revision_and_puts_disagreements_first():
 
 
 def striped(colours: list[str], across: bool = False) -> Image.Image:
-    picture = Image.new("RGB", (224, 149))
-    pen = ImageDraw.Draw(picture)
+    image = Image.new("RGB", (224, 149))
+    pen = ImageDraw.Draw(image)
     for number, colour in enumerate(colours):
         box = (0, 50 * number, 224, 50 * number + 50)
         pen.rectangle((75 * number, 0, 75 * number + 75, 149) if across else box, fill=colour)
-    return picture
+    return image
 
 
-def test_alike_pictures_are_found_and_different_ones_are_not(tmp_path):
+def test_alike_images_are_found_and_different_ones_are_not(tmp_path):
     noisy = Image.blend(striped(["red", "white", "blue"]), Image.new("RGB", (224, 149)), 0.02)
-    pictures = {
+    images = {
         "A": striped(["red", "white", "blue"]),
         "A again": striped(["red", "white", "blue"]),
         "A in JPEG": noisy,
@@ -75,8 +75,8 @@ def test_alike_pictures_are_found_and_different_ones_are_not(tmp_path):
         "Upside down": striped(["blue", "white", "red"]),
     }
     rows = []
-    for name, picture in pictures.items():
-        picture.save(tmp_path / f"{name}.png")
+    for name, image in images.items():
+        image.save(tmp_path / f"{name}.png")
         digest = sha256(tmp_path / f"{name}.png")
         rows.append({"entity_set": "s", "entity": name, "file": f"{name}.png", "sha256": digest})
     found = near_duplicates(pd.DataFrame(rows), tmp_path)
@@ -88,11 +88,11 @@ def test_alike_pictures_are_found_and_different_ones_are_not(tmp_path):
     }
 
 
-def test_a_contact_sheet_has_a_place_for_each_picture(tmp_path):
+def test_a_contact_sheet_has_a_place_for_each_image(tmp_path):
     entities = [Entity(f"E{n}", "s", f"E{n}", "", {"color": "red"}) for n in range(13)]
     Image.new("RGB", (224, 224), "red").save(tmp_path / "x.png")
-    pictures = {entity.name: tmp_path / "x.png" for entity in entities[:12]}
-    sheet = contact_sheet(entities, pictures)
+    images = {entity.name: tmp_path / "x.png" for entity in entities[:12]}
+    sheet = contact_sheet(entities, images)
     assert sheet.width == COLUMNS * (TILE + 2 * MARGIN)
     step, height = TILE + 2 * MARGIN, sheet.height // 2
     centres = [(n % 10 * step + step // 2, n // 10 * height + 70) for n in range(20)]
@@ -102,7 +102,7 @@ def test_a_contact_sheet_has_a_place_for_each_picture(tmp_path):
         contact_sheet(entities, {})
 
 
-def test_decisions_know_why_an_entity_was_dropped_or_has_no_picture(tmp_path):
+def test_decisions_know_why_an_entity_was_dropped_or_has_no_image(tmp_path):
     (tmp_path / "dropped.csv").write_text(
         "entity_set,entity,label,reason\nfoods,Apple,color,red or green\nmammals,X,entity,y\n"
     )

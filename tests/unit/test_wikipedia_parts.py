@@ -10,7 +10,8 @@ import pytest
 import requests
 from PIL import Image
 
-from taskvectors.collect.infobox import clean, infobox_labels, picture_in_infobox
+from taskvectors.base.errors import UserError
+from taskvectors.collect.infobox import clean, image_in_infobox, infobox_labels
 from taskvectors.collect.wikipedia import label_page
 from taskvectors.collect.wikipedia_api import TITLES, batches
 from taskvectors.collect.wikipedia_cache import Article, Cache, Download, WikiFile
@@ -21,9 +22,8 @@ from taskvectors.collect.wikipedia_client import (
     Settings,
     retry_after,
 )
-from taskvectors.collect.wikipedia_pictures import decode
-from taskvectors.entities import read_entities
-from taskvectors.errors import UserError
+from taskvectors.collect.wikipedia_images import decode
+from taskvectors.study.entities import read_entities
 
 CONTACT = "Ann <ann@example.org>"
 LOCAL = "http://127.0.0.1:8099/w/api.php"
@@ -81,15 +81,15 @@ def test_only_wikipedia_or_a_loopback_address_is_asked(url):
         ("file:///etc/passwd", False, False),
     ],
 )
-def test_pictures_come_from_the_two_upload_hosts_only(url, real, local):
-    assert Settings(CONTACT).allows_picture(url) is real
-    assert Settings(CONTACT, LOCAL).allows_picture(url) is local
+def test_images_come_from_the_two_upload_hosts_only(url, real, local):
+    assert Settings(CONTACT).allows_image(url) is real
+    assert Settings(CONTACT, LOCAL).allows_image(url) is local
 
 
 def test_a_refused_address_is_not_asked(monkeypatch):
     monkeypatch.setattr(requests.Session, "send", lambda *a, **k: pytest.fail("it was asked"))
     with pytest.raises(RefusedError, match=r"https://example\.org is not allowed"):
-        Client(Settings(CONTACT)).picture("https://example.org/a.png")
+        Client(Settings(CONTACT)).image("https://example.org/a.png")
 
 
 def answer(**headers: str) -> Answer:
@@ -106,15 +106,15 @@ def test_retry_after_is_a_number_a_date_or_nothing():
     assert retry_after(answer()) is None
 
 
-def picture(kind: str, **how: object) -> bytes:
+def image(kind: str, **how: object) -> bytes:
     body = BytesIO()
     Image.effect_noise((330, 220), 50).convert("RGB").save(body, kind, **how)
     return body.getvalue()
 
 
-def test_still_pictures_come_out_224_wide():
+def test_still_images_come_out_224_wide():
     for kind in ("PNG", "JPEG", "GIF"):
-        shown = decode(picture(kind), kind)
+        shown = decode(image(kind), kind)
         assert (shown.mode, shown.size) == ("RGBA", (224, 149))
 
 
@@ -124,15 +124,15 @@ OTHER = [Image.new("RGB", (330, 220), "red")]
 @pytest.mark.parametrize(
     ("body", "declared", "reason"),
     [
-        (picture("PNG"), "JPEG", "the bytes are PNG, declared was JPEG"),
-        (picture("GIF", save_all=True, append_images=OTHER), "GIF", "animated"),
-        (picture("PNG", save_all=True, append_images=OTHER), "PNG", "animated"),
-        (picture("PNG")[:-500], "PNG", "no whole picture"),
-        (picture("JPEG")[:4000], "JPEG", "no whole picture"),
-        (picture("TIFF"), "PNG", "no whole picture"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "PNG", "no whole picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "PNG", "no whole picture"),
-        (b"", "PNG", "no whole picture"),
+        (image("PNG"), "JPEG", "the bytes are PNG, declared was JPEG"),
+        (image("GIF", save_all=True, append_images=OTHER), "GIF", "animated"),
+        (image("PNG", save_all=True, append_images=OTHER), "PNG", "animated"),
+        (image("PNG")[:-500], "PNG", "no whole image"),
+        (image("JPEG")[:4000], "JPEG", "no whole image"),
+        (image("TIFF"), "PNG", "no whole image"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "PNG", "no whole image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", "PNG", "no whole image"),
+        (b"", "PNG", "no whole image"),
     ],
 )
 def test_hostile_bytes_are_refused_with_a_reason(body, declared, reason):
@@ -140,14 +140,14 @@ def test_hostile_bytes_are_refused_with_a_reason(body, declared, reason):
         decode(body, declared)
 
 
-def test_the_infobox_shows_a_picture_and_not_an_icon():
+def test_the_infobox_shows_a_image_and_not_an_icon():
     html = """<p><a href="/wiki/File:Before.png"><img width="300"></a></p>
     <table class="infobox"><tr><td><a href="/wiki/File:Icon.svg"><img width="20"></a>
     <a href="/wiki/File:Flag_of_C%C3%B4te_d%27Ivoire.svg?x=1"><img width="250"></a></td></tr>
     </table>"""
-    assert picture_in_infobox(html) == "Flag of Côte d'Ivoire.svg"
-    assert picture_in_infobox("<p>No box.</p>") is None
-    assert picture_in_infobox('<table class="infobox"><img width="250"></table>') is None
+    assert image_in_infobox(html) == "Flag of Côte d'Ivoire.svg"
+    assert image_in_infobox("<p>No box.</p>") is None
+    assert image_in_infobox('<table class="infobox"><img width="250"></table>') is None
 
 
 def test_labels_are_read_from_the_source_of_an_infobox():

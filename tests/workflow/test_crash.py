@@ -55,19 +55,21 @@ def is_the_same(name: str, ours: bytes, theirs: bytes) -> bool:
     """Byte for byte, or for patched queries, the same predictions.
 
     Those of all seeds come from one forward pass. Where a kill falls between the parts that keep
-    them, the rest comes from a pass of its own, and margins differ in their last digits.
+    them, the rest comes from a pass of its own, and logit_differences differ in their last digits.
     """
     if ours == theirs or not name.startswith("write/"):
         return ours == theirs
     if name.endswith("part.json"):  # hashes of the predictions beside it
         return True
     one, other = (pd.read_parquet(io.BytesIO(data)) for data in (ours, theirs))
-    same_margins = np.allclose(one.pop("margin"), other.pop("margin"), atol=1e-3)
-    return same_margins and one.equals(other)
+    same_differences = np.allclose(
+        one.pop("logit_difference"), other.pop("logit_difference"), atol=1e-3
+    )
+    return same_differences and one.equals(other)
 
 
 def copied(tiny_run: Checkout, folder: Path) -> Checkout:
-    """A copy of the run with its pictures and models only; these are the same files on disk."""
+    """A copy of the run with its images and models only; these are the same files on disk."""
     kept = {
         "results/tiny": {*PREPARED, "records", "run_config.yaml"},
         "results/tiny/records": set(PREPARED),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from taskvectors.curate.datasets import read_items
+from taskvectors.study.datasets import read_items
 
 pytestmark = pytest.mark.workflow
 HERE = Path(__file__).resolve().parent
@@ -74,7 +74,7 @@ def test_the_crate_has_every_job_with_what_it_read_and_made(crate):
     }
     for name in ("tables/table_3.csv", "figures/figure_8.pdf", "curate/croissant.json"):
         assert name in made and (crate / name).is_file()
-    twemoji = entities["collect/twemoji/pictures/"]
+    twemoji = entities["collect/twemoji/images/"]
     assert twemoji["license"] == {"@id": "https://creativecommons.org/licenses/by/4.0/"}
     assert entities["curate/croissant.json"]["conformsTo"]["@id"].endswith("croissant/1.0")
     assert (crate / "source/workflow/rules/read.smk").is_file()
@@ -82,7 +82,7 @@ def test_the_crate_has_every_job_with_what_it_read_and_made(crate):
     assert packages[0]["softwareVersion"]
 
 
-def test_the_licence_page_has_every_picture_of_the_datasets(crate):
+def test_the_licence_page_has_every_image_of_the_datasets(crate):
     page = (crate / "ATTRIBUTION.html").read_text(encoding="utf-8")
     manifest = pd.read_csv(crate / "collect/twemoji/manifest.csv").set_index("entity")
     used = {

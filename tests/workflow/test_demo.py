@@ -9,10 +9,10 @@ import sys
 import pytest
 import torch
 
-from taskvectors.curate.datasets import read_exemplar_sets, read_items
+from taskvectors.base.tensors import read_tensors
 from taskvectors.engine.lens import read_lens
-from taskvectors.engine.streams import read_tensors
-from taskvectors.predictions import read_predictions
+from taskvectors.study.datasets import read_exemplar_sets, read_items
+from taskvectors.study.predictions import read_predictions
 
 pytestmark = pytest.mark.workflow
 
@@ -31,7 +31,7 @@ def demo(tiny_run, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(scope="module")
 def prompts(tiny_run, tmp_path_factory):
-    """The validation prompts of one task and seed, asking a test item's picture."""
+    """The validation prompts of one task and seed, asking a test item's image."""
     folder = tiny_run.results / "curate/country-capital"
     items = {item.entity: item for item in read_items(folder / "validation.jsonl")}
     asked = read_items(folder / "test.jsonl")
@@ -80,7 +80,9 @@ def test_the_demo_gives_the_workflows_vectors_and_answers(tiny_run, prompts, tmp
         assert row["patch"].keys() == {"0", str(layer), "29"}
         here = row["patch"][str(layer)]
         assert here["token"] == by_label.loc[row["label"], "token"]
-        assert here["margin"] == pytest.approx(by_label.loc[row["label"], "margin"], abs=1e-2)
+        assert here["logit_difference"] == pytest.approx(
+            by_label.loc[row["label"], "logit_difference"], abs=1e-2
+        )
         assert here["text"].startswith(here["token"]) or here["token"] == "<|im_end|>"
         assert here["neighbourhood"].endswith("A>:<")
         assert row["base"]["position"] > row["no_context"]["position"]
@@ -115,7 +117,7 @@ def test_a_layer_that_does_not_exist_is_refused_before_anything_is_read(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_saved_lens_decodes_the_last_block_output_to_the_models_own_answer(tiny_run):
+def test_the_saved_lens_decodes_the_last_residual_stream_to_the_models_own_answer(tiny_run):
     lens = tiny_run.results / "read/embedded/lens.safetensors"
     made = tiny_run.tiny(str(lens.relative_to(tiny_run.folder)))
     assert made.returncode == 0, made.stdout[-2000:]

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from taskvectors.provenance import describe, read_record, record_path
+from taskvectors.record.provenance import describe, read_record, record_path
 
 pytestmark = pytest.mark.workflow
 
@@ -36,7 +36,7 @@ def run_again(folder: Path, output: str, out: Path, threads: int) -> None:
 @pytest.mark.parametrize(
     ("output", "made", "threads"),
     [
-        ("collect/twemoji/pictures", "out/pictures", 1),
+        ("collect/twemoji/images", "out/images", 1),
         ("curate/country-capital/exemplars.jsonl", "out/exemplars.jsonl", 1),
         ("prepare/embedded", "out", 2),
     ],

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from taskvectors.provenance import record_path
-from taskvectors.schemas import check
+from taskvectors.base.schemas import check
+from taskvectors.record.provenance import record_path
 
 pytestmark = pytest.mark.workflow
-LOADING = {"eyes", "lens", "qualitative", "read", "write_test", "write_validation"}
+LOADING = {"vision_tower", "lens", "qualitative", "read", "write_test", "write_validation"}
 PLACE = "embedded/spaced/food-color"
 # An input of each kind, as a rule names it, and the file of it that is changed.
 KINDS = {
@@ -27,7 +27,7 @@ KINDS = {
     "json lines": ("curate/food-color/exemplars.jsonl", ""),
     "json": ("score/embedded/spaced/layer.json", ""),
     "csv": ("score/embedded/spaced/accuracy.csv", ""),
-    "picture": ("collect/twemoji/pictures", "foods/avocado.png"),
+    "image": ("collect/twemoji/images", "foods/avocado.png"),
     "checkpoint": ("prepare/embedded", "model.safetensors"),
 }
 

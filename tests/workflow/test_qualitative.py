@@ -7,8 +7,8 @@ import json
 import pandas as pd
 import pytest
 
-from taskvectors.predictions import read_predictions
-from taskvectors.qualitative.answers import read_conflicts
+from taskvectors.study.conflicts import read_conflicts
+from taskvectors.study.predictions import read_predictions
 
 pytestmark = pytest.mark.workflow
 PAIRS = {("food-color", "food-flavor"), ("food-flavor", "food-color")}

@@ -14,9 +14,9 @@ from checkouts import Checkout
 from programs import need
 from test_tiny_run import LAYERS, SEEDS, TASKS, share_right
 
-from taskvectors.curate.datasets import read_exemplar_sets, read_items
-from taskvectors.predictions import read_predictions
 from taskvectors.render.items import ITEMS
+from taskvectors.study.datasets import read_exemplar_sets, read_items
+from taskvectors.study.predictions import read_predictions
 
 pytestmark = pytest.mark.workflow
 # The cut-down experiment has one template and no language model beside the VLM.

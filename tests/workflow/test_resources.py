@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from taskvectors.config import read_models
+from taskvectors.study.config import read_models
 
 PAPER = ("--config", "experiment=paper", 'wikipedia={contact: "A B <a@example.org>"}')
 ON_A_CLUSTER = ("--dry-run", "--profile", "slurm", *PAPER)

@@ -1,6 +1,6 @@
 """The workflow on a real Slurm: what is submitted, where it runs, and what happens when it stops.
 
-The big run begins with the pictures and the prepared models of ``tiny_run``, so that read and
+The big run begins with the images and the prepared models of ``tiny_run``, so that read and
 write, which Slurm is for, are what it does.
 """
 
@@ -182,7 +182,7 @@ def test_predictions_are_those_of_a_local_run(tiny_run, finished):
 
 
 def test_jobs_with_a_model_run_on_the_gpu_partition_and_without_a_hub(finished):
-    for module in ("taskvectors.read", "taskvectors.lens", "taskvectors.write"):
+    for module in ("taskvectors.read", "taskvectors.score.lens", "taskvectors.write"):
         for note in finished.notes(module):
             assert note["SLURM_JOB_PARTITION"] == "gpu"
             assert note["CUDA_VISIBLE_DEVICES"] in {"0", "1"}
@@ -192,12 +192,12 @@ def test_jobs_with_a_model_run_on_the_gpu_partition_and_without_a_hub(finished):
 
 
 def test_other_jobs_ask_for_no_gpu(finished):
-    decoded = finished.notes("taskvectors.render.decode")
+    decoded = finished.notes("taskvectors.score.decode")
     assert {note["SLURM_JOB_PARTITION"] for note in decoded} == {"cpu"}
     # All tasks in one job, whether or not one had begun before the kill.
     assert len({note["SLURM_JOB_ID"] for note in decoded[-2:]}) == 1
     assert not any(note["CUDA_VISIBLE_DEVICES"] for note in decoded)
-    small = [*finished.notes("taskvectors.average"), *finished.notes("taskvectors.score")]
+    small = [*finished.notes("taskvectors.average"), *finished.notes("taskvectors.score.accuracy")]
     assert small
     assert {note["SLURM_JOB_ID"] for note in small} == {None}  # where Snakemake runs
 

@@ -13,8 +13,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from taskvectors.curate.datasets import read_exemplar_sets
-from taskvectors.engine.streams import read_tensors
+from taskvectors.base.tensors import read_tensors
+from taskvectors.study.datasets import read_exemplar_sets
 
 pytestmark = pytest.mark.workflow
 CAPITAL, COLOR, FLAVOR = TASKS = "country-capital", "food-color", "food-flavor"

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from safetensors import safe_open
 
-from taskvectors.curate.datasets import read_exemplar_sets, read_items
-from taskvectors.files import sha256
-from taskvectors.predictions import SCHEMA, read_predictions
+from taskvectors.base.files import sha256
+from taskvectors.study.datasets import read_exemplar_sets, read_items
+from taskvectors.study.predictions import SCHEMA, read_predictions
 
 pytestmark = pytest.mark.workflow
 TASKS = ["country-capital", "food-color", "food-flavor"]
@@ -27,7 +27,7 @@ def share_right(predictions: pd.DataFrame) -> float:
     return right / len(predictions)
 
 
-def test_pictures_match_their_manifest_and_the_held_out_rendering_is_not_trained_on(tiny_run):
+def test_images_match_their_manifest_and_the_held_out_rendering_is_not_trained_on(tiny_run):
     manifest = pd.read_csv(tiny_run.results / "collect/twemoji/manifest.csv")
     assert manifest["entity_set"].value_counts()["countries"] == 197
     for row in manifest.sample(20, random_state=0).itertuples():
@@ -78,7 +78,7 @@ def test_predictions_have_every_query_once_and_show_the_colon_they_patched(tiny_
     assert len(test) == TEST_ITEMS * (2 * own + partial)
     assert test["layer"].nunique() == 1
     assert test["neighbourhood"].str.endswith("A>:<").all()
-    assert (test["margin"] >= 0).all()
+    assert (test["logit_difference"] >= 0).all()
     validation = read_predictions([folder / "validation.parquet"])
     assert sorted(validation["layer"].unique()) == list(range(LAYERS))
     assert len(validation) == 4 * 2 * (2 * len(SEEDS) + 1) * LAYERS
@@ -136,7 +136,7 @@ def test_captions_say_how_well_the_eyes_see_and_over_how_many_items(tiny_run):
     text = (tiny_run.results / "tables/table_3.md").read_text()
     share = naming["held_out"]["countries"]["accuracy"]
     assert "closed-set lookup of names" in text
-    assert f"they name rightly: countries {share:.2f} of 197" in text
+    assert f"it names rightly: countries {share:.2f} of 197" in text
     assert "country-capital 6, food-color 6, food-flavor 6; 2 seeds" in text
 
 
@@ -151,7 +151,7 @@ def test_rebuilding_the_figure_needs_no_model(tiny_run):
     assert planned.returncode == 0, planned.stdout
     jobs = planned.stdout.split("Job stats:")[-1]
     assert "render_figure_11" in jobs
-    for stage in ("read", "write_test", "eyes", "collect"):
+    for stage in ("read", "write_test", "vision_tower", "collect"):
         assert f"\n{stage} " not in jobs
 
 

@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from test_tiny_run import share_right
 
-from taskvectors.predictions import read_predictions
+from taskvectors.study.predictions import read_predictions
 
 pytestmark = pytest.mark.workflow
 VLM, READER, TASK, SEEDS = "embedded-tuned", "smollm2", "food-color", (1, 2)
@@ -20,7 +20,7 @@ VLM, READER, TASK, SEEDS = "embedded-tuned", "smollm2", "food-color", (1, 2)
 
 @pytest.fixture(scope="module")
 def transferred(tiny_run, second_checkout) -> Path:
-    """The results of Tables 4, 6 and 7; pictures and models are copied from the tiny run."""
+    """The results of Tables 4, 6 and 7; images and models are copied from the tiny run."""
     checkout = second_checkout
     results = checkout.folder / "results/tinytransfer"
     for stage in ("collect", "prepare"):
@@ -32,7 +32,7 @@ def transferred(tiny_run, second_checkout) -> Path:
         *("table_4", "table_6", "table_7", "--rerun-triggers", "mtime"), *settings
     )
     assert done.returncode == 0, done.stdout[-6000:]
-    assert "rule eyes:" not in done.stdout
+    assert "rule vision_tower:" not in done.stdout
     return results
 
 

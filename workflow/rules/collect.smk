@@ -1,7 +1,7 @@
-# Stage collect: one picture per entity, with a manifest of where each came from.
+# Stage collect: one image per entity, with a manifest of where each came from.
 #
 # REQUIRED INPUTS: resources/entities/*.csv; the packages in envs/data.txt, or a network
-# OUTPUTS:         results/<experiment>/collect/<rendering>/{manifest.csv,ATTRIBUTION.md,pictures/}
+# OUTPUTS:         results/<experiment>/collect/<rendering>/{manifest.csv,ATTRIBUTION.md,images/}
 #                  and, from Wikipedia, missing.csv and infoboxes.csv beside them;
 #                  results/cache/wikipedia/ keeps what was fetched, for all experiments
 
@@ -12,7 +12,7 @@ rule collect:
     output:
         manifest=f"{RESULTS}/collect/{{rendering}}/manifest.csv",
         attribution=f"{RESULTS}/collect/{{rendering}}/ATTRIBUTION.md",
-        pictures=directory(f"{RESULTS}/collect/{{rendering}}/pictures"),
+        images=directory(f"{RESULTS}/collect/{{rendering}}/images"),
     log:
         f"{LOGS}/collect/{{rendering}}.log",
     benchmark:
@@ -35,7 +35,7 @@ rule collect:
         )
 
 
-# Who collects and how fast makes no picture stale: Snakemake does not compare parameters that
+# Who collects and how fast makes no image stale: Snakemake does not compare parameters that
 # are functions of resources. `snakemake -f collect_wikipedia --config refresh=true` runs it again.
 rule collect_wikipedia:
     input:
@@ -45,7 +45,7 @@ rule collect_wikipedia:
         attribution=f"{RESULTS}/collect/wikipedia/ATTRIBUTION.md",
         missing=f"{RESULTS}/collect/wikipedia/missing.csv",
         infoboxes=f"{RESULTS}/collect/wikipedia/infoboxes.csv",
-        pictures=directory(f"{RESULTS}/collect/wikipedia/pictures"),
+        images=directory(f"{RESULTS}/collect/wikipedia/images"),
     log:
         f"{LOGS}/collect/wikipedia.log",
     benchmark:

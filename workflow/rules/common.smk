@@ -15,13 +15,13 @@ from pathlib import Path
 
 import yaml
 
-from taskvectors import entities
-from taskvectors.code import code_hash
-from taskvectors.config import read_models, resolve
-from taskvectors.errors import UserError
-from taskvectors.files import sha256
+from taskvectors.study import entities
+from taskvectors.record.code import code_hash
+from taskvectors.study.config import read_models, resolve
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import sha256
 from taskvectors.render import items
-from taskvectors.tasks import read_tasks
+from taskvectors.study.tasks import read_tasks
 
 # The commands run with this Python, whether its environment was activated or not.
 os.environ.update(PATH=os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()]))
@@ -52,10 +52,10 @@ ENTITY_SETS = sorted({TASKS[task].entity_set for task in config["tasks"]})
 
 LANGUAGE_MODELS = config["language_models"]
 
-# The models whose eyes were trained here: how well they see stands beside their results.
-SEEING = [model for model in MODELS if SOURCES[model].eyes or SOURCES[model].tuned]
+# The models whose vision tower was trained here: how well it sees stands beside their results.
+SEEING = [model for model in MODELS if SOURCES[model].language_model or SOURCES[model].tuned]
 # What this experiment has nothing to show for, and what to run instead.
-LEFT_OUT = {} if SEEING else {"naming": "needs a model whose eyes are trained here"}
+LEFT_OUT = {} if SEEING else {"naming": "needs a model whose vision tower is trained here"}
 if not LANGUAGE_MODELS:
     LEFT_OUT |= dict.fromkeys(
         ["table_4", "table_7"],
@@ -73,8 +73,8 @@ if len(ENTITY_SETS) == len(config["tasks"]):
     )
 ITEMS = [item for item in items.ITEMS if item not in LEFT_OUT]
 ALL_RENDERINGS = [
-    config["pictures"]["evaluation"],
-    *(config["pictures"]["training"] if SEEING else []),
+    config["images"]["evaluation"],
+    *(config["images"]["training"] if SEEING else []),
 ]
 DATASETS = [
     f"{RESULTS}/curate/{task}/{split}.jsonl"
@@ -88,7 +88,7 @@ SITE_FILES = ("page.html.j2", "style.css", "filter.js")
 
 wildcard_constraints:
     model="|".join(SOURCES),
-    reader="|".join(SOURCES),
+    language_model="|".join(SOURCES),
     task="|".join(TASKS),
     template="[a-z][a-z0-9_]*",
     rendering="[a-z]+",
@@ -119,7 +119,7 @@ def model_folders():
     waiting = list(used)
     while waiting:
         source = SOURCES[waiting.pop()]
-        bases = [base for base in (source.eyes, source.tuned) if base and base not in used]
+        bases = [base for base in (source.language_model, source.tuned) if base and base not in used]
         used |= dict.fromkeys(bases)
         waiting += bases
     return [model_folder(model) for model in used]
@@ -144,7 +144,7 @@ def entities_digest(wildcards):
 
 
 def manifest(rendering):
-    """The manifest of a rendering's pictures."""
+    """The manifest of a rendering's images."""
     return f"{RESULTS}/collect/{rendering}/manifest.csv"
 
 
@@ -190,7 +190,7 @@ GPU_JOB = {"gpu": gpus, **MODEL_JOB}
 
 def cache_key(wildcards, input):
     """What --cache has to tell apart and Snakemake's hash of a job does not see: the wildcards, all
-    that models.yaml says of the model, the installed packages, and the tables and pictures that
+    that models.yaml says of the model, the installed packages, and the tables and images that
     were collected or curated. As a function of the inputs, it makes no result stale."""
     if not CACHING:
         return ""
@@ -200,7 +200,7 @@ def cache_key(wildcards, input):
     for name in input:
         os.stat(name)  # what is not there yet, Snakemake asks for again
         path = Path(name)
-        if path.name == "pictures":
+        if path.name == "images":
             path = path.with_name("manifest.csv")
         if path.suffix in (".csv", ".json", ".jsonl"):
             digest.update(sha256(path).encode())
@@ -214,7 +214,7 @@ def measurements():
 
 
 def models_from(kind):
-    """A wildcard pattern for the models that come from ``kind`` (eyes, tuned, package or hub)."""
+    """A wildcard pattern for the models that come from ``kind`` (language_model, tuned, package or hub)."""
     names = [name for name, source in SOURCES.items() if getattr(source, kind)]
     return "|".join(names) or "no_such_model"
 
@@ -237,7 +237,7 @@ def item_outputs(item):
     """The files of a table or figure by their endings, the one for the report with its caption."""
     endings = FIGURE_ENDINGS if item.startswith("figure") else TABLE_ENDINGS
     shown = "png" if item.startswith("figure") else "csv"
-    if item == "table_1":  # its pictures need a page
+    if item == "table_1":  # its images need a page
         endings, shown = (*endings, "html"), "html"
     files = {ending: f"{item_stem(item)}.{ending}" for ending in endings}
     files[shown] = report(
@@ -261,11 +261,11 @@ def item_inputs(item):
         "model": MODELS,
         "template": TEMPLATE,
         "task": config["tasks"],
-        "pictures": f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures",
+        "images": f"{RESULTS}/collect/{config['images']['evaluation']}/images",
         "each_template": config["templates"],
         "vlm": list(LANGUAGE_MODELS),
         "read_by": sorted({*LANGUAGE_MODELS, *LANGUAGE_MODELS.values()}),
-        "transfer": [f"{vlm}/{TEMPLATE}/from_{reader}" for vlm, reader in LANGUAGE_MODELS.items()],
+        "transfer": [f"{vlm}/{TEMPLATE}/from_{language_model}" for vlm, language_model in LANGUAGE_MODELS.items()],
     }
     inputs = {name: expand(path, **known) for name, path in items.ITEMS[item].inputs.items()}
     published = f"resources/paper/{item}.csv"
@@ -290,7 +290,7 @@ def item_options(item):
     if item == "table_6":
         options += ["--templates", *config["templates"]]
     if item in ("table_4", "table_7"):
-        pairs = [f"{vlm}={reader}" for vlm, reader in LANGUAGE_MODELS.items()]
+        pairs = [f"{vlm}={language_model}" for vlm, language_model in LANGUAGE_MODELS.items()]
         options += ["--language-models", *pairs]
     return shlex.join(options)
 

@@ -18,10 +18,10 @@ rule cost:
         # No inputs: as such, measurements would make their rules run again.
         measured=measurements(),
         stem=subpath(output[0], strip_suffix=".csv"),
-        code=code_hash("taskvectors.cost"),
+        code=code_hash("taskvectors.audit.cost"),
     shell:
         recorded(
             "cost",
-            "python -m taskvectors.cost --benchmarks {params.benchmarks} "
+            "python -m taskvectors.audit.cost --benchmarks {params.benchmarks} "
             "--experiment {params.experiment} --out {params.stem} --log {log}",
         )

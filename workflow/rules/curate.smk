@@ -1,6 +1,6 @@
 # Stage curate: a dataset per task and split, its exemplar sets, and a log of decisions.
 #
-# REQUIRED INPUTS: resources/tasks.yaml, an entity table, a manifest of pictures
+# REQUIRED INPUTS: resources/tasks.yaml, an entity table, a manifest of images
 # OUTPUTS:         results/<experiment>/curate/<task>/{validation,test,exemplars,decisions}.jsonl
 #                  and to look at: curate/contact_sheets/<entity set>.png,
 #                  curate/near_duplicates.csv, curate/label_audit.csv; curate/croissant.json
@@ -11,9 +11,9 @@ rule curate:
         tasks=ancient("resources/tasks.yaml"),  # its one line that counts is a param
         entities=lambda wildcards: ancient(entity_table(wildcards.task)),  # what counts is a param
         dropped="resources/entities/dropped.csv",
-        # The manifest has the hash of every picture: when it is unchanged, so are they.
-        manifest=manifest(config["pictures"]["evaluation"]),
-        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
+        # The manifest has the hash of every image: when it is unchanged, so are they.
+        manifest=manifest(config["images"]["evaluation"]),
+        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
     output:
         validation=f"{RESULTS}/curate/{{task}}/validation.jsonl",
         test=f"{RESULTS}/curate/{{task}}/test.jsonl",
@@ -51,7 +51,7 @@ rule curate:
         )
 
 
-# All pictures with their labels, one sheet per entity set, and pictures that look alike.
+# All images with their labels, one sheet per entity set, and images that look alike.
 rule contact_sheets:
     input:
         [f"{RESULTS}/curate/contact_sheets/{name}.png" for name in ENTITY_SETS],
@@ -61,8 +61,8 @@ rule contact_sheets:
 rule contact_sheet:
     input:
         entities="resources/entities/{entity_set}.csv",
-        manifest=manifest(config["pictures"]["evaluation"]),
-        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
+        manifest=manifest(config["images"]["evaluation"]),
+        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
     output:
         f"{RESULTS}/curate/contact_sheets/{{entity_set}}.png",
     log:
@@ -84,8 +84,8 @@ rule contact_sheet:
 
 rule near_duplicates:
     input:
-        manifest=manifest(config["pictures"]["evaluation"]),
-        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
+        manifest=manifest(config["images"]["evaluation"]),
+        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
     output:
         f"{RESULTS}/curate/near_duplicates.csv",
     log:
@@ -105,7 +105,7 @@ rule near_duplicates:
         )
 
 
-# Our labels beside Wikipedia's infoboxes; needs wikipedia.contact, whatever the pictures are.
+# Our labels beside Wikipedia's infoboxes; needs wikipedia.contact, whatever the images are.
 rule label_audit:
     input:
         entities=ENTITY_TABLES,

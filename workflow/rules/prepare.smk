@@ -1,6 +1,6 @@
 # Stage prepare: every model as a checkpoint folder that loads without a network.
 #
-# REQUIRED INPUTS: resources/models.yaml; packages (envs/data.txt), pictures, or a model hub
+# REQUIRED INPUTS: resources/models.yaml; packages (envs/data.txt), images, or a model hub
 # OUTPUTS:         results/<experiment>/prepare/<model>/
 
 
@@ -31,19 +31,19 @@ rule language_model:
         )
 
 
-rule eyes:
+rule vision_tower:
     input:
-        language_model=lambda wildcards: model_folder(SOURCES[wildcards.model].eyes),
-        training=[manifest(rendering) for rendering in config["pictures"]["training"]],
-        held_out=manifest(config["pictures"]["evaluation"]),
+        language_model=lambda wildcards: model_folder(SOURCES[wildcards.model].language_model),
+        training=[manifest(rendering) for rendering in config["images"]["training"]],
+        held_out=manifest(config["images"]["evaluation"]),
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:
         f"{LOGS}/prepare/{{model}}.log",
     benchmark:
-        f"{BENCHMARKS}/eyes/{{model}}.jsonl"
+        f"{BENCHMARKS}/vision_tower/{{model}}.jsonl"
     wildcard_constraints:
-        model=models_from("eyes"),
+        model=models_from("language_model"),
     cache: CACHING
     conda:
         "../../envs/cpu.yaml"
@@ -52,15 +52,15 @@ rule eyes:
         mem_mb=lambda wildcards, attempt: 5000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        copies=config["eyes"]["copies"],
-        steps=config["eyes"]["steps"],
-        seed=config["eyes"]["seed"],
+        copies=config["vision_tower"]["copies"],
+        steps=config["vision_tower"]["steps"],
+        seed=config["vision_tower"]["seed"],
         key=cache_key,
-        code=code_hash("taskvectors.prepare.eyes"),
+        code=code_hash("taskvectors.prepare.vision"),
     shell:
         recorded(
-            "eyes",
-            "python -m taskvectors.prepare.eyes --language-model {input.language_model} "
+            "vision_tower",
+            "python -m taskvectors.prepare.vision --language-model {input.language_model} "
             "--training {input.training} --held-out {input.held_out} --copies {params.copies} "
             "--steps {params.steps} --seed {params.seed} --out {output} --log {log}",
         )
@@ -69,8 +69,8 @@ rule eyes:
 rule tune:
     input:
         model=lambda wildcards: model_folder(SOURCES[wildcards.model].tuned),
-        training=[manifest(rendering) for rendering in config["pictures"]["training"]],
-        held_out=manifest(config["pictures"]["evaluation"]),
+        training=[manifest(rendering) for rendering in config["images"]["training"]],
+        held_out=manifest(config["images"]["evaluation"]),
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:

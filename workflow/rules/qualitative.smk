@@ -14,8 +14,8 @@ rule qualitative:
         templates="resources/templates.yaml",
         entities=sorted({entity_table(task) for task in config["tasks"]}),
         descriptions="resources/qualitative/descriptions.yaml",
-        manifest=manifest(config["pictures"]["evaluation"]),
-        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
+        manifest=manifest(config["images"]["evaluation"]),
+        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
         queries=expand(f"{RESULTS}/curate/{{task}}/test.jsonl", task=config["tasks"]),
         exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
         vectors=expand(

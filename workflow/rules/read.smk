@@ -14,7 +14,7 @@ rule read:
         validation=f"{RESULTS}/curate/{{task}}/validation.jsonl",
         test=f"{RESULTS}/curate/{{task}}/test.jsonl",
         exemplars=f"{RESULTS}/curate/{{task}}/exemplars.jsonl",
-        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
+        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
     output:
         activations=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
         sidecar=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.json",
@@ -67,10 +67,10 @@ rule lens:
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
         key=cache_key,
-        code=code_hash("taskvectors.lens"),
+        code=code_hash("taskvectors.score.lens"),
     shell:
         recorded(
             "lens",
-            "python -m taskvectors.lens --model {input.model} --name {wildcards.model} "
+            "python -m taskvectors.score.lens --model {input.model} --name {wildcards.model} "
             "--dtype {params.dtype} --out {output.lens} --log {log}",
         )

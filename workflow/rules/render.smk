@@ -38,11 +38,11 @@ rule decode:
     params:
         out=subpath(output.tops, parent=True),
         tokens=lambda wildcards: json.dumps(TASKS[wildcards.task].tokens, sort_keys=True),
-        code=code_hash("taskvectors.render.decode"),
+        code=code_hash("taskvectors.score.decode"),
     shell:
         recorded(
             "decode",
-            "python -m taskvectors.render.decode --activations {input.activations} "
+            "python -m taskvectors.score.decode --activations {input.activations} "
             "--baselines {input.baselines} --lens {input.lens} "
             "--tokenizer {input.model}/tokenizer.json --tasks {input.tasks} "
             "--task {wildcards.task} --out {params.out} --log {log}",

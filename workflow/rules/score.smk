@@ -31,11 +31,11 @@ rule score:
         tasks=config["tasks"],
         resamples=config["bootstrap"]["resamples"],
         seed=config["bootstrap"]["seed"],
-        code=code_hash("taskvectors.score"),
+        code=code_hash("taskvectors.score.accuracy"),
     shell:
         recorded(
             "score",
-            "python -m taskvectors.score --predictions {input.baselines} {input.patched} "
+            "python -m taskvectors.score.accuracy --predictions {input.baselines} {input.patched} "
             "--datasets {params.datasets} --tasks {params.tasks} --resamples {params.resamples} "
             "--seed {params.seed} --out {output} --log {log}",
         )
@@ -56,11 +56,11 @@ rule score_conflict:
     params:
         resamples=config["bootstrap"]["resamples"],
         seed=config["bootstrap"]["seed"],
-        code=code_hash("taskvectors.outcomes"),
+        code=code_hash("taskvectors.score.conflict"),
     shell:
         recorded(
             "score_conflict",
-            "python -m taskvectors.outcomes --conflicts {input} --resamples {params.resamples} "
+            "python -m taskvectors.score.conflict --conflicts {input} --resamples {params.resamples} "
             "--seed {params.seed} --out {output} --log {log}",
         )
 
@@ -81,10 +81,10 @@ rule score_descriptions:
         tasks=config["tasks"],
         resamples=config["bootstrap"]["resamples"],
         seed=config["bootstrap"]["seed"],
-        code=code_hash("taskvectors.score"),
+        code=code_hash("taskvectors.score.accuracy"),
     shell:
         recorded(
             "score_descriptions",
-            "python -m taskvectors.score --predictions {input} --tasks {params.tasks} "
+            "python -m taskvectors.score.accuracy --predictions {input} --tasks {params.tasks} "
             "--resamples {params.resamples} --seed {params.seed} --out {output} --log {log}",
         )

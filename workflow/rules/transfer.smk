@@ -1,11 +1,11 @@
-# Stages write and score once more, with the task vectors of a VLM's language model, the reader, in
+# Stages write and score once more, with the task vectors of a VLM's language model in
 # the VLM's queries (paper, section 3.1). On validation every layer is patched; on test only the
 # layer that the VLM's own vectors chose.
 #
-# REQUIRED INPUTS: as write.smk and score.smk, with average/<reader>/.../vectors.safetensors
-# OUTPUTS:         results/<experiment>/write/<model>/<template>/<task>/from_<reader>/
+# REQUIRED INPUTS: as write.smk and score.smk, with average/<language_model>/.../vectors.safetensors
+# OUTPUTS:         results/<experiment>/write/<model>/<template>/<task>/from_<language_model>/
 #                  {validation,test}.parquet
-#                  results/<experiment>/score/<model>/<template>/from_<reader>/
+#                  results/<experiment>/score/<model>/<template>/from_<language_model>/
 #                  {layer.json,by_layer.csv,accuracy.csv}
 
 
@@ -14,30 +14,30 @@ use rule write_validation as transfer_validation with:
         model=lambda wildcards: model_folder(wildcards.model),
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/validation.jsonl",
-        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
-        vectors=f"{RESULTS}/average/{{reader}}/{{template}}/{{task}}/vectors.safetensors",
+        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
+        vectors=f"{RESULTS}/average/{{language_model}}/{{template}}/{{task}}/vectors.safetensors",
     output:
-        f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/from_{{reader}}/validation.parquet",
+        f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/from_{{language_model}}/validation.parquet",
     log:
-        f"{LOGS}/write/{{model}}/{{template}}/{{task}}/from_{{reader}}/validation.log",
+        f"{LOGS}/write/{{model}}/{{template}}/{{task}}/from_{{language_model}}/validation.log",
     benchmark:
-        f"{BENCHMARKS}/transfer_validation/{{model}}/{{template}}/{{task}}/from_{{reader}}.jsonl"
+        f"{BENCHMARKS}/transfer_validation/{{model}}/{{template}}/{{task}}/from_{{language_model}}.jsonl"
 
 
 use rule choose_layer as choose_transfer_layer with:
     input:
         expand(
-            f"{RESULTS}/write/{{{{model}}}}/{{{{template}}}}/{{task}}/from_{{{{reader}}}}/"
+            f"{RESULTS}/write/{{{{model}}}}/{{{{template}}}}/{{task}}/from_{{{{language_model}}}}/"
             "validation.parquet",
             task=config["tasks"],
         ),
     output:
-        layer=f"{RESULTS}/score/{{model}}/{{template}}/from_{{reader}}/layer.json",
-        by_layer=f"{RESULTS}/score/{{model}}/{{template}}/from_{{reader}}/by_layer.csv",
+        layer=f"{RESULTS}/score/{{model}}/{{template}}/from_{{language_model}}/layer.json",
+        by_layer=f"{RESULTS}/score/{{model}}/{{template}}/from_{{language_model}}/by_layer.csv",
     log:
-        f"{LOGS}/score/{{model}}/{{template}}/from_{{reader}}/choose.log",
+        f"{LOGS}/score/{{model}}/{{template}}/from_{{language_model}}/choose.log",
     benchmark:
-        f"{BENCHMARKS}/choose_transfer_layer/{{model}}/{{template}}/from_{{reader}}.jsonl"
+        f"{BENCHMARKS}/choose_transfer_layer/{{model}}/{{template}}/from_{{language_model}}.jsonl"
 
 
 use rule write_test as transfer_test with:
@@ -45,29 +45,29 @@ use rule write_test as transfer_test with:
         model=lambda wildcards: model_folder(wildcards.model),
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/test.jsonl",
-        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
-        vectors=f"{RESULTS}/average/{{reader}}/{{template}}/{{task}}/vectors.safetensors",
+        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
+        vectors=f"{RESULTS}/average/{{language_model}}/{{template}}/{{task}}/vectors.safetensors",
         layer=f"{RESULTS}/score/{{model}}/{{template}}/layer.json",
     output:
-        f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/from_{{reader}}/test.parquet",
+        f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/from_{{language_model}}/test.parquet",
     log:
-        f"{LOGS}/write/{{model}}/{{template}}/{{task}}/from_{{reader}}/test.log",
+        f"{LOGS}/write/{{model}}/{{template}}/{{task}}/from_{{language_model}}/test.log",
     benchmark:
-        f"{BENCHMARKS}/transfer_test/{{model}}/{{template}}/{{task}}/from_{{reader}}.jsonl"
+        f"{BENCHMARKS}/transfer_test/{{model}}/{{template}}/{{task}}/from_{{language_model}}.jsonl"
 
 
 use rule score as score_transfer with:
     input:
         baselines=[],
         patched=expand(
-            f"{RESULTS}/write/{{{{model}}}}/{{{{template}}}}/{{task}}/from_{{{{reader}}}}/"
+            f"{RESULTS}/write/{{{{model}}}}/{{{{template}}}}/{{task}}/from_{{{{language_model}}}}/"
             "test.parquet",
             task=config["tasks"],
         ),
         exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
     output:
-        f"{RESULTS}/score/{{model}}/{{template}}/from_{{reader}}/accuracy.csv",
+        f"{RESULTS}/score/{{model}}/{{template}}/from_{{language_model}}/accuracy.csv",
     log:
-        f"{LOGS}/score/{{model}}/{{template}}/from_{{reader}}/score.log",
+        f"{LOGS}/score/{{model}}/{{template}}/from_{{language_model}}/score.log",
     benchmark:
-        f"{BENCHMARKS}/score_transfer/{{model}}/{{template}}/from_{{reader}}.jsonl"
+        f"{BENCHMARKS}/score_transfer/{{model}}/{{template}}/from_{{language_model}}.jsonl"

@@ -18,7 +18,7 @@ rule write_validation:
         model=lambda wildcards: model_folder(wildcards.model),
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/validation.jsonl",
-        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
+        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
         vectors=f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
     output:
         f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/validation.parquet",
@@ -59,11 +59,11 @@ rule choose_layer:
     params:
         tasks=config["tasks"],
         out=subpath(output.layer, parent=True),
-        code=code_hash("taskvectors.choose"),
+        code=code_hash("taskvectors.score.layer"),
     shell:
         recorded(
             "choose_layer",
-            "python -m taskvectors.choose --predictions {input} --tasks {params.tasks} "
+            "python -m taskvectors.score.layer --predictions {input} --tasks {params.tasks} "
             "--out {params.out} --log {log}",
         )
 
@@ -73,7 +73,7 @@ rule write_test:
         model=lambda wildcards: model_folder(wildcards.model),
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/test.jsonl",
-        pictures=ancient(f"{RESULTS}/collect/{config['pictures']['evaluation']}/pictures"),
+        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
         vectors=f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
         layer=f"{RESULTS}/score/{{model}}/{{template}}/layer.json",
     output:

@@ -1,6 +1,6 @@
 """``python -m taskvectors.average``: task vectors, the mean activations of a task.
 
-A vector is the mean over the validation prompts of the block outputs at the last exemplar's
+A vector is the mean over the validation prompts of the residual streams at the last exemplar's
 delimiter, per specification and seed and for every layer (paper, section 2.1). An
 instruction's vector is its one activation. For Figure 8 there are also means over the first
 1 to 6 prompts of a seeded permutation (named by their samples, ``text_icl_n5/1``), and
@@ -9,7 +9,6 @@ ensembles, the plain means of an exemplar vector and the instruction's (``ensemb
 
 from __future__ import annotations
 
-import argparse
 import logging
 import random
 from pathlib import Path
@@ -17,10 +16,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from taskvectors.engine.streams import read_tensors, write_tensors
-from taskvectors.errors import UserError, run_command
-from taskvectors.predictions import ENSEMBLE
-from taskvectors.progress import start_logging
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.tensors import read_tensors, write_tensors
+from taskvectors.study.predictions import ENSEMBLE
 
 log = logging.getLogger("taskvectors")
 PROMPTS = 6  # the largest subset of the prompts; 30 samples in the paper's Figure 8
@@ -84,13 +83,11 @@ def ensemble_vectors(vectors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m taskvectors.average", description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--activations", required=True, type=Path)
     parser.add_argument("--exemplars", required=True, type=int, help="samples in a prompt")
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     activations = read_tensors(args.activations)
     vectors = task_vectors(activations)
     vectors |= subset_vectors(activations, args.exemplars)

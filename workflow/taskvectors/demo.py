@@ -8,7 +8,6 @@ with ``input`` or ``image``; ``label``. The same functions serve the workflow.
 
 from __future__ import annotations
 
-import argparse
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,31 +17,32 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from taskvectors.base.command import command_parser, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_jsonl, write_jsonl
+from taskvectors.base.progress import start_logging, track
+from taskvectors.base.schemas import check
+from taskvectors.base.tensors import write_tensors
 from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.generate import generate
+from taskvectors.engine.load import load_adapter
 from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
-from taskvectors.engine.streams import write_tensors
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import packed, whole
-from taskvectors.errors import UserError, run_command
-from taskvectors.files import read_jsonl, write_jsonl
+from taskvectors.jobs.named import find_model
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.chat import fitted
-from taskvectors.models.named import find_model
-from taskvectors.models.registry import load_adapter
 from taskvectors.models.weights import DTYPES
-from taskvectors.progress import start_logging, track
-from taskvectors.prompts import (
+from taskvectors.study.prompts import (
     EXEMPLAR,
     QUERY,
-    Picture,
+    ImageInput,
     Prompt,
     Template,
     Text,
     find_template,
     instruction,
 )
-from taskvectors.schemas import check
 from taskvectors.write import check_vectors
 
 log = logging.getLogger("taskvectors")
@@ -79,8 +79,8 @@ def parse_line(row: dict[str, Any], template: Template) -> Line:
     return Line(row["id"], row["vector"], row["label"], specified, mark, query, base)
 
 
-def _asked(shown: dict[str, str]) -> Text | Picture:
-    return Text(shown["input"]) if "input" in shown else Picture(shown["image"])
+def _asked(shown: dict[str, str]) -> Text | ImageInput:
+    return Text(shown["input"]) if "input" in shown else ImageInput(shown["image"])
 
 
 def read_lines(path: Path, template: Template) -> list[Line]:
@@ -94,15 +94,15 @@ def read_lines(path: Path, template: Template) -> list[Line]:
 
 
 def read_vectors(adapter: Adapter, lines: Sequence[Line]) -> dict[str, Tensor]:
-    """Mean block outputs (layers, width) by vector name, float32."""
+    """Mean residual streams (layers, width) by vector name, float32."""
     prompts = [adapter.encode(line.specified) for line in lines]
     ends = [prompt.marks[line.read_mark] for prompt, line in zip(prompts, lines, strict=True)]
     found: dict[str, list[Tensor]] = {}
     for group in batches(prompts, f"read {adapter.name}"):
         rows = [whole(prompts[number]) for number in group]
         read, _ = run(adapter, rows, [(row, ends[number]) for row, number in enumerate(group)])
-        for number, block_outputs in zip(group, read, strict=True):
-            found.setdefault(lines[number].vector, []).append(block_outputs.float())
+        for number, residuals in zip(group, read, strict=True):
+            found.setdefault(lines[number].vector, []).append(residuals.float())
     return {name: torch.stack(read).mean(0) for name, read in found.items()}
 
 
@@ -129,7 +129,7 @@ def shown(adapter: Adapter, encoded: Encoded, given: Answer) -> dict[str, Any]:
     return {
         "token_id": given.token_id,
         "token": adapter.tokenizer.decode([given.token_id]),
-        "margin": given.margin,
+        "logit_difference": given.logit_difference,
         "position": position,
         "neighbourhood": adapter.neighbourhood(encoded.ids, position),
     }
@@ -196,7 +196,7 @@ def chosen_layers(adapter: Adapter, wanted: Sequence[int] | None) -> list[int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m taskvectors.demo", description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument(
         "--model", required=True, help="a name of resources/models.yaml, or a checkpoint folder"
     )

@@ -19,8 +19,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from taskvectors.errors import UserError
-from taskvectors.files import read_json, sha256, write_json
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json, sha256, write_json
 
 log = logging.getLogger("taskvectors")
 SEAL = "part.json"

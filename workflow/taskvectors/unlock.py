@@ -13,8 +13,9 @@ from pathlib import Path
 
 import psutil
 
-from taskvectors.errors import UserError, run_command
-from taskvectors.progress import start_logging
+from taskvectors.base.command import run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.progress import start_logging
 
 log = logging.getLogger("taskvectors")
 LOCKS = Path(".snakemake/locks")

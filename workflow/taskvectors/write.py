@@ -8,7 +8,6 @@ parts, some queries with the vectors of one seed, and a part that is finished is
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import logging
 from collections.abc import Sequence
@@ -20,28 +19,15 @@ import torch
 from torch import Tensor
 
 from taskvectors.average import parse_vector_name
-from taskvectors.code import code_hash
-from taskvectors.curate.datasets import read_items
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json
+from taskvectors.base.progress import track
+from taskvectors.base.tensors import read_tensors
+from taskvectors.engine.load import load_adapter
 from taskvectors.engine.patching import patched_answers
-from taskvectors.engine.streams import read_tensors
 from taskvectors.engine.sweep import Site
-from taskvectors.errors import UserError, run_command
-from taskvectors.files import read_json
-from taskvectors.models.base import Adapter
-from taskvectors.models.chat import fitted
-from taskvectors.models.registry import load_adapter
-from taskvectors.models.weights import DTYPES, best_device
-from taskvectors.parts import Part, Parts, checkpoint_key, key_of, surroundings
-from taskvectors.predictions import (
-    ICL_MODALITY,
-    Prediction,
-    join_predictions,
-    method_name,
-    write_predictions,
-)
-from taskvectors.progress import start_logging, track
-from taskvectors.prompts import find_template
-from taskvectors.queries import (
+from taskvectors.jobs.queries import (
     Context,
     Query,
     encode_queries,
@@ -49,6 +35,20 @@ from taskvectors.queries import (
     prediction,
     states,
 )
+from taskvectors.models.base import Adapter
+from taskvectors.models.chat import fitted
+from taskvectors.models.weights import DTYPES, best_device
+from taskvectors.parts import Part, Parts, checkpoint_key, key_of, surroundings
+from taskvectors.record.code import code_hash
+from taskvectors.study.datasets import read_items
+from taskvectors.study.predictions import (
+    ICL_MODALITY,
+    Prediction,
+    join_predictions,
+    method_name,
+    write_predictions,
+)
+from taskvectors.study.prompts import find_template
 
 log = logging.getLogger("taskvectors")
 PREDICTIONS = "predictions.parquet"
@@ -135,12 +135,12 @@ def works(
 ) -> list[Work]:
     """The work of a job, some queries at a time, however many seeds there are.
 
-    A sweep of all layers leaves out the subsets and ensembles; others ask them pictures only.
+    A sweep of all layers leaves out the subsets and ensembles; others ask them images only.
     """
     full, partial = separate(vectors)
-    pictures = [query for query in queries if query.modality == "image"]
+    images = [query for query in queries if query.modality == "image"]
     found = []
-    for kind, asked, chosen in (("full", queries, full), ("partial", pictures, partial)):
+    for kind, asked, chosen in (("full", queries, full), ("partial", images, partial)):
         if kind == "partial" and sweep:
             continue
         size = max(1, SITES_PER_PART // len(layers))
@@ -171,7 +171,7 @@ def write_missing(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m taskvectors.write", description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--model", required=True, type=Path, help="a checkpoint folder")
     parser.add_argument("--name", required=True, help="the model's name in predictions")
     parser.add_argument("--dtype", required=True, choices=sorted(DTYPES))
@@ -182,9 +182,7 @@ def main() -> None:
     parser.add_argument("--vectors", required=True, type=Path)
     parser.add_argument("--layer", type=Path, help="JSON with the chosen layer; all without it")
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     template = find_template(args.templates, args.template)
     adapter = load_adapter(args.model, args.name, args.dtype)
     template = fitted(template, adapter)

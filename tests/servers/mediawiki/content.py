@@ -1,4 +1,4 @@
-"""The test wiki's pages and pictures."""
+"""The test wiki's pages and images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 from PIL import Image
 
 FILLERS = 120  # pages, so that one call is not enough
-FILLER_PICTURES = 12  # that they show in turn
+FILLER_IMAGES = 12  # that they show in turn
 CC_BY_SA = "https://creativecommons.org/licenses/by-sa/3.0/"
 
 
@@ -30,32 +30,32 @@ PAGES = {
     + "The okapi.\n\n== Gallery ==\n[[File:Red panda.jpg|thumb]]",
     "Red panda": "{{Taxobox|binomial=''Ailurus fulgens''}}\n" + box("Red panda.jpg") + "It.",
     "Lesser panda": "#REDIRECT [[Red panda#Etymology]]",
-    "Corp": box("Nonfree logo.png") + "A page whose lead picture is not free.",
-    "Below the lead": "No picture here.\n\n== Later ==\n[[File:Okapi.png|thumb]]",
-    "Nothing": "No picture at all.",
+    "Corp": box("Nonfree logo.png") + "A page whose lead image is not free.",
+    "Below the lead": "No image here.\n\n== Later ==\n[[File:Okapi.png|thumb]]",
+    "Nothing": "No image at all.",
     "Dangling": box("No such file.png") + "The file does not exist.",
     "Changing": box("Okapi.png") + "Edited by a test.",
     "Small": box("Small.png") + "Its original is narrower than a thumbnail.",
 } | {
-    f"Filler {number:03d}": box(f"Filler {number % FILLER_PICTURES:02d}.png") + "Filler."
+    f"Filler {number:03d}": box(f"Filler {number % FILLER_IMAGES:02d}.png") + "Filler."
     for number in range(FILLERS)
 }
 TEMPLATES = ("Infobox country", "Speciesbox", "Taxobox", "Plainlist")
 
 
 def make(folder: Path) -> None:
-    """Write ``pages.xml`` and ``images/`` with a description beside each picture."""
+    """Write ``pages.xml`` and ``images/`` with a description beside each image."""
     images = folder / "images"
     images.mkdir(parents=True, exist_ok=True)
     _flag(images / "Flag of France.svg", ["#002395", "#fff", "#ed2939"])
     _flag(images / "Flag of Côte d'Ivoire.svg", ["#f77f00", "#fff", "#009e60"])
-    _picture(images / "Okapi.png", (800, 600), "sienna")
-    _picture(images / "Red panda.jpg", (1200, 900), "chocolate")
-    _picture(images / "Nonfree logo.png", (400, 400), "navy")
-    _picture(images / "Tiny icon.png", (40, 40), "black")
-    _picture(images / "Small.png", (300, 200), "teal")
-    for number in range(FILLER_PICTURES):
-        _picture(images / f"Filler {number:02d}.png", (500, 300), f"hsl({30 * number}, 80%, 50%)")
+    _image(images / "Okapi.png", (800, 600), "sienna")
+    _image(images / "Red panda.jpg", (1200, 900), "chocolate")
+    _image(images / "Nonfree logo.png", (400, 400), "navy")
+    _image(images / "Tiny icon.png", (40, 40), "black")
+    _image(images / "Small.png", (300, 200), "teal")
+    for number in range(FILLER_IMAGES):
+        _image(images / f"Filler {number:02d}.png", (500, 300), f"hsl({30 * number}, 80%, 50%)")
     artist = '<a href="//commons.wikimedia.org/wiki/User:Raul">Raul &amp; <b>Søby</b></a>'
     ours = {"Artist": artist, "LicenseShortName": "CC BY-SA 3.0", "LicenseUrl": CC_BY_SA}
     for file in images.iterdir():
@@ -78,11 +78,11 @@ def _flag(path: Path, colours: list[str]) -> None:
     path.write_text(f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{bars}</svg>\n')
 
 
-def _picture(path: Path, size: tuple[int, int], colour: str) -> None:
-    picture = Image.new("RGB", size, colour)
+def _image(path: Path, size: tuple[int, int], colour: str) -> None:
+    image = Image.new("RGB", size, colour)
     # Some texture, so that a cut-off file is cut off within its pixels.
-    picture.paste(Image.effect_noise((size[0] // 2, size[1] // 2), 60).convert("RGB"), (0, 0))
-    picture.save(path)
+    image.paste(Image.effect_noise((size[0] // 2, size[1] // 2), 60).convert("RGB"), (0, 0))
+    image.save(path)
 
 
 def _export() -> str:

@@ -133,7 +133,7 @@ class Wiki:
         return [request for request in self.log if request.is_api]
 
     @property
-    def picture_calls(self) -> list[Request]:
+    def image_calls(self) -> list[Request]:
         return [request for request in self.log if not request.is_api]
 
 
@@ -218,7 +218,7 @@ def build(root: Path) -> None:
     with (root / "w/LocalSettings.php").open("a", encoding="utf-8") as settings:
         settings.write((HERE / "settings.php").read_text(encoding="utf-8"))
     content.make(root / "content")
-    # Pictures come before pages: a page's lead picture is chosen by its size.
+    # Images come before pages: a page's lead image is chosen by its size.
     images = str(root / "content/images")
     _php(root, "importImages.php", "--user=Admin", "--comment-ext=txt", images)
     pages = str(root / "content/pages.xml")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
-
 from taskvectors.audit import diff, trace, verify
-from taskvectors.errors import run_command
+from taskvectors.base.command import command_parser, run_command
 
 SUBCOMMANDS = {"verify": verify, "trace": trace, "diff": diff}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m taskvectors.audit", description=__doc__)
+    parser = command_parser(__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="subcommand")
     for name, module in SUBCOMMANDS.items():
         summary = module.__doc__.partition(": ")[2]

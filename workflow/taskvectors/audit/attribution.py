@@ -1,13 +1,12 @@
 """``python -m taskvectors.audit.attribution``: the licence page that goes with the figures.
 
-Everything on it comes from files: the manifests (author and licence of each picture), the
-datasets (which pictures are used), the models' own files, the data packages' metadata and the
+Everything on it comes from files: the manifests (author and licence of each image), the
+datasets (which images are used), the models' own files, the data packages' metadata and the
 fonts inside the PDFs.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import re
 from collections import Counter
@@ -18,11 +17,11 @@ from pathlib import Path
 from gguf import GGUFReader
 
 from taskvectors.audit.markup import Markup, document, link, table
-from taskvectors.audit.origins import Picture, read_pictures
+from taskvectors.audit.origins import CollectedImage, read_images
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json, read_jsonl, sha256, write_text
 from taskvectors.collect.packages import package_files
-from taskvectors.errors import UserError, run_command
-from taskvectors.files import read_json, read_jsonl, sha256, write_text
-from taskvectors.progress import start_logging
 
 log = logging.getLogger("taskvectors")
 FONT = re.compile(rb"/BaseFont /(?:[A-Z]{6}\+)?([A-Za-z0-9-]+)")
@@ -31,7 +30,7 @@ HUB = "https://huggingface.co"
 
 
 def shown_in(datasets: Iterable[Path]) -> dict[Path, list[str]]:
-    """Picture files to the tasks whose datasets (``<task>/<split>.jsonl``) have them."""
+    """CollectedImage files to the tasks whose datasets (``<task>/<split>.jsonl``) have them."""
     tasks: dict[Path, dict[str, None]] = {}
     for dataset in datasets:
         for row in read_jsonl(dataset):
@@ -39,44 +38,44 @@ def shown_in(datasets: Iterable[Path]) -> dict[Path, list[str]]:
     return {path: list(names) for path, names in tasks.items()}
 
 
-def picture_table(pictures: Iterable[Picture], tasks: dict[Path, list[str]]) -> str:
-    """Title, author, licence and source of each picture of the datasets.
+def image_table(images: Iterable[CollectedImage], tasks: dict[Path, list[str]]) -> str:
+    """Title, author, licence and source of each image of the datasets.
 
-    Raises `UserError` where a dataset has a picture that no manifest describes.
+    Raises `UserError` where a dataset has an image that no manifest describes.
     """
-    used = [picture for picture in pictures if picture.path in tasks]
-    unknown = sorted(set(tasks) - {picture.path for picture in used})
+    used = [image for image in images if image.path in tasks]
+    unknown = sorted(set(tasks) - {image.path for image in used})
     if unknown:
         raise UserError(
-            f"the picture {unknown[0]} is in a dataset but in no manifest, so its licence is not "
+            f"the image {unknown[0]} is in a dataset but in no manifest, so its licence is not "
             "known; collect and curate again."
         )
     rows = [
         (
-            picture.title,
-            picture.author,
-            link(picture.licence_url, picture.licence),
-            link(picture.url, picture.source),
-            picture.revision,
-            ", ".join(tasks[picture.path]),
-            "" if picture.free else Markup('<span class="warning">not free: do not publish</span>'),
+            image.title,
+            image.author,
+            link(image.licence_url, image.licence),
+            link(image.url, image.source),
+            image.revision,
+            ", ".join(tasks[image.path]),
+            "" if image.free else Markup('<span class="warning">not free: do not publish</span>'),
         )
-        for picture in used
+        for image in used
     ]
     header = ("title", "author", "licence", "source", "revision", "task", "")
-    return table(f"{len(used)} pictures of the datasets, figures and tables", header, rows)
+    return table(f"{len(used)} images of the datasets, figures and tables", header, rows)
 
 
-def training_table(pictures: Iterable[Picture], tasks: dict[Path, list[str]]) -> str:
-    """Pictures that no dataset has: the eyes were trained or tested on them."""
-    others = [picture for picture in pictures if picture.path not in tasks]
+def training_table(images: Iterable[CollectedImage], tasks: dict[Path, list[str]]) -> str:
+    """Images that no dataset has: the vision tower was trained or tested on them."""
+    others = [image for image in images if image.path not in tasks]
     counted = Counter((p.rendering, p.origin, p.licence, p.licence_url) for p in others)
     rows = [
         (rendering, str(count), origin, link(url, licence))
         for (rendering, origin, licence, url), count in counted.items()
     ]
-    header = ("rendering", "pictures", "from", "licence")
-    caption = "Pictures that only trained or tested a model's eyes and are shown nowhere"
+    header = ("rendering", "images", "from", "licence")
+    caption = "Images that only trained or tested a model's vision tower and are shown nowhere"
     return table(caption, header, rows)
 
 
@@ -152,9 +151,7 @@ def font_rows(figures: Iterable[Path]) -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m taskvectors.audit.attribution", description=__doc__
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--experiment", required=True)
     parser.add_argument("--manifests", required=True, nargs="+", type=Path)
     parser.add_argument("--datasets", required=True, nargs="+", type=Path)
@@ -162,10 +159,8 @@ def main() -> None:
     parser.add_argument("--packages", required=True, type=Path, help="envs/data.txt")
     parser.add_argument("--figures", required=True, nargs="+", type=Path, help="PDFs")
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
-    pictures = [picture for path in args.manifests for picture in read_pictures(path)]
+    args = parse(parser)
+    images = [image for path in args.manifests for image in read_images(path)]
     tasks = shown_in(args.datasets)
     lines = args.packages.read_text(encoding="utf-8").splitlines()
     packages = [line.partition("==")[0] for line in lines if line and not line.startswith("#")]
@@ -175,15 +170,15 @@ def main() -> None:
         document(
             f"Licences: experiment {args.experiment}",
             "<p>This page goes with the figures, tables and datasets where they are published. "
-            "Pictures were resized to 224 pixels wide, and those in figures are scaled.</p>",
-            picture_table(pictures, tasks),
-            training_table(pictures, tasks),
+            "Images were resized to 224 pixels wide, and those in figures are scaled.</p>",
+            image_table(images, tasks),
+            training_table(images, tasks),
             table("Models", ("model", "source", "licence"), model_rows(args.models)),
-            table("Packages with pictures and models", header, package_rows(packages)),
+            table("Packages with images and models", header, package_rows(packages)),
             table("Fonts inside the figures", ("font", "licence"), font_rows(args.figures)),
         ),
     )
-    log.info("%d pictures", len(tasks))
+    log.info("%d images", len(tasks))
 
 
 if __name__ == "__main__":

@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.audit.lineage import Lineage, Record
-from taskvectors.errors import UserError
-from taskvectors.metrics import METRICS, mark
-from taskvectors.predictions import read_predictions
-from taskvectors.score import random_baseline
+from taskvectors.base.errors import UserError
+from taskvectors.score.accuracy import random_baseline
+from taskvectors.study.metrics import METRICS, mark
+from taskvectors.study.predictions import read_predictions
 
 TOLERANCE = 1e-9
 AVERAGE = "average"

@@ -8,7 +8,6 @@ files, to ``source/``; the folder can be zipped or uploaded as it is.
 
 from __future__ import annotations
 
-import argparse
 import json
 import logging
 import mimetypes
@@ -25,11 +24,11 @@ from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
 from taskvectors.audit.lineage import Lineage, Record, open_results
-from taskvectors.audit.origins import is_manifest, read_pictures
-from taskvectors.errors import UserError, run_command
-from taskvectors.files import write_text
-from taskvectors.progress import start_logging
-from taskvectors.schemas import read_yaml
+from taskvectors.audit.origins import is_manifest, read_images
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import write_text
+from taskvectors.base.schemas import read_yaml
 
 log = logging.getLogger("taskvectors")
 METADATA, SOURCE = "ro-crate-metadata.json", "source"
@@ -140,21 +139,21 @@ def _sources(builder: Builder, records: Iterable[Record]) -> None:
 
 
 def _licences(builder: Builder, records: Iterable[Record]) -> None:
-    """Licences and authors of the pictures, from their manifests."""
+    """Licences and authors of the images, from their manifests."""
     for record in records:
         if not is_manifest(record.path):
             continue
-        pictures = read_pictures(builder.lineage.root / record.path)
+        images = read_images(builder.lineage.root / record.path)
         licences = [
             builder.add(
                 p.licence_url or f"#licence/{quote(p.licence)}", "CreativeWork", name=p.licence
             )
-            for p in pictures
+            for p in images
         ]
         # A page of Wikipedia names people; a package's art is a group's or a firm's.
-        kinds = {p.author: "Person" if p.revision else "Organization" for p in pictures}
+        kinds = {p.author: "Person" if p.revision else "Organization" for p in images}
         authors = [builder.add(f"#author/{quote(a)}", kind, name=a) for a, kind in kinds.items()]
-        folder = builder.files.get(f"{PurePosixPath(record.path).parent}/pictures")
+        folder = builder.files.get(f"{PurePosixPath(record.path).parent}/images")
         if folder is not None:
             folder["license"] = single(list(dict.fromkeys(licences)))
             folder["author"] = single(list(dict.fromkeys(authors)))
@@ -276,8 +275,8 @@ def _root(builder: Builder, records: list[Record]) -> None:
     root, lineage = builder.crate.root_dataset, builder.lineage
     root["name"] = f"{builder.citation['title']}: experiment {lineage.folder.name}"
     root["description"] = (
-        f"Inputs, outputs and jobs of the experiment {lineage.folder.name}. Pictures keep their "
-        "own licences: see the folders of pictures and the manifests beside them."
+        f"Inputs, outputs and jobs of the experiment {lineage.folder.name}. Images keep their "
+        "own licences: see the folders of images and the manifests beside them."
     )
     root["license"] = _licence(builder)
     root["datePublished"] = max(record.ended for record in records)
@@ -344,12 +343,10 @@ def git_name(root: Path) -> str | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m taskvectors.audit.crate", description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--results", required=True, type=Path, help="results/<experiment>")
     parser.add_argument("--shown", required=True, nargs="+", help="all that the experiment shows")
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     lineage = open_results(args.results)
     records = lineage.ancestry(recorded(lineage, args.shown))
     copy_source(lineage, records)

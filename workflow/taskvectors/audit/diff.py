@@ -15,10 +15,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from taskvectors.audit.lineage import RESULTS, Lineage, Record, in_order, open_results
-from taskvectors.audit.origins import is_manifest, read_pictures
-from taskvectors.files import read_jsonl, sha256
+from taskvectors.audit.origins import is_manifest, read_images
+from taskvectors.base.files import read_jsonl, sha256
 
-NAMED = 5  # labels, pictures and files that are listed one by one
+NAMED = 5  # labels, images and files that are listed one by one
 MODEL_PARAMS = {"hub", "revision", "package", "file", "dtype"}
 NO_SETTINGS = {
     "code",
@@ -114,12 +114,12 @@ def first_jobs(a: Run, b: Run, differing: set[str]) -> list[list[str]]:
 
 
 def reasons(a: Run, b: Run, names: list[str]) -> list[str]:
-    """Why a job gave something else: labels and pictures by name, then what its records say."""
+    """Why a job gave something else: labels and images by name, then what its records say."""
     one, other = a.records[names[0]], b.records[names[0]]
     found = [text for name in names for text in _labels(a, b, name)]
-    found += [text for name in names for text in _pictures(a, b, name)]
+    found += [text for name in names for text in _images(a, b, name)]
     if len(found) > NAMED:
-        found = [*found[:NAMED], f"{len(found) - NAMED} more labels or pictures"]
+        found = [*found[:NAMED], f"{len(found) - NAMED} more labels or images"]
     for explain in (_model, _code, _packages, _settings, _files):
         found += explain(one, other)
     return found or [f"{one.rule} made other bytes of the same inputs, code, packages and settings"]
@@ -140,16 +140,16 @@ def _labels(a: Run, b: Run, name: str) -> Iterator[str]:
             yield _sentence(what, repr(before[entity]), repr(after[entity]))
 
 
-def _pictures(a: Run, b: Run, name: str) -> Iterator[str]:
-    """Pictures of a manifest that are not the same, with both hashes."""
+def _images(a: Run, b: Run, name: str) -> Iterator[str]:
+    """Images of a manifest that are not the same, with both hashes."""
     if not is_manifest(name) or not _as_recorded(a, b, name):
         return
     before, after = (
-        {f"{p.entity} ({p.entity_set})": p.sha256[:16] for p in read_pictures(run.file(name))}
+        {f"{p.entity} ({p.entity_set})": p.sha256[:16] for p in read_images(run.file(name))}
         for run in (a, b)
     )
-    for picture, *values in _changes(before, after, nested=False):
-        yield _sentence(f"the picture of {picture}", *values)
+    for image, *values in _changes(before, after, nested=False):
+        yield _sentence(f"the image of {image}", *values)
 
 
 def _as_recorded(a: Run, b: Run, name: str) -> bool:

@@ -13,11 +13,11 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from taskvectors import provenance
-from taskvectors.errors import UserError
-from taskvectors.files import sha256
-from taskvectors.provenance import RECORDS
-from taskvectors.schemas import check
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import sha256
+from taskvectors.base.schemas import check
+from taskvectors.record import provenance
+from taskvectors.record.provenance import RECORDS
 
 RESULTS = "results"
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 
-from taskvectors.errors import UserError
-from taskvectors.pictures import open_rgba
+from taskvectors.base.errors import UserError
+from taskvectors.base.images import open_rgba
 
 THUMBNAIL = 40  # pixels, the longer side
 STYLE = """
@@ -59,13 +59,13 @@ def link(url: str, text: str) -> str:
 
 
 def thumbnail(path: Path, text: str) -> str:
-    """The picture, small, inside the page; the words "missing" where it cannot be opened."""
+    """The image, small, inside the page; the words "missing" where it cannot be opened."""
     try:
-        picture = open_rgba(path)
+        image = open_rgba(path)
     except (UserError, FileNotFoundError):
         return Markup('<span class="warning">missing</span>')
-    picture.thumbnail((THUMBNAIL, THUMBNAIL))
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
     packed = io.BytesIO()
-    picture.save(packed, "PNG")
+    image.save(packed, "PNG")
     data = base64.b64encode(packed.getvalue()).decode("ascii")
     return Markup(f'<img alt="{escape(text, quote=True)}" src="data:image/png;base64,{data}">')

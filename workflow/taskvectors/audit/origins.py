@@ -1,4 +1,4 @@
-"""Where pictures and labels are from, as the manifests and the entity tables say."""
+"""Where images and labels are from, as the manifests and the entity tables say."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
 
 MANIFEST = "manifest.csv"
 TABLES = "resources/entities"
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One picture of a manifest. ``path`` is where it lies; ``source`` names its page, or the
+class CollectedImage:
+    """One image of a manifest. ``path`` is where it lies; ``source`` names its page, or the
     package, version and file that it was taken from; ``revision`` is the page's, or empty;
-    ``free`` is False where Wikipedia says that the picture is not free."""
+    ``free`` is False where Wikipedia says that the image is not free."""
 
     entity_set: str
     entity: str
@@ -35,7 +35,7 @@ class Picture:
 
     @property
     def origin(self) -> str:
-        """What pictures that came together have in common."""
+        """What images that came together have in common."""
         collection = self.source.partition(":")[0] if self.revision == "" else "Wikipedia"
         return f"{collection}, {self.author}, {self.licence}"
 
@@ -53,7 +53,7 @@ class Label:
 
 
 def is_manifest(path: str) -> bool:
-    """Whether a recorded path is a manifest of pictures."""
+    """Whether a recorded path is a manifest of images."""
     return PurePosixPath(path).name == MANIFEST
 
 
@@ -63,11 +63,11 @@ def is_entity_table(path: str) -> bool:
     return place.parent == PurePosixPath(TABLES) and place.stem != "dropped"
 
 
-def read_pictures(manifest: Path) -> list[Picture]:
-    """All pictures of a manifest. Raises `UserError` where it is missing, lacks a column or
-    names a picture outside its folder."""
+def read_images(manifest: Path) -> list[CollectedImage]:
+    """All images of a manifest. Raises `UserError` where it is missing, lacks a column or
+    names an image outside its folder."""
     folder = manifest.parent.resolve()
-    pictures = []
+    images = []
     for row in read_rows(manifest):
         try:
             path = (folder / row["file"]).resolve()
@@ -75,13 +75,13 @@ def read_pictures(manifest: Path) -> list[Picture]:
                 raise UserError(
                     f"{manifest} names {row['file']}, outside its folder; collect again."
                 )
-            pictures.append(_picture(row, path))
+            images.append(_image(row, path))
         except KeyError as error:
             raise UserError(f"{manifest} has no column {error}; collect again.") from error
-    return pictures
+    return images
 
 
-def _picture(row: dict[str, str], path: Path) -> Picture:
+def _image(row: dict[str, str], path: Path) -> CollectedImage:
     about = {
         "entity_set": row["entity_set"],
         "entity": row["entity"],
@@ -94,7 +94,7 @@ def _picture(row: dict[str, str], path: Path) -> Picture:
     }
     if "file_page" in row:  # from Wikipedia
         title, source, url = row["wiki_file"], row["file_page"], row["file_page"]
-        return Picture(
+        return CollectedImage(
             title=title,
             source=source,
             url=url,
@@ -102,7 +102,7 @@ def _picture(row: dict[str, str], path: Path) -> Picture:
             free=row["free"] == "True",
             **about,
         )
-    return Picture(
+    return CollectedImage(
         title=row["entity"],
         source=f"{row['package']} {row['version']}: {row['path']}",
         url=f"https://pypi.org/project/{row['package']}/{row['version']}/",

@@ -1,4 +1,4 @@
-"""A lineage as a page: the tree, every picture with a thumbnail, every label with its source."""
+"""A lineage as a page: the tree, every image with a thumbnail, every label with its source."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from html import escape
 
 from taskvectors.audit.lineage import Lineage, Record
 from taskvectors.audit.markup import document, link, table, thumbnail
-from taskvectors.audit.origins import is_manifest, read_pictures
+from taskvectors.audit.origins import is_manifest, read_images
 from taskvectors.audit.trace import tree, used_labels
 
 
@@ -16,7 +16,7 @@ def page(lineage: Lineage, target: Record) -> str:
     parts = [f"<pre>{escape(chr(10).join(tree(lineage, target)))}</pre>"]
     for record in records:
         if is_manifest(record.path):
-            parts.append(_pictures(lineage, record))
+            parts.append(_images(lineage, record))
     for path in dict.fromkeys(s["path"] for r in records for s in lineage.sources(r)):
         labels = used_labels(lineage, path, records)
         if labels:
@@ -29,18 +29,18 @@ def page(lineage: Lineage, target: Record) -> str:
     return document(f"Where {target.path} is from", *parts)
 
 
-def _pictures(lineage: Lineage, manifest: Record) -> str:
+def _images(lineage: Lineage, manifest: Record) -> str:
     rows = [
         (
-            thumbnail(picture.path, picture.entity),
-            picture.entity,
-            link(picture.url, picture.source),
-            picture.revision,
-            picture.author,
-            link(picture.licence_url, picture.licence),
-            picture.sha256[:16],
+            thumbnail(image.path, image.entity),
+            image.entity,
+            link(image.url, image.source),
+            image.revision,
+            image.author,
+            link(image.licence_url, image.licence),
+            image.sha256[:16],
         )
-        for picture in read_pictures(lineage.root / manifest.path)
+        for image in read_images(lineage.root / manifest.path)
     ]
     header = ("", "entity", "source", "revision", "author", "licence", "sha256")
-    return table(f"Pictures of {manifest.path}", header, rows)
+    return table(f"Images of {manifest.path}", header, rows)

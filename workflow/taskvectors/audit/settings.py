@@ -8,29 +8,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from taskvectors import entities
-from taskvectors.code import code_hash
-from taskvectors.config import ModelSource, read_models, resolve
+from taskvectors.base.schemas import read_yaml
+from taskvectors.record.code import code_hash
 from taskvectors.render import items
-from taskvectors.schemas import read_yaml
-from taskvectors.tasks import Task, read_tasks
+from taskvectors.study import entities
+from taskvectors.study.config import ModelSource, read_models, resolve
+from taskvectors.study.tasks import Task, read_tasks
 
 # The keys of config.yaml that each rule's params and inputs are made from, dotted; {entity_set}
 # is the task's. What is missing here is bound to no setting. Who collects from Wikipedia, and
 # how fast, bears on nothing.
 KEYS = {
     "curate": (
-        "splits.{entity_set}", "split_seed", "seeds", "exemplars", "pictures.evaluation",
+        "splits.{entity_set}", "split_seed", "seeds", "exemplars", "images.evaluation",
     ),
-    "contact_sheet": ("pictures.evaluation",),
-    "near_duplicates": ("pictures.evaluation",),
+    "contact_sheet": ("images.evaluation",),
+    "near_duplicates": ("images.evaluation",),
     "croissant": ("experiment", "tasks"),
-    "eyes": ("eyes", "pictures"),
-    "tune": ("tuning", "pictures"),
-    "read": ("specifications", "pictures.evaluation"),
-    "write_validation": ("pictures.evaluation",),
-    "write_test": ("pictures.evaluation",),
-    "qualitative": ("tasks", "specifications", "seeds", "exemplars", "pictures.evaluation"),
+    "vision_tower": ("vision_tower", "images"),
+    "tune": ("tuning", "images"),
+    "read": ("specifications", "images.evaluation"),
+    "write_validation": ("images.evaluation",),
+    "write_test": ("images.evaluation",),
+    "qualitative": ("tasks", "specifications", "seeds", "exemplars", "images.evaluation"),
     "average": ("exemplars",),
     "choose_layer": ("tasks",),
     "score": ("tasks", "bootstrap"),
@@ -40,7 +40,7 @@ KEYS = {
     "render": ("experiment", "models", "tasks", "templates.0"),
     "run_config": (
         "experiment", "models", "specifications", "templates", "tasks", "seeds", "exemplars",
-        "splits", "split_seed", "pictures", "eyes", "tuning", "language_models", "bootstrap",
+        "splits", "split_seed", "images", "vision_tower", "tuning", "language_models", "bootstrap",
     ),
 }  # fmt: skip
 

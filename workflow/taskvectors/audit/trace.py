@@ -1,4 +1,4 @@
-"""``python -m taskvectors.audit trace``: what a file was made from, back to pictures and labels."""
+"""``python -m taskvectors.audit trace``: what a file was made from, back to images and labels."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any
 
 from taskvectors.audit.lineage import Lineage, Record, find_target
 from taskvectors.audit.origins import (
+    CollectedImage,
     Label,
-    Picture,
     is_entity_table,
     is_manifest,
+    read_images,
     read_labels,
-    read_pictures,
 )
-from taskvectors.files import write_text
-from taskvectors.schemas import read_yaml
+from taskvectors.base.files import write_text
+from taskvectors.base.schemas import read_yaml
 
 ORIGIN = ("hub", "revision", "package", "file")  # parameters that say where a model is from
 NAMED = 3  # names of a summary; --all shows every one
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.add_argument("--json", action="store_true", help="the whole lineage as JSON")
     shown.add_argument("--html", type=Path, help="write it as a page with thumbnails")
     shown.add_argument("--cell", help="model,method,task: the predictions behind a table's cell")
-    parser.add_argument("--all", action="store_true", help="every file, picture and label")
+    parser.add_argument("--all", action="store_true", help="every file, image and label")
 
 
 def main(args: argparse.Namespace) -> None:
@@ -166,26 +166,26 @@ def _made_with(records: Sequence[Record]) -> list[str]:
 
 
 def _origins(lineage: Lineage, records: Sequence[Record], everything: bool) -> list[str]:
-    """Where the pictures of the manifests among ``records`` are from."""
+    """Where the images of the manifests among ``records`` are from."""
     lines = []
     for record in records:
         if is_manifest(record.path):
-            lines += picture_lines(read_pictures(lineage.root / record.path), everything)
+            lines += image_lines(read_images(lineage.root / record.path), everything)
             if not lineage.unchanged(record.output):
                 lines.append(f"{record.path} CHANGED SINCE it was recorded")
     return lines
 
 
-def picture_lines(pictures: Sequence[Picture], everything: bool) -> list[str]:
-    """Pictures counted by where they came from, or each with page, revision and licence."""
+def image_lines(images: Sequence[CollectedImage], everything: bool) -> list[str]:
+    """Images counted by where they came from, or each with page, revision and licence."""
     if everything:
         return [
             f"{p.entity} ({p.entity_set}): {p.title}, {p.source}"
             f"{f', revision {p.revision}' if p.revision else ''}, {p.author}, "
             f"{p.licence} {p.licence_url}"
-            for p in pictures
+            for p in images
         ]
-    return [f"{n} pictures: {text}" for text, n in _counted(pictures, lambda p: p.origin)]
+    return [f"{n} images: {text}" for text, n in _counted(images, lambda p: p.origin)]
 
 
 def used_labels(lineage: Lineage, source: str, users: Iterable[Record]) -> list[Label]:
@@ -221,7 +221,7 @@ def _counted(things: Iterable[Any], what: Callable[[Any], str]) -> list[tuple[st
 
 
 def as_data(lineage: Lineage, target: Record) -> dict[str, Any]:
-    """The lineage as data: jobs' records (makers first), sources, every picture and label."""
+    """The lineage as data: jobs' records (makers first), sources, every image and label."""
     records = lineage.ancestry([target])
     sources = {given["path"]: given for r in records for given in lineage.sources(r)}
     manifests = [record.path for record in records if is_manifest(record.path)]
@@ -236,14 +236,14 @@ def as_data(lineage: Lineage, target: Record) -> dict[str, Any]:
             {**given, "unchanged": lineage.unchanged(given), "record": None}
             for given in sources.values()
         ],
-        "pictures": [
+        "images": [
             {
-                **vars(picture),
-                "path": picture.path.relative_to(lineage.root).as_posix(),
+                **vars(image),
+                "path": image.path.relative_to(lineage.root).as_posix(),
                 "manifest": path,
             }
             for path in manifests
-            for picture in read_pictures(lineage.root / path)
+            for image in read_images(lineage.root / path)
         ],
         "labels": [
             {**vars(label), "table": path}

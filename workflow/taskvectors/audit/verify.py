@@ -20,17 +20,17 @@ from taskvectors.audit.settings import (
     code_of,
     present_settings,
 )
-from taskvectors.errors import UserError
-from taskvectors.files import sha256
-from taskvectors.progress import start_logging, track
-from taskvectors.provenance import (
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import sha256
+from taskvectors.base.progress import start_logging, track
+from taskvectors.base.schemas import check
+from taskvectors.record.provenance import (
     RECORDS,
     files_below,
     listing_hash,
     read_record,
     record_path,
 )
-from taskvectors.schemas import check
 
 # Made after the run, from what it left; what jobs took; and finished parts, which carry hashes
 # of their own.

@@ -1,1 +1,1 @@
-"""Stage collect: one picture per entity and a manifest of where each came from."""
+"""Stage collect: one image per entity and a manifest of where each came from."""

@@ -1,4 +1,4 @@
-"""``python -m taskvectors.collect``: pictures of one rendering, a manifest, the attribution."""
+"""``python -m taskvectors.collect``: images of one rendering, a manifest, the attribution."""
 
 from __future__ import annotations
 
@@ -9,21 +9,22 @@ from pathlib import Path
 
 import pandas as pd
 
+from taskvectors.base.command import command_parser, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import sha256, write_text
+from taskvectors.base.images import save_png
+from taskvectors.base.progress import start_logging, track
 from taskvectors.collect import wikipedia
-from taskvectors.collect.packages import RENDERINGS, Rendering, package_files, read_picture
+from taskvectors.collect.packages import RENDERINGS, Rendering, package_files, read_image
 from taskvectors.collect.wikipedia_cache import Cache
 from taskvectors.collect.wikipedia_client import API_URL, Client, Settings
-from taskvectors.entities import Entity, read_entities
-from taskvectors.errors import UserError, run_command
-from taskvectors.files import sha256, write_text
-from taskvectors.pictures import save_png
-from taskvectors.progress import start_logging, track
+from taskvectors.study.entities import Entity, read_entities
 
 log = logging.getLogger("taskvectors")
 
 
 def collect(rendering: Rendering, entities: list[Entity], out: Path) -> pd.DataFrame:
-    """Write ``out/pictures/<entity set>/<slug>.png`` (RGBA, 224 px wide); return the manifest.
+    """Write ``out/images/<entity set>/<slug>.png`` (RGBA, 224 px wide); return the manifest.
 
     An entity that the rendering lacks has no row. Raises `UserError` if it lacks them all.
     """
@@ -33,9 +34,9 @@ def collect(rendering: Rendering, entities: list[Entity], out: Path) -> pd.DataF
         source = rendering.locate(entity, files)
         if source is None:
             continue
-        picture = read_picture(root / source)
-        file = Path("pictures") / entity.entity_set / f"{entity.slug}.png"
-        save_png(picture, out / file)
+        image = read_image(root / source)
+        file = Path("images") / entity.entity_set / f"{entity.slug}.png"
+        save_png(image, out / file)
         rows.append(
             {
                 "entity_set": entity.entity_set,
@@ -48,43 +49,43 @@ def collect(rendering: Rendering, entities: list[Entity], out: Path) -> pd.DataF
                 "author": rendering.author,
                 "licence": rendering.licence,
                 "licence_url": rendering.licence_url,
-                "width": picture.width,
-                "height": picture.height,
+                "width": image.width,
+                "height": image.height,
                 "source_sha256": sha256(root / source),
                 "sha256": sha256(out / file),
             }
         )
     if not rows:
         raise UserError(
-            f"the package {rendering.package} has no picture of any entity; reinstall it with "
+            f"the package {rendering.package} has no image of any entity; reinstall it with "
             "`make setup`."
         )
     return pd.DataFrame(rows)
 
 
 def attribution(rendering: Rendering, manifest: pd.DataFrame) -> str:
-    """The notice that goes with the pictures, as the licence asks for it."""
+    """The notice that goes with the images, as the licence asks for it."""
     asked = "asks for this notice" if rendering.asks_for_attribution else "asks for no notice"
     return (
-        f"# Pictures of the rendering {rendering.name}\n\n"
-        f"{len(manifest)} pictures by {rendering.author}, from the package {rendering.package} "
+        f"# Images of the rendering {rendering.name}\n\n"
+        f"{len(manifest)} images by {rendering.author}, from the package {rendering.package} "
         f"{manifest['version'].iloc[0]}, under {rendering.licence} ({rendering.licence_url}), "
         f"which {asked}.\n\nChanges: rasterised or resized to 224 pixels wide. "
-        "Each picture's source is a row of manifest.csv.\n"
+        "Each image's source is a row of manifest.csv.\n"
     )
 
 
 def report_missing(entities: Iterable[Entity], manifest: pd.DataFrame) -> None:
-    """Log how many entities of each set have no picture here."""
+    """Log how many entities of each set have no image here."""
     drawn = set(zip(manifest["entity_set"], manifest["entity"], strict=True))
     missing = [entity for entity in entities if (entity.entity_set, entity.name) not in drawn]
     for entity_set in sorted({entity.entity_set for entity in missing}):
         names = [entity.name for entity in missing if entity.entity_set == entity_set]
-        log.info("%s: no picture of %d entities, e.g. %s", entity_set, len(names), names[0])
+        log.info("%s: no image of %d entities, e.g. %s", entity_set, len(names), names[0])
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m taskvectors.collect", description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--rendering", required=True, choices=[*sorted(RENDERINGS), "wikipedia"])
     parser.add_argument("--entities", required=True, nargs="+", type=Path)
     parser.add_argument("--out", required=True, type=Path)
@@ -99,7 +100,7 @@ def arguments() -> argparse.Namespace:
 
 
 def from_packages(args: argparse.Namespace, entities: list[Entity]) -> None:
-    """Write the pictures of one package's rendering."""
+    """Write the images of one package's rendering."""
     rendering = RENDERINGS[args.rendering]
     manifest = collect(rendering, entities, args.out)
     report_missing(entities, manifest)
@@ -108,7 +109,7 @@ def from_packages(args: argparse.Namespace, entities: list[Entity]) -> None:
 
 
 def from_wikipedia(args: argparse.Namespace, entities: list[Entity]) -> None:
-    """Write Wikipedia's pictures, what is missing and why, and what the infoboxes say."""
+    """Write Wikipedia's images, what is missing and why, and what the infoboxes say."""
     client = Client(Settings(args.contact, args.api_url, args.rate))
     cache = Cache(args.cache, args.api_url)
     with cache.only_one():

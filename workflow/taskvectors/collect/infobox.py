@@ -1,4 +1,4 @@
-"""Reading infoboxes: the picture in the rendered page, the label in the page's source."""
+"""Reading infoboxes: the image in the rendered page, the label in the page's source."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from urllib.parse import unquote, urlsplit
 from bs4 import BeautifulSoup
 
 NOTES = re.compile(r"<!--.*?-->|<ref[^>]*/>|<ref\b.*?</ref>", re.DOTALL)
-SMALLEST = 60  # pixels; narrower pictures in an infobox are icons
+SMALLEST = 60  # pixels; narrower images in an infobox are icons
 # Which parameter of which infobox says what a label of ours says.
 FIELDS = {"capital": ("capital",), "currency": ("currency",)}
 SPECIES_BOXES = ("speciesbox", "subspeciesbox", "taxobox", "automatic taxobox", "hybridbox")
 
 
-def picture_in_infobox(html: str) -> str | None:
-    """The file name (no namespace, spaces) of the first real picture in the first infobox."""
+def image_in_infobox(html: str) -> str | None:
+    """The file name (no namespace, spaces) of the first real image in the first infobox."""
     box = BeautifulSoup(html, "html.parser").select_one("table.infobox, .infobox")
     for image in box.select("img") if box else ():
         width = str(image.get("width", ""))

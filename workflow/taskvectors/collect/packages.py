@@ -1,6 +1,6 @@
-"""Pictures that ship inside Python packages: nothing is fetched.
+"""Images that ship inside Python packages: nothing is fetched.
 
-Each rendering is one artist's set. A picture is found by the entity's emoji code points
+Each rendering is one artist's set. An image is found by the entity's emoji code points
 (OpenMoji, Twemoji, Noto) or by its name (flagpy, flags only).
 """
 
@@ -16,16 +16,16 @@ from pathlib import Path
 import resvg_py
 from PIL import Image
 
-from taskvectors.entities import Entity, slugify
-from taskvectors.errors import UserError
-from taskvectors.pictures import WIDTH, open_rgba, resize_to_width
+from taskvectors.base.errors import UserError
+from taskvectors.base.images import WIDTH, open_rgba, resize_to_width
+from taskvectors.study.entities import Entity, slugify
 
 
 @dataclass(frozen=True)
 class Rendering:
     """A set of drawings in an installed package.
 
-    ``locate`` gives the place inside the package that an entity's picture would have, or
+    ``locate`` gives the place inside the package that an entity's image would have, or
     None if this rendering has no such entities; ``asks_for_attribution`` is what the
     licence of the art says.
     """
@@ -113,14 +113,14 @@ def package_files(package: str) -> tuple[str, Path, list[str]]:
     return found.version, Path(str(found.locate_file(""))), [str(f) for f in found.files or []]
 
 
-def read_picture(file: Path) -> Image.Image:
-    """One picture of a package as RGBA, 224 pixels wide."""
+def read_image(file: Path) -> Image.Image:
+    """One image of a package as RGBA, 224 pixels wide."""
     if file.suffix == ".svg":
         try:
             png = resvg_py.svg_to_bytes(svg_path=str(file), width=WIDTH, skip_system_fonts=True)
         except ValueError as error:
             raise UserError(
-                f"the picture {file} is not a valid SVG ({error}); reinstall its package."
+                f"the image {file} is not a valid SVG ({error}); reinstall its package."
             ) from error
         return resize_to_width(open_rgba(png, str(file)))
     if file.suffix == ".pkl":
@@ -133,7 +133,7 @@ def _pickled_pixels(file: Path) -> Image.Image:
 
     The file holds exactly one array of unsigned bytes, (height, width, 3).
     """
-    broken = f"the picture {file} is not an array of RGB bytes; reinstall the package flagpy."
+    broken = f"the image {file} is not an array of RGB bytes; reinstall the package flagpy."
     try:
         opcodes = list(pickletools.genops(file.read_bytes()))
     except ValueError as error:

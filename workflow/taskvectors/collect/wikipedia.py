@@ -1,4 +1,4 @@
-"""The rendering `wikipedia`: the picture that leads each entity's article."""
+"""The rendering `wikipedia`: the image that leads each entity's article."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from pathlib import Path
 
 import pandas as pd
 
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import sha256
+from taskvectors.base.images import save_png
+from taskvectors.base.progress import track
 from taskvectors.collect.wikipedia_api import ask_articles, ask_files, ask_infobox, batches
 from taskvectors.collect.wikipedia_cache import Article, Cache, Download, Record, WikiFile, changes
 from taskvectors.collect.wikipedia_client import Client, RefusedError, TransientError
-from taskvectors.collect.wikipedia_pictures import decode, fetch
-from taskvectors.entities import Entity
-from taskvectors.errors import UserError
-from taskvectors.files import sha256
-from taskvectors.pictures import save_png
-from taskvectors.progress import track
+from taskvectors.collect.wikipedia_images import decode, fetch
+from taskvectors.study.entities import Entity
 
 log = logging.getLogger("taskvectors")
-IN_A_ROW = 5  # pictures that the servers did not give, before the run stops
+IN_A_ROW = 5  # images that the servers did not give, before the run stops
 
 
 @dataclass
 class Collection:
-    """What was collected: manifest rows, and the reason for each entity without a picture."""
+    """What was collected: manifest rows, and the reason for each entity without an image."""
 
     rows: list[dict[str, object]] = field(default_factory=list)
     missing: list[dict[str, str]] = field(default_factory=list)
@@ -35,10 +35,10 @@ class Collection:
 def collect_wikipedia(
     client: Client, cache: Cache, entities: list[Entity], out: Path, refresh: bool = False
 ) -> Collection:
-    """Write ``out/pictures/<entity set>/<slug>.png`` (RGBA, 224 px wide) and say what is there.
+    """Write ``out/images/<entity set>/<slug>.png`` (RGBA, 224 px wide) and say what is there.
 
     With ``refresh`` pages and files are asked about again, and what changed is logged.
-    Raises `UserError` where the servers refuse or give no picture of any entity.
+    Raises `UserError` where the servers refuse or give no image of any entity.
     """
     country_pages = [page for entity in entities if (page := label_page(entity)) != entity.title]
     titles = [*(entity.title for entity in entities), *country_pages]
@@ -67,7 +67,7 @@ def collect_wikipedia(
             log.warning("%s: %s is not free; do not publish it", entity.name, file.name)
     if not done.rows:
         raise UserError(
-            f"{client.settings.api_url} gave no picture of any entity, e.g. none of "
+            f"{client.settings.api_url} gave no image of any entity, e.g. none of "
             f"{done.missing[0]['entity']!r}: {done.missing[0]['reason']}; check the titles."
         )
     log.info("%d API calls, %d downloads", client.calls, client.downloads)
@@ -121,7 +121,7 @@ def _read_infoboxes(
     entities: list[Entity],
     articles: dict[str, Article],
 ) -> None:
-    """Look into the infobox of each page without a lead picture, once; amend ``articles``."""
+    """Look into the infobox of each page without a lead image, once; amend ``articles``."""
     for entity in entities:
         article = articles[entity.title]
         if entity.file or article.missing or article.method:
@@ -132,35 +132,35 @@ def _read_infoboxes(
 
 
 def _file_of(article: Article, file: WikiFile | None) -> WikiFile:
-    """The picture file to fetch. Raises `RefusedError` where there is none."""
+    """The image file to fetch. Raises `RefusedError` where there is none."""
     if article.missing:
         raise RefusedError(article.missing)
     if file is None:
-        raise RefusedError("the page shows no picture; name one in the column `file`")
+        raise RefusedError("the page shows no image; name one in the column `file`")
     if file.missing:
         raise RefusedError(file.missing)
     return file
 
 
 def _save(cache: Cache, entity: Entity, download: Download, out: Path) -> dict[str, object]:
-    """Write the picture, resized; where it is and its size. Raises `RefusedError`."""
+    """Write the image, resized; where it is and its size. Raises `RefusedError`."""
     if download.refused:
         raise RefusedError(download.refused)
-    picture = decode(cache.bytes_path(download.url, download.sha1).read_bytes())
-    place = Path("pictures") / entity.entity_set / f"{entity.slug}.png"
-    save_png(picture, out / place)
+    image = decode(cache.bytes_path(download.url, download.sha1).read_bytes())
+    place = Path("images") / entity.entity_set / f"{entity.slug}.png"
+    save_png(image, out / place)
     return {
         "file": place.as_posix(),
         "retrieved": download.retrieved,
-        "width": picture.width,
-        "height": picture.height,
+        "width": image.width,
+        "height": image.height,
         "source_sha256": download.sha256,
         "sha256": sha256(out / place),
     }
 
 
 def _source(entity: Entity, article: Article, file: WikiFile) -> dict[str, object]:
-    """Where a picture is from and what its licence asks for."""
+    """Where an image is from and what its licence asks for."""
     return {
         "entity_set": entity.entity_set,
         "entity": entity.name,
@@ -202,23 +202,23 @@ def _labels(entity: Entity, article: Article) -> list[dict[str, object]]:
 
 
 def _miss(done: Collection, entity: Entity, reason: str) -> None:
-    log.warning("no picture of %s (%s): %s", entity.name, entity.title, reason)
+    log.warning("no image of %s (%s): %s", entity.name, entity.title, reason)
     done.missing.append({"entity_set": entity.entity_set, "entity": entity.name, "reason": reason})
 
 
 def _stop_if_down(failed: int) -> None:
     if failed >= IN_A_ROW:
         raise UserError(
-            f"the picture servers failed for {IN_A_ROW} pictures in a row; run the same command "
+            f"the image servers failed for {IN_A_ROW} images in a row; run the same command "
             "again later, what was fetched is kept."
         )
 
 
 def attribution(manifest: pd.DataFrame) -> str:
-    """One line per picture: file, author, licence; those that are not free are marked."""
+    """One line per image: file, author, licence; those that are not free are marked."""
     lines = [
-        "# Pictures from Wikipedia\n",
-        f"{len(manifest)} pictures, each under the licence stated here. Changes: resized to 224 "
+        "# Images from Wikipedia\n",
+        f"{len(manifest)} images, each under the licence stated here. Changes: resized to 224 "
         "pixels wide. Revision, time and hashes of each are a row of manifest.csv.\n",
     ]
     for row in manifest.to_dict("records"):

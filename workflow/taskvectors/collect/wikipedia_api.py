@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
-from taskvectors.collect.infobox import infobox_labels, picture_in_infobox, plain_text
+from taskvectors.base.errors import UserError
+from taskvectors.collect.infobox import image_in_infobox, infobox_labels, plain_text
 from taskvectors.collect.wikipedia_cache import Article, WikiFile
 from taskvectors.collect.wikipedia_client import Client
-from taskvectors.errors import UserError
 
 TITLES = 50  # a call; the API's limit
 TITLE_BYTES = 5000  # a call, percent-encoded: servers refuse addresses over 8000 bytes
@@ -38,7 +38,7 @@ def batches(titles: Iterable[str]) -> Iterator[list[str]]:
 
 
 def ask_articles(client: Client, titles: list[str]) -> list[Article]:
-    """The pages of at most 50 titles, in that order, with their free lead pictures."""
+    """The pages of at most 50 titles, in that order, with their free lead images."""
     answer = _query(
         client,
         {
@@ -56,14 +56,14 @@ def ask_articles(client: Client, titles: list[str]) -> list[Article]:
 
 
 def ask_infobox(client: Client, article: Article) -> Article:
-    """The article with the picture of its rendered infobox, which may be non-free.
+    """The article with the image of its rendered infobox, which may be non-free.
 
-    The method is ``none`` where there is no picture either, so that it is not asked again.
+    The method is ``none`` where there is no image either, so that it is not asked again.
     """
     answer = client.api(
         {"action": "parse", "page": article.title, "prop": "text", "section": 0, "redirects": 1}
     )
-    name = picture_in_infobox(str(answer.get("parse", {}).get("text", "")))
+    name = image_in_infobox(str(answer.get("parse", {}).get("text", "")))
     return replace(article, file=name or "", method="infobox" if name else "none")
 
 
@@ -161,7 +161,7 @@ def _file(name: str, page: dict[str, Any]) -> WikiFile:
         author=words["Artist"] or words["Attribution"] or words["Credit"],
         licence=words["LicenseShortName"] or words["UsageTerms"],
         licence_url=_link(words["LicenseUrl"]),
-        # Where the page does not say, the picture is treated as the stricter case.
+        # Where the page does not say, the image is treated as the stricter case.
         attribution_required=words["AttributionRequired"].lower() not in ("false", "no", "0"),
         free=words["NonFree"].lower() not in ("true", "1", "yes"),
     )

@@ -14,15 +14,15 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from taskvectors.errors import UserError
-from taskvectors.files import read_json, write_json, written_whole
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json, write_json, written_whole
 
 
 @dataclass(frozen=True)
 class Article:
     """A page as it was: ``asked`` is our title, ``title`` the page's own after redirects.
 
-    ``file`` is its lead picture (no namespace; empty if none) and ``method`` how that was
+    ``file`` is its lead image (no namespace; empty if none) and ``method`` how that was
     found; ``labels`` is what its infobox says; ``missing`` is why there is no page.
     """
 
@@ -40,7 +40,7 @@ class Article:
 
 @dataclass(frozen=True)
 class WikiFile:
-    """A picture file as its page describes it; ``sha1`` is the original's, sizes in pixels."""
+    """An image file as its page describes it; ``sha1`` is the original's, sizes in pixels."""
 
     name: str
     url: str = ""
@@ -60,7 +60,7 @@ class WikiFile:
 
 @dataclass(frozen=True)
 class Download:
-    """One fetched picture: the SHA-256 of its bytes, or why they were refused."""
+    """One fetched image: the SHA-256 of its bytes, or why they were refused."""
 
     url: str
     sha1: str

@@ -19,12 +19,12 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
 
 log = logging.getLogger("taskvectors")
 
 API_URL = "https://en.wikipedia.org/w/api.php"
-PICTURE_HOSTS = ("upload.wikimedia.org", "thumb.wikimedia.org")
+IMAGE_HOSTS = ("upload.wikimedia.org", "thumb.wikimedia.org")
 MAX_LAG = 5  # seconds of database lag above which the servers ask clients to wait
 SLOW_ANSWER, SLOW_PAUSE = 1.0, 5.0  # seconds: after an API answer this slow, wait this long
 LONGEST_WAIT = 600.0  # seconds; a server that asks for more is left alone until a later run
@@ -32,14 +32,14 @@ TIMEOUT = (10.0, 60.0)  # seconds to connect, and between two blocks of an answe
 TRIES = 6  # of one request
 REDIRECTS = 3
 FORBIDDEN_IN_A_ROW = 3
-PICTURE_BYTES = 10_000_000  # a 330-pixel thumbnail has some ten thousand
+IMAGE_BYTES = 10_000_000  # a 330-pixel thumbnail has some ten thousand
 API_BYTES = 50_000_000
 TRANSIENT = (429, 500, 502, 503, 504)
 CONTACT = re.compile(r"\S+@\S+\.\S+|https?://\S+\.\S+|\bUser:\S+")
 
 
 class RefusedError(Exception):
-    """One picture or page cannot be had; the message is the reason, without the name."""
+    """One image or page cannot be had; the message is the reason, without the name."""
 
 
 class TransientError(RefusedError):
@@ -86,9 +86,9 @@ class Settings:
             is_loopback(url) and urlsplit(url).netloc == urlsplit(self.api_url).netloc
         )
 
-    def allows_picture(self, url: str) -> bool:
-        """Whether a picture may be fetched from ``url``. A loopback server serves its own."""
-        return _is_https(url, PICTURE_HOSTS) or (
+    def allows_image(self, url: str) -> bool:
+        """Whether an image may be fetched from ``url``. A loopback server serves its own."""
+        return _is_https(url, IMAGE_HOSTS) or (
             is_loopback(url) and urlsplit(url).netloc == urlsplit(self.api_url).netloc
         )
 
@@ -129,7 +129,7 @@ class Client:
         self.settings = settings
         self._jitter = random.Random()
         self.calls = 0  # API requests
-        self.downloads = 0  # picture requests
+        self.downloads = 0  # image requests
         self._session = requests.Session()
         self._session.headers["User-Agent"] = settings.user_agent
         self._not_before = 0.0
@@ -151,9 +151,9 @@ class Client:
                 f"{self.settings.api_url} refused ({error}); see docs/wikipedia.md."
             ) from error
 
-    def picture(self, url: str) -> Answer:
+    def image(self, url: str) -> Answer:
         """The bytes at ``url``, unchecked. Raises `RefusedError` where they cannot be had."""
-        return self._until_complete(url, self._picture_once)
+        return self._until_complete(url, self._image_once)
 
     def _api_once(self, url: str) -> dict[str, Any]:
         self.calls += 1
@@ -171,9 +171,9 @@ class Client:
             raise RefusedError(f"the API says {code}: {value['error'].get('info', '')}")
         return value
 
-    def _picture_once(self, url: str) -> Answer:
+    def _image_once(self, url: str) -> Answer:
         self.downloads += 1
-        return self._get(url, self.settings.allows_picture, PICTURE_BYTES)
+        return self._get(url, self.settings.allows_image, IMAGE_BYTES)
 
     def _until_complete(self, url: str, once: Callable[[str], Any]) -> Any:
         """Call ``once`` until it succeeds, waiting as told or ever longer, with jitter."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import random
 from dataclasses import asdict
@@ -10,12 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from taskvectors.curate.datasets import SPLITS, Item, exemplar_sets, split_entities
-from taskvectors.entities import Entity, read_entities
-from taskvectors.errors import UserError, run_command
-from taskvectors.files import write_jsonl
-from taskvectors.progress import start_logging
-from taskvectors.tasks import Task, find_task
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import write_jsonl
+from taskvectors.study.datasets import SPLITS, Item, exemplar_sets, split_entities
+from taskvectors.study.entities import Entity, read_entities
+from taskvectors.study.tasks import Task, find_task
 
 log = logging.getLogger("taskvectors")
 
@@ -23,22 +22,22 @@ log = logging.getLogger("taskvectors")
 def curate(
     task: Task,
     entities: list[Entity],
-    pictures: dict[str, str],
+    images: dict[str, str],
     sizes: dict[str, int],
     seed: int,
     missing: dict[str, str] | None = None,
 ) -> tuple[list[Item], list[dict[str, str]]]:
     """The task's items, and one decision per entity: kept in a split, or left out and why.
 
-    ``pictures`` maps an entity's name to its picture's path, ``missing`` to the reason that it
+    ``images`` maps an entity's name to its image's path, ``missing`` to the reason that it
     has none, where that is known. Raises `UserError` for a label
-    column that the entity table lacks, a picture of no entity, or too few entities.
+    column that the entity table lacks, an image of no entity, or too few entities.
     """
     by_name = {entity.name: entity for entity in entities}
-    for name, picture in pictures.items():
+    for name, image in images.items():
         if name not in by_name:
             raise UserError(
-                f"the picture {picture} is of {name!r}, which the entity table "
+                f"the image {image} is of {name!r}, which the entity table "
                 f"{task.entity_set}.csv does not have; collect again."
             )
     if entities and task.label not in entities[0].labels:
@@ -46,11 +45,11 @@ def curate(
             f"the entity table {task.entity_set}.csv has no label column {task.label!r}, "
             f"which the task {task.name} needs; it has {', '.join(entities[0].labels)}."
         )
-    names = [entity.name for entity in entities if entity.name in pictures]
+    names = [entity.name for entity in entities if entity.name in images]
     rng = random.Random(f"{seed}/{task.entity_set}")
     splits = split_entities(names, sizes["validation"], sizes["test"], rng)
     items = [
-        Item(task.name, split, name, pictures[name], by_name[name].labels[task.label])
+        Item(task.name, split, name, images[name], by_name[name].labels[task.label])
         for split in SPLITS
         for name in splits[split]
     ]
@@ -58,14 +57,14 @@ def curate(
     decisions = []
     for entity in entities:
         reason = (missing or {}).get(entity.name)
-        no_picture = f"left out: no picture: {reason}" if reason else "left out: no picture"
-        spare = "left out: not drawn" if entity.name in pictures else no_picture
+        no_image = f"left out: no image: {reason}" if reason else "left out: no image"
+        spare = "left out: not drawn" if entity.name in images else no_image
         decisions.append({"entity": entity.name, "decision": kept.get(entity.name, spare)})
     return items, decisions
 
 
-def read_pictures(manifest: Path, entity_set: str) -> dict[str, str]:
-    """Entity name to picture path, relative to where the command runs."""
+def read_images(manifest: Path, entity_set: str) -> dict[str, str]:
+    """Entity name to image path, relative to where the command runs."""
     table = pd.read_csv(manifest, keep_default_na=False)
     table = table[table["entity_set"] == entity_set]
     files = [(manifest.parent / file).as_posix() for file in table["file"]]
@@ -73,7 +72,7 @@ def read_pictures(manifest: Path, entity_set: str) -> dict[str, str]:
 
 
 def read_reasons(missing: Path, entity_set: str) -> dict[str, str]:
-    """Why entities have no picture; only Wikipedia's manifest has that table beside it."""
+    """Why entities have no image; only Wikipedia's manifest has that table beside it."""
     if not missing.is_file():
         return {}
     table = pd.read_csv(missing, keep_default_na=False)
@@ -92,7 +91,7 @@ def read_dropped(path: Path, entity_set: str) -> list[dict[str, str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m taskvectors.curate", description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--tasks", required=True, type=Path, help="resources/tasks.yaml")
     parser.add_argument("--task", required=True)
     parser.add_argument("--entities", required=True, type=Path)
@@ -104,15 +103,13 @@ def main() -> None:
     parser.add_argument("--seeds", required=True, type=int, nargs="+")
     parser.add_argument("--exemplars", required=True, type=int)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     task = find_task(args.tasks, args.task)
     sizes = {"validation": args.validation, "test": args.test}
     items, decisions = curate(
         task,
         read_entities(args.entities),
-        read_pictures(args.manifest, task.entity_set),
+        read_images(args.manifest, task.entity_set),
         sizes,
         args.split_seed,
         read_reasons(args.manifest.with_name("missing.csv"), task.entity_set),

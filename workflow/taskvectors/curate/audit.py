@@ -5,7 +5,6 @@ It changes nothing: a disagreement is for a person to look at, by the link besid
 
 from __future__ import annotations
 
-import argparse
 import logging
 import re
 import unicodedata
@@ -13,10 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from taskvectors.entities import Entity, read_entities
-from taskvectors.errors import run_command
-from taskvectors.files import write_text
-from taskvectors.progress import start_logging
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.files import write_text
+from taskvectors.study.entities import Entity, read_entities
 
 log = logging.getLogger("taskvectors")
 REVISION = "https://en.wikipedia.org/w/index.php?oldid="
@@ -56,13 +54,11 @@ def audit(entities: list[Entity], infoboxes: pd.DataFrame) -> pd.DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m taskvectors.curate.audit", description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--entities", required=True, nargs="+", type=Path)
     parser.add_argument("--infoboxes", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     entities = [entity for table in args.entities for entity in read_entities(table)]
     table = audit(entities, pd.read_csv(args.infoboxes, keep_default_na=False))
     for label, part in table.groupby("label"):

@@ -6,15 +6,13 @@ dataset files with their hashes and what each column of a line means.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
-from taskvectors.curate.datasets import read_items
-from taskvectors.errors import run_command
-from taskvectors.files import sha256, write_json
-from taskvectors.progress import start_logging
-from taskvectors.schemas import load_schema
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.files import sha256, write_json
+from taskvectors.base.schemas import load_schema
+from taskvectors.study.datasets import read_items
 
 PAPER = "https://task-vectors-are-cross-modal.github.io"
 # Croissant's own words for its terms; every description has to repeat them.
@@ -69,9 +67,9 @@ def describe(name: str, files: list[Path], folder: Path) -> dict[str, Any]:
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": f"taskvectors-{name}",
         "description": (
-            "Entities with a picture and a label, one file per task and split, for reading and "
-            "patching task vectors. Each picture has its own author and licence: see "
-            "manifest.csv and ATTRIBUTION.md beside the pictures."
+            "Entities with an image and a label, one file per task and split, for reading and "
+            "patching task vectors. Each image has its own author and licence: see "
+            "manifest.csv and ATTRIBUTION.md beside the images."
         ),
         "license": "https://opensource.org/license/mit",
         "url": PAPER,
@@ -123,15 +121,11 @@ def _records(path: Path, folder: Path) -> dict[str, Any]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m taskvectors.curate.croissant", description=__doc__
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--name", required=True, help="of the experiment")
     parser.add_argument("--items", required=True, nargs="+", type=Path)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     write_json(args.out, describe(args.name, args.items, args.out.parent))
 
 

@@ -1,41 +1,40 @@
-"""``python -m taskvectors.curate.duplicates``: pictures of different entities that look alike.
+"""``python -m taskvectors.curate.duplicates``: images of different entities that look alike.
 
 They are reported, not dropped: some flags are alike in fact.
 """
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from PIL import Image
 
-from taskvectors.errors import run_command
-from taskvectors.files import write_text
-from taskvectors.pictures import open_rgb
-from taskvectors.progress import start_logging, track
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.files import write_text
+from taskvectors.base.images import open_rgb
+from taskvectors.base.progress import track
 
-GRID = 8  # cells a side of the small picture that is compared
+GRID = 8  # cells a side of the small image that is compared
 NEAR_BITS = 8  # of 192
-NEAR_COLOUR = 12.0  # mean difference of the small pictures' values, 0 to 255
+NEAR_COLOUR = 12.0  # mean difference of the small images' values, 0 to 255
 COLUMNS = ["entity_set", "entity", "other_set", "other", "bits", "colour", "identical"]
 
 
-def small(picture: Image.Image) -> np.ndarray:
-    """The picture as 8 x 8 mean colours: 192 values from 0 to 255."""
-    cells = picture.resize((GRID, GRID), Image.Resampling.BOX)
+def small(image: Image.Image) -> np.ndarray:
+    """The image as 8 x 8 mean colours: 192 values from 0 to 255."""
+    cells = image.resize((GRID, GRID), Image.Resampling.BOX)
     return np.asarray(cells, dtype=np.float32).reshape(-1)
 
 
 def average_hash(cells: np.ndarray) -> np.ndarray:
-    """A perceptual hash: for each cell and colour, whether it is above the picture's mean."""
+    """A perceptual hash: for each cell and colour, whether it is above the image's mean."""
     return (cells > cells.mean()).astype(np.float32)
 
 
 def near_duplicates(manifest: pd.DataFrame, folder: Path) -> pd.DataFrame:
-    """Pairs of near pictures, nearest first; ``identical`` where the files are the same."""
+    """Pairs of near images, nearest first; ``identical`` where the files are the same."""
     rows = manifest.to_dict("records")
     cells = np.stack(
         [small(open_rgb(folder / row["file"])) for row in track(rows, len(rows), "compare")]
@@ -54,14 +53,10 @@ def near_duplicates(manifest: pd.DataFrame, folder: Path) -> pd.DataFrame:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m taskvectors.curate.duplicates", description=__doc__
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--manifest", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     found = near_duplicates(pd.read_csv(args.manifest, keep_default_na=False), args.manifest.parent)
     write_text(args.out, found.to_csv(index=False, lineterminator="\n"))
 

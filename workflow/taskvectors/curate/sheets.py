@@ -1,34 +1,34 @@
-"""``python -m taskvectors.curate.sheets``: all pictures of an entity set with their labels."""
+"""``python -m taskvectors.curate.sheets``: all images of an entity set with their labels."""
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from taskvectors.entities import Entity, read_entities
-from taskvectors.errors import UserError, run_command
-from taskvectors.pictures import open_rgb, save_png
-from taskvectors.progress import start_logging, track
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.images import open_rgb, save_png
+from taskvectors.base.progress import track
+from taskvectors.study.entities import Entity, read_entities
 
 COLUMNS = 10
-TILE = 140  # pixels a side of a picture's place
+TILE = 140  # pixels a side of an image's place
 LINE = 13  # pixels
 MARGIN = 6  # pixels
 LETTERS = 24  # that fit beside each other
 
 
-def contact_sheet(entities: list[Entity], pictures: dict[str, Path]) -> Image.Image:
-    """The sheet: entities that have a picture, in the table's order, labels below each.
+def contact_sheet(entities: list[Entity], images: dict[str, Path]) -> Image.Image:
+    """The sheet: entities that have an image, in the table's order, labels below each.
 
     Raises `UserError` where none has one.
     """
-    shown = [entity for entity in entities if entity.name in pictures]
+    shown = [entity for entity in entities if entity.name in images]
     if not shown:
         raise UserError(
-            "no entity of the table has a picture in the manifest, so the contact sheet would be "
+            "no entity of the table has an image in the manifest, so the contact sheet would be "
             "empty; collect again."
         )
     lines = 1 + len(shown[0].labels)
@@ -38,13 +38,13 @@ def contact_sheet(entities: list[Entity], pictures: dict[str, Path]) -> Image.Im
     sheet = Image.new("RGB", (min(COLUMNS, len(shown)) * width, rows * height), "white")
     for number, entity in enumerate(track(shown, len(shown), "contact sheet")):
         left, top = number % COLUMNS * width + MARGIN, number // COLUMNS * height + MARGIN
-        _draw(sheet, entity, open_rgb(pictures[entity.name]), left, top)
+        _draw(sheet, entity, open_rgb(images[entity.name]), left, top)
     return sheet
 
 
-def _draw(sheet: Image.Image, entity: Entity, picture: Image.Image, left: int, top: int) -> None:
-    picture.thumbnail((TILE, TILE))
-    sheet.paste(picture, (left, top + TILE - picture.height))
+def _draw(sheet: Image.Image, entity: Entity, image: Image.Image, left: int, top: int) -> None:
+    image.thumbnail((TILE, TILE))
+    sheet.paste(image, (left, top + TILE - image.height))
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=10)
     for number, text in enumerate([entity.name, *entity.labels.values()]):
         short = text if len(text) <= LETTERS else f"{text[: LETTERS - 3]}..."
@@ -53,15 +53,11 @@ def _draw(sheet: Image.Image, entity: Entity, picture: Image.Image, left: int, t
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m taskvectors.curate.sheets", description=__doc__
-    )
+    parser = command_parser(__doc__)
     parser.add_argument("--entities", required=True, type=Path)
     parser.add_argument("--manifest", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     entities = read_entities(args.entities)
     table = pd.read_csv(args.manifest, keep_default_na=False)
     table = table[table["entity_set"] == args.entities.stem]

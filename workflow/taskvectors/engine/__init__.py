@@ -1,1 +1,1 @@
-"""The engine: forward passes that read block outputs and patch them, for any adapter."""
+"""The engine: forward passes that read residual streams and patch them, for any adapter."""

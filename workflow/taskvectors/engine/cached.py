@@ -52,7 +52,7 @@ def prefilled(adapter: Adapter, prompt: Encoded) -> Cache:
     if len(prompt.ids) > 1:
         trunk, _ = cut(prompt, len(prompt.ids) - 1)
         batch = batch_rows([Row(trunk)], adapter.pad_id)
-        embedded = adapter.embed(batch.ids, batch.pictures)
+        embedded = adapter.embed(batch.ids, batch.images)
         mask = additive_mask(batch.mask, embedded.hidden.dtype).to(adapter.device)
         adapter.decode(embedded, batch.positions.to(adapter.device), mask, cache)
     return cache
@@ -83,7 +83,7 @@ def one_token(
 ) -> list[Answer]:
     """The answers of one more token a row, which the cache takes in.
 
-    ids (rows, 1), positions (axes, rows, 1); no token is a picture's.
+    ids (rows, 1), positions (axes, rows, 1); no token is an image's.
     """
     by_layer = patches_by_layer(patches, adapter)
     final: list[Tensor] = []

@@ -1,4 +1,4 @@
-"""One forward pass over a batch of rows: read block outputs, patch them, answer.
+"""One forward pass over a batch of rows: read residual streams, patch them, answer.
 
 All reading and patching is done by hooks on the decoder layers, and hooks are loud: one
 that did not fire exactly once in a pass raises.
@@ -25,7 +25,7 @@ class HookError(RuntimeError):
 
 @dataclass(frozen=True)
 class Patch:
-    """Replace the block output of ``layer`` at token ``index`` of row ``row`` by ``vector``."""
+    """Replace the residual stream after ``layer`` at token ``index`` of row ``row``."""
 
     row: int
     index: int
@@ -38,14 +38,15 @@ class Answer:
     """The likeliest next token, and its logit's lead over the runner-up's."""
 
     token_id: int
-    margin: float
+    logit_difference: float
 
 
 @contextmanager
 def layer_hooks(adapter: Adapter, visit: Callable[[int, Tensor], Tensor | None]) -> Iterator[None]:
-    """Call ``visit(layer, block output)`` once per layer; what it returns takes the output's place.
+    """Call ``visit(layer, output)`` once per layer; what it returns takes the output's place.
 
-    Block outputs are (rows, tokens, width). Raises `HookError` unless each layer fires once.
+    An output is the residual stream (rows, tokens, width). Raises `HookError` unless each layer
+    fires once.
     """
     fired = [0] * len(adapter.layers)
 
@@ -95,7 +96,7 @@ def run(
 ) -> tuple[Tensor, list[Answer]]:
     """One forward pass.
 
-    ``reads`` and ``answers`` are (row, token index) pairs. Returns the block outputs at the
+    ``reads`` and ``answers`` are (row, token index) pairs. Returns the residual streams at the
     reads, (reads, layers, width) on the CPU in the model's dtype, and the answers in order. A
     patch takes effect before the same layer is read.
     """
@@ -116,7 +117,7 @@ def run(
             final.append(seen[answer_at])
         return patched
 
-    embedded = adapter.embed(batch.ids, batch.pictures)
+    embedded = adapter.embed(batch.ids, batch.images)
     mask = additive_mask(batch.mask, embedded.hidden.dtype).to(device)
     with layer_hooks(adapter, visit):
         adapter.decode(embedded, batch.positions.to(device), mask)
@@ -143,7 +144,7 @@ def patches_by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, tu
         if patch.vector.shape != (adapter.width,):
             raise ValueError(
                 f"a vector of shape {tuple(patch.vector.shape)} cannot be patched into "
-                f"{adapter.name}, whose block outputs have shape ({adapter.width},)."
+                f"{adapter.name}, whose residual streams have shape ({adapter.width},)."
             )
         grouped.setdefault(patch.layer, []).append(patch)
     return {
@@ -156,7 +157,7 @@ def patches_by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, tu
 
 
 def with_patches(hidden: Tensor, here: tuple | None) -> Tensor | None:
-    """A layer's block output with its entry of `patches_by_layer` in place; None without one."""
+    """A layer's residual stream with its entry of `patches_by_layer` in place; None without one."""
     if here is None:
         return None
     at, vectors = here
@@ -165,17 +166,17 @@ def with_patches(hidden: Tensor, here: tuple | None) -> Tensor | None:
     return patched
 
 
-def read_answers(adapter: Adapter, block_outputs: Tensor) -> list[Answer]:
-    """The answers to last block outputs (answers, width).
+def read_answers(adapter: Adapter, residuals: Tensor) -> list[Answer]:
+    """The answers to last residual streams (answers, width).
 
     Some at a time: the logits of all would be a pass's largest tensor by far.
     """
     answers = []
-    for some in block_outputs.split(LOGITS_AT_ONCE):
+    for some in residuals.split(LOGITS_AT_ONCE):
         best = adapter.logits(some).float().topk(2, dim=-1)
-        margins = best.values[:, 0] - best.values[:, 1]
+        logit_differences = best.values[:, 0] - best.values[:, 1]
         answers += [
-            Answer(int(token), float(margin))
-            for token, margin in zip(best.indices[:, 0], margins, strict=True)
+            Answer(int(token), float(logit_difference))
+            for token, logit_difference in zip(best.indices[:, 0], logit_differences, strict=True)
         ]
     return answers

@@ -26,7 +26,7 @@ def generate(
 ) -> list[list[int]]:
     """Up to ``tokens`` greedy token ids for each prompt, ending before an end-of-text token.
 
-    With ``vector`` (width,) and ``layer``, that layer's block output at each prompt's last
+    With ``vector`` (width,) and ``layer``, the residual stream after it at each prompt's last
     token is replaced by the vector throughout.
     """
     if (vector is None) != (layer is None):

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from taskvectors.engine.streams import read_tensors, write_tensors
-from taskvectors.files import read_json, write_json
+from taskvectors.base.files import read_json, write_json
+from taskvectors.base.tensors import read_tensors, write_tensors
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ class Lens:
     shift: Tensor
     unembedding: Tensor
 
-    def logits(self, block_output: Tensor) -> Tensor:
-        """Block outputs (..., width) to logits (..., vocabulary), float32."""
-        hidden = block_output.float()
+    def logits(self, residual: Tensor) -> Tensor:
+        """Residual streams (..., width) to logits (..., vocabulary), float32."""
+        hidden = residual.float()
         if self.kind == "layer":
             normed = F.layer_norm(hidden, hidden.shape[-1:], eps=self.epsilon)
         else:
             normed = hidden * torch.rsqrt(hidden.pow(2).mean(-1, keepdim=True) + self.epsilon)
         return (normed * self.scale.float() + self.shift.float()) @ self.unembedding.float().T
 
-    def probabilities(self, block_output: Tensor) -> Tensor:
-        """Block outputs (..., width) to next-token probabilities (..., vocabulary), float32."""
-        return torch.softmax(self.logits(block_output), dim=-1)
+    def probabilities(self, residual: Tensor) -> Tensor:
+        """Residual streams (..., width) to next-token probabilities (..., vocabulary), float32."""
+        return torch.softmax(self.logits(residual), dim=-1)
 
 
 def save_lens(lens: Lens, path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import torch
 
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

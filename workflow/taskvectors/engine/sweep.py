@@ -1,8 +1,8 @@
 """Branch patching: every vector at every layer in one forward pass of a query.
 
 The query's prompt without its last token is the trunk; each (vector, layer) pair is a branch
-of one token, a copy of the delimiter at the delimiter's position. At layer l the block
-output of the copies of layer l is replaced by their vectors. A copy sees the prompt and
+of one token, a copy of the delimiter at the delimiter's position. At layer l the residual
+stream of the copies of layer l is replaced by their vectors. A copy sees the prompt and
 itself only, so each copy answers as one full pass with one patch would
 (`taskvectors.engine.naive` is that pass).
 """
@@ -18,7 +18,7 @@ from taskvectors.engine.forward import Answer, Patch, run
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.trees import Row, Span, cut, packed
 from taskvectors.models.base import Adapter, Encoded
-from taskvectors.prompts import QUERY
+from taskvectors.study.prompts import QUERY
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ PADDING = 0.15  # of a row's tokens; what is padded costs as much as what is not
 
 @dataclass(frozen=True)
 class Span:
-    """Consecutive tokens: ``ids``, their ``positions`` (axes, tokens) and ``pictures``."""
+    """Consecutive tokens: ``ids``, their ``positions`` (axes, tokens) and ``images``."""
 
     ids: list[int]
     positions: Tensor
-    pictures: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -55,15 +55,15 @@ class Row:
 
 def whole(encoded: Encoded) -> Row:
     """A plain prompt as a row without branches."""
-    return Row(Span(encoded.ids, encoded.positions, encoded.pictures))
+    return Row(Span(encoded.ids, encoded.positions, encoded.images))
 
 
 def cut(encoded: Encoded, at: int) -> tuple[Span, Span]:
-    """The prompt's tokens before index ``at``, and the rest; no picture may span the cut."""
-    before = sum(end <= at for end in encoded.picture_ends)
+    """The prompt's tokens before index ``at``, and the rest; no image may span the cut."""
+    before = sum(end <= at for end in encoded.image_ends)
     return (
-        Span(encoded.ids[:at], encoded.positions[:, :at], encoded.pictures[:before]),
-        Span(encoded.ids[at:], encoded.positions[:, at:], encoded.pictures[before:]),
+        Span(encoded.ids[:at], encoded.positions[:, :at], encoded.images[:before]),
+        Span(encoded.ids[at:], encoded.positions[:, at:], encoded.images[before:]),
     )
 
 
@@ -72,13 +72,13 @@ class Batch:
     """Rows padded to one length on the right.
 
     ids (rows, tokens), positions (axes, rows, tokens), mask (rows, 1, tokens, tokens) with
-    True where attention is allowed, and the pictures of all rows in order.
+    True where attention is allowed, and the images of all rows in order.
     """
 
     ids: Tensor
     positions: Tensor
     mask: Tensor
-    pictures: tuple[str, ...]
+    images: tuple[str, ...]
 
 
 def batch_rows(rows: Sequence[Row], pad_id: int) -> Batch:
@@ -88,7 +88,7 @@ def batch_rows(rows: Sequence[Row], pad_id: int) -> Batch:
     ids = torch.full((len(rows), longest), pad_id)
     positions = torch.zeros((axes, len(rows), longest), dtype=torch.long)
     mask = torch.eye(longest, dtype=torch.bool).repeat(len(rows), 1, 1)
-    pictures: list[str] = []
+    images: list[str] = []
     for number, row in enumerate(rows):
         trunk = len(row.trunk.ids)
         for start, span in zip(row.starts, row.spans, strict=True):
@@ -99,8 +99,8 @@ def batch_rows(rows: Sequence[Row], pad_id: int) -> Batch:
             mask[number, start:end, start:end] = own
             if start:
                 mask[number, start:end, :trunk] = True
-            pictures += span.pictures
-    return Batch(ids, positions, mask.unsqueeze(1), tuple(pictures))
+            images += span.images
+    return Batch(ids, positions, mask.unsqueeze(1), tuple(images))
 
 
 def packed(items: Sequence[Item], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:

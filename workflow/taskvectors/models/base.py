@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from transformers import Cache
 
-from taskvectors.errors import UserError
-from taskvectors.prompts import Mark, Picture, Prompt, Text
+from taskvectors.base.errors import UserError
+from taskvectors.study.prompts import ImageInput, Mark, Prompt, Text
 
 # What Hugging Face decoders call their blocks and the norm after the last of them.
 LAYERS = ("layers", "h", "blocks")
@@ -23,40 +23,40 @@ FINAL_NORMS = ("norm", "ln_f", "final_layernorm", "final_layer_norm", "norm_f")
 class Encoded:
     """A prompt as tokens.
 
-    ``ids`` are token ids with every picture's placeholders expanded; ``positions`` is
+    ``ids`` are token ids with every image's placeholders expanded; ``positions`` is
     (axes, tokens), one axis for ordinary models; ``marks`` maps a mark's name to the index
-    of the last token before it; ``pictures`` are the paths in order, and ``picture_ends``
+    of the last token before it; ``images`` are the paths in order, and ``image_ends``
     the index after each one's last placeholder.
     """
 
     ids: list[int]
     positions: Tensor
     marks: dict[str, int]
-    pictures: tuple[str, ...] = ()
-    picture_ends: tuple[int, ...] = ()
+    images: tuple[str, ...] = ()
+    image_ends: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Embedded:
     """A batch at the decoder's door: input embeddings ``hidden`` (rows, tokens, width), with the
-    features of ``pictures``, those of all rows in order, at ``places`` (rows, tokens; bool).
+    features of ``images``, those of all rows in order, at ``places`` (rows, tokens; bool).
     """
 
     hidden: Tensor
     places: Tensor
-    pictures: tuple[str, ...] = ()
+    images: tuple[str, ...] = ()
 
 
 class Adapter:
     """A loaded model behind the interface that the engine uses.
 
     The defaults fit any Hugging Face model with a decoder of residual blocks, a fast
-    tokenizer and one placeholder token repeated per picture feature. A family overrides what
+    tokenizer and one placeholder token repeated per image feature. A family overrides what
     differs; it passes the contract tests or it does not ship.
     """
 
-    #: The text that stands for a picture before its placeholders are expanded.
-    picture_text: str | None = None
+    #: The text that stands for an image before its placeholders are expanded.
+    image_text: str | None = None
     #: Whether the decoder takes a 4-D attention mask, so that one row can hold branches. Where
     #: it does not, `taskvectors.engine.cached` answers in `taskvectors.engine.sweep`'s stead.
     branching: bool = True
@@ -71,11 +71,11 @@ class Adapter:
 
     @property
     def image_backend(self) -> str | None:
-        """What decodes and resizes pictures (pil or torchvision); None where none are taken."""
-        if self.picture_text is None:
+        """What decodes and resizes images (pil or torchvision); None where none are taken."""
+        if self.image_text is None:
             return None
-        pictures = self.processor.image_processor
-        return getattr(pictures, "backend", type(pictures).__name__)
+        images = self.processor.image_processor
+        return getattr(images, "backend", type(images).__name__)
 
     def notes(self, folder: Path) -> list[str]:
         """Where the numbers differ from the checkpoint's own, or from published runs of it."""
@@ -90,12 +90,12 @@ class Adapter:
 
     @property
     def layers(self) -> nn.ModuleList:
-        """The decoder layers; layer l's output is block output l."""
+        """The decoder layers; layer l's output is the residual stream after it."""
         return self._first_of(LAYERS)
 
     @property
     def final_norm(self) -> nn.Module:
-        """The norm between the last block output and the unembedding."""
+        """The norm between the last residual stream and the unembedding."""
         return self._first_of(FINAL_NORMS)
 
     def _first_of(self, names: Sequence[str]) -> Any:
@@ -125,9 +125,9 @@ class Adapter:
     def dtype(self) -> torch.dtype:
         return self.unembedding.weight.dtype
 
-    def logits(self, block_output: Tensor) -> Tensor:
-        """Last block outputs (..., width) to logits (..., vocabulary)."""
-        logits = self.unembedding(self.final_norm(block_output))
+    def logits(self, residual: Tensor) -> Tensor:
+        """Last residual streams (..., width) to logits (..., vocabulary)."""
+        logits = self.unembedding(self.final_norm(residual))
         cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
         return logits if cap is None else cap * torch.tanh(logits / cap)
 
@@ -176,7 +176,7 @@ class Adapter:
 
     @property
     def pad_id(self) -> int:
-        """A token id for padding; it is masked, so any does that is no picture placeholder."""
+        """A token id for padding; it is masked, so any does that is no image placeholder."""
         pad = self.tokenizer.pad_token_id or 0
         return pad if pad != self.placeholder_id else pad + 1
 
@@ -189,21 +189,21 @@ class Adapter:
 
     @property
     def placeholder_id(self) -> int | None:
-        """The token id whose embeddings are replaced by features, or None without pictures."""
+        """The token id whose embeddings are replaced by features, or None without images."""
         return None
 
-    def picture_string(self, picture: str, number: int) -> str:
-        """The text of one picture with all its placeholders and frames.
+    def image_string(self, image: str, number: int) -> str:
+        """The text of one image with all its placeholders and frames.
 
-        ``number`` counts the pictures before it in the prompt. The whole prompt is tokenised
+        ``number`` counts the images before it in the prompt. The whole prompt is tokenised
         with this text in it, because a frame may merge with the text beside it.
         """
         raise UserError(
-            f"the model {self.name} takes no pictures, but a prompt has {picture}; "
+            f"the model {self.name} takes no images, but a prompt has {image}; "
             "choose text queries and text specifications for it."
         )
 
-    def positions(self, ids: list[int], pictures: Sequence[str]) -> Tensor:
+    def positions(self, ids: list[int], images: Sequence[str]) -> Tensor:
         """Position ids (axes, tokens) of a plain prompt."""
         return torch.arange(len(ids)).unsqueeze(0)
 
@@ -219,21 +219,21 @@ class Adapter:
         ]
 
     def encode(self, prompt: Prompt) -> Encoded:
-        """Tokenise a whole prompt at once and find its marks and pictures.
+        """Tokenise a whole prompt at once and find its marks and images.
 
         Raises `UserError` where a mark falls inside a token, i.e. where the tokenizer merges
         a delimiter with its neighbour, so that there is no token to read or patch.
         """
-        text, pictures, ends, spans = "", [], {}, []
+        text, images, ends, spans = "", [], {}, []
         for segment in prompt:
             if isinstance(segment, Mark):
                 ends[segment.name] = len(text)
             elif isinstance(segment, Text):
                 text += segment.text
-            elif isinstance(segment, Picture):
+            elif isinstance(segment, ImageInput):
                 start = len(text)
-                text += self.picture_string(segment.path, len(pictures))
-                pictures.append(segment.path)
+                text += self.image_string(segment.path, len(images))
+                images.append(segment.path)
                 spans.append((start, len(text)))
         tokens = self.tokens(text)
         ids = [token for token, _, _ in tokens]
@@ -250,14 +250,14 @@ class Adapter:
             marks[name] = index_at_end[end]
         return Encoded(
             ids,
-            self.positions(ids, pictures),
+            self.positions(ids, images),
             marks,
-            tuple(pictures),
-            tuple(self._picture_end(tokens, span) for span in spans),
+            tuple(images),
+            tuple(self._image_end(tokens, span) for span in spans),
         )
 
-    def _picture_end(self, tokens: list[tuple[int, int, int]], span: tuple[int, int]) -> int:
-        """Index after the last placeholder within the characters of one picture."""
+    def _image_end(self, tokens: list[tuple[int, int, int]], span: tuple[int, int]) -> int:
+        """Index after the last placeholder within the characters of one image."""
         return 1 + max(
             index
             for index, (token, start, end) in enumerate(tokens)
@@ -273,21 +273,21 @@ class Adapter:
 
     # -- features ------------------------------------------------------------------------
 
-    def picture_features(self, pictures: Sequence[str]) -> list[Tensor]:
-        """Features of pictures, each (placeholders, width), in the decoder's input space."""
-        raise UserError(f"the model {self.name} takes no pictures.")
+    def image_features(self, images: Sequence[str]) -> list[Tensor]:
+        """Features of images, each (placeholders, width), in the decoder's input space."""
+        raise UserError(f"the model {self.name} takes no images.")
 
-    def see(self, pictures: Sequence[str]) -> None:
-        """Compute the features of pictures that were not seen before, and keep them."""
-        missing = [path for path in dict.fromkeys(pictures) if path not in self.features]
+    def see(self, images: Sequence[str]) -> None:
+        """Compute the features of images that were not seen before, and keep them."""
+        missing = [path for path in dict.fromkeys(images) if path not in self.features]
         if missing:
-            found = self.picture_features(missing)
+            found = self.image_features(missing)
             self.features.update(zip(missing, (f.cpu() for f in found), strict=True))
 
-    def embed(self, ids: Tensor, pictures: Sequence[str]) -> Embedded:
+    def embed(self, ids: Tensor, images: Sequence[str]) -> Embedded:
         """Token ids (rows, tokens) to input embeddings, features in the placeholders' stead.
 
-        ``pictures`` are those of all rows, in order. A picture's features are computed once
+        ``images`` are those of all rows, in order. An image's features are computed once
         and kept. Raises `UserError` where placeholders and features differ in number.
         """
         places = torch.zeros_like(ids, dtype=torch.bool)
@@ -295,14 +295,14 @@ class Adapter:
             places = ids == self.placeholder_id
         # A placeholder may lie outside the vocabulary; its own embedding is never used.
         embeddings = self.model.get_input_embeddings()(ids.masked_fill(places, 0).to(self.device))
-        self.see(pictures)
-        found = sum(len(self.features[path]) for path in pictures)
+        self.see(images)
+        found = sum(len(self.features[path]) for path in images)
         if int(places.sum()) != found:
             raise UserError(
-                f"the model {self.name} has {int(places.sum())} picture placeholders in a batch "
+                f"the model {self.name} has {int(places.sum())} image placeholders in a batch "
                 f"but {found} features; its processor does not match its weights."
             )
-        if pictures:
-            features = torch.cat([self.features[path] for path in pictures])
+        if images:
+            features = torch.cat([self.features[path] for path in images])
             embeddings[places.to(self.device)] = features.to(embeddings)
-        return Embedded(embeddings, places.to(self.device), tuple(pictures))
+        return Embedded(embeddings, places.to(self.device), tuple(images))

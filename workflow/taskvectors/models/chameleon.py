@@ -1,4 +1,4 @@
-"""Chameleon, whose pictures are tokens of its vocabulary that it may not answer with."""
+"""Chameleon, whose images are tokens of its vocabulary that it may not answer with."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from taskvectors.models.generic import GenericAdapter
 
 
 class ChameleonAdapter(GenericAdapter):
-    """Chameleon: the logits of picture tokens are suppressed, as the model itself does."""
+    """Chameleon: the logits of image tokens are suppressed, as the model itself does."""
 
     @property
     def placeholder_id(self) -> int:
         return int(self.model.base_model.vocabulary_mapping.image_token_id)
 
-    def logits(self, block_output: Tensor) -> Tensor:
-        logits = super().logits(block_output)
+    def logits(self, residual: Tensor) -> Tensor:
+        logits = super().logits(residual)
         tokens = self.model.base_model.vocabulary_mapping.image_tokens
         logits[..., tokens] = torch.finfo(logits.dtype).min
         return logits

@@ -9,9 +9,9 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
 from taskvectors.models.base import Adapter
-from taskvectors.prompts import ChatTemplate, Template
+from taskvectors.study.prompts import ChatTemplate, Template
 
 # What stands in for an earlier input, its output and the input asked about.
 EARLIER, OUTPUT, ASKED = "first words", "second words", "third words"

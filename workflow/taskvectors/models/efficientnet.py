@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, the frozen convolutional trunk of the embedded model's eyes.
+"""EfficientNet-Lite0, the frozen convolutional backbone of the embedded model's vision tower.
 
 Tan and Le (2019), "EfficientNet", in the Lite variant: ReLU6 instead of swish, no
 squeeze-and-excitation, first and last block not repeated. The convolutions are named as in
@@ -94,7 +94,7 @@ class Block(nn.Module):
 
 
 class EfficientNetLite0(nn.Module):
-    """Pictures to pooled features of six depths; the mid-level grids carry most of the detail."""
+    """Images to pooled features of six depths; the mid-level grids carry most of the detail."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class EfficientNetLite0(nn.Module):
         self._conv_head = SameConv(channels, HEAD_CHANNELS, 1)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels (pictures, 3, height, width) in [-1, 1] to features (pictures, 5624)."""
+        """Pixels (images, 3, height, width) in [-1, 1] to features (images, 5624)."""
         x = _clipped(self._conv_stem(pixels))
         pooled = []
         for index, block in enumerate(self._blocks):

@@ -1,7 +1,7 @@
-"""The embedded vision-and-language model: SmolLM2 with eyes that the workflow trains.
+"""The embedded vision-and-language model: SmolLM2 with a vision tower that the workflow trains.
 
 It loads through `AutoProcessor` and `AutoModelForImageTextToText` like any other model, once
-this module is imported. The eyes are a **closed-set lookup**: a classifier over the names it
+this module is imported. The vision tower is a **closed-set lookup**: a classifier over the names it
 was trained on, whose sharpened probabilities weigh the language model's own embeddings of
 those names. It can see nothing but those names, and its numbers must be read so.
 """
@@ -30,20 +30,20 @@ from transformers import (
 from transformers.generation import GenerationMixin
 from transformers.image_processing_utils import BaseImageProcessor
 
+from taskvectors.base.images import open_rgb
 from taskvectors.models.base import Adapter
 from taskvectors.models.efficientnet import FEATURES, EfficientNetLite0
 from taskvectors.models.weights import load_weights
-from taskvectors.pictures import open_rgb
 
 HIDDEN = 512
-SIDE, MARGIN = 160, 8  # pixels: side of the square that the eyes see, and its white margin
+SIDE, MARGIN = 160, 8  # pixels: side of the square that the vision tower sees, and its white margin
 NEARLY_WHITE = 250
 
 
 class EmbeddedConfig(PreTrainedConfig):
     """Configuration: the language model's, the known names, and how they become tokens.
 
-    ``picture_tokens`` placeholders stand for one picture; ``lookup_temperature`` sharpens the
+    ``tokens_per_image`` placeholders stand for one image; ``lookup_temperature`` sharpens the
     classifier's probabilities; ``heads`` classifiers are averaged.
     """
 
@@ -53,7 +53,7 @@ class EmbeddedConfig(PreTrainedConfig):
         self,
         text_config: dict[str, Any] | PreTrainedConfig | None = None,
         names: Sequence[str] = (),
-        picture_tokens: int = 5,
+        tokens_per_image: int = 5,
         lookup_temperature: float = 0.2,
         heads: int = 3,
         image_token_id: int = 4,
@@ -63,26 +63,26 @@ class EmbeddedConfig(PreTrainedConfig):
             text_config = AutoConfig.for_model(**text_config)
         self.text_config = text_config or AutoConfig.for_model("llama")
         self.names = list(names)
-        self.picture_tokens = picture_tokens
+        self.tokens_per_image = tokens_per_image
         self.lookup_temperature = lookup_temperature
         self.heads = heads
         self.image_token_id = image_token_id
         super().__init__(**kwargs)
 
 
-def content_box(picture: Image.Image) -> tuple[int, int, int, int]:
+def content_box(image: Image.Image) -> tuple[int, int, int, int]:
     """The box of what is not nearly white, (left, top, right, bottom); the whole if all is."""
-    darkest = picture.convert("RGB").convert("L").point(lambda v: 255 * (v < NEARLY_WHITE))
-    return darkest.getbbox() or (0, 0, *picture.size)
+    darkest = image.convert("RGB").convert("L").point(lambda v: 255 * (v < NEARLY_WHITE))
+    return darkest.getbbox() or (0, 0, *image.size)
 
 
-def fit_to_square(picture: Image.Image) -> Tensor:
-    """An RGBA picture, cropped to its content and centred, as premultiplied (4, 160, 160).
+def fit_to_square(image: Image.Image) -> Tensor:
+    """An RGBA image, cropped to its content and centred, as premultiplied (4, 160, 160).
 
     What is outside has alpha 0, so that a background can be chosen later.
     """
-    white = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
-    cropped = picture.crop(content_box(white))
+    white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    cropped = image.crop(content_box(white))
     scale = (SIDE - 2 * MARGIN) / max(cropped.size)
     size = [max(1, round(side * scale)) for side in cropped.size]
     small = cropped.convert("RGBa").resize(size, Image.Resampling.BILINEAR)
@@ -92,18 +92,18 @@ def fit_to_square(picture: Image.Image) -> Tensor:
     return F.pad(pixels, (left, SIDE - small.width - left, top, SIDE - small.height - top))
 
 
-def on_background(pictures: Tensor, background: Tensor | float) -> Tensor:
+def on_background(images: Tensor, background: Tensor | float) -> Tensor:
     """Premultiplied RGBA (n, 4, h, w) over an RGB background gives RGB (n, 3, h, w) in [0, 1]."""
-    return pictures[:, :3] + (1 - pictures[:, 3:]) * background
+    return images[:, :3] + (1 - images[:, 3:]) * background
 
 
 def normalised(rgb: Tensor) -> Tensor:
-    """RGB in [0, 1] to the trunk's input range [-1, 1]."""
+    """RGB in [0, 1] to the backbone's input range [-1, 1]."""
     return rgb * 2 - 1
 
 
 class EmbeddedImageProcessor(BaseImageProcessor):
-    """Pictures to ``pixel_values`` (pictures, 3, 160, 160), float32 in [-1, 1]."""
+    """Images to ``pixel_values`` (images, 3, 160, 160), float32 in [-1, 1]."""
 
     model_input_names = ("pixel_values",)
     backend = "pil"
@@ -115,10 +115,10 @@ class EmbeddedImageProcessor(BaseImageProcessor):
 
 
 class EmbeddedProcessor(ProcessorMixin):
-    """Text with the tokenizer's picture token, and pictures, to model inputs."""
+    """Text with the tokenizer's image token, and images, to model inputs."""
 
-    def __init__(self, image_processor=None, tokenizer=None, picture_tokens: int = 5, **kwargs):
-        self.picture_tokens = picture_tokens
+    def __init__(self, image_processor=None, tokenizer=None, tokens_per_image: int = 5, **kwargs):
+        self.tokens_per_image = tokens_per_image
         self.image_token = "<reponame>"  # a special token that SmolLM2's training data reserves
         super().__init__(image_processor, tokenizer, **kwargs)
 
@@ -128,9 +128,9 @@ class EmbeddedProcessor(ProcessorMixin):
         text: str | Sequence[str] = "",
         **kwargs: Any,
     ) -> BatchFeature:
-        """Expand each picture token to its placeholders, tokenise, and add ``pixel_values``."""
+        """Expand each image token to its placeholders, tokenise, and add ``pixel_values``."""
         texts = [text] if isinstance(text, str) else list(text)
-        placeholders = self.image_token * self.picture_tokens
+        placeholders = self.image_token * self.tokens_per_image
         texts = [one.replace(self.image_token, placeholders) for one in texts]
         data = dict(self.tokenizer(texts, **kwargs))
         if images is not None:
@@ -138,12 +138,12 @@ class EmbeddedProcessor(ProcessorMixin):
         return BatchFeature(data)
 
 
-class Eyes(nn.Module):
-    """The vision tower: frozen trunk, standardised features, averaged classifiers of names."""
+class VisionTower(nn.Module):
+    """The vision tower: frozen backbone, standardised features, averaged classifiers of names."""
 
     def __init__(self, names: int, heads: int):
         super().__init__()
-        self.trunk = EfficientNetLite0()
+        self.backbone = EfficientNetLite0()
         self.register_buffer("mean", torch.zeros(FEATURES))
         self.register_buffer("deviation", torch.ones(FEATURES))
         self.heads = nn.ModuleList(
@@ -159,8 +159,8 @@ class Eyes(nn.Module):
         )
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels (pictures, 3, 160, 160) to logits over names (pictures, names)."""
-        features = (self.trunk(pixels) - self.mean) / self.deviation
+        """Pixels (images, 3, 160, 160) to logits over names (images, names)."""
+        features = (self.backbone(pixels) - self.mean) / self.deviation
         return torch.stack([head(features) for head in self.heads]).mean(0)
 
 
@@ -173,13 +173,13 @@ class NameLookup(nn.Module):
         self.register_buffer("table", torch.zeros(names, tokens, width))
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Logits (pictures, names) to embeddings (pictures, tokens, width)."""
+        """Logits (images, names) to embeddings (images, tokens, width)."""
         weights = torch.softmax(logits / self.temperature, dim=-1)
         return torch.einsum("pn,ntw->ptw", weights.to(self.table.dtype), self.table)
 
 
 class EmbeddedForConditionalGeneration(PreTrainedModel, GenerationMixin):
-    """Eyes, lookup and language model as one checkpoint."""
+    """Vision tower, lookup and language model as one checkpoint."""
 
     config_class = EmbeddedConfig
     main_input_name = "input_ids"
@@ -189,8 +189,10 @@ class EmbeddedForConditionalGeneration(PreTrainedModel, GenerationMixin):
         super().__init__(config)
         names = len(config.names)
         width = config.text_config.hidden_size
-        self.vision_tower = Eyes(names, config.heads)
-        self.projector = NameLookup(names, config.picture_tokens, width, config.lookup_temperature)
+        self.vision_tower = VisionTower(names, config.heads)
+        self.projector = NameLookup(
+            names, config.tokens_per_image, width, config.lookup_temperature
+        )
         self.language_model = AutoModelForCausalLM.from_config(config.text_config)
         self.post_init()
 
@@ -207,7 +209,7 @@ class EmbeddedForConditionalGeneration(PreTrainedModel, GenerationMixin):
         return self.language_model.get_output_embeddings()
 
     def get_image_features(self, pixel_values: Tensor) -> Tensor:
-        """Pixels (pictures, 3, 160, 160) to features (pictures, picture_tokens, width)."""
+        """Pixels (images, 3, 160, 160) to features (images, tokens_per_image, width)."""
         return self.projector(self.vision_tower(pixel_values))
 
     def forward(
@@ -217,7 +219,7 @@ class EmbeddedForConditionalGeneration(PreTrainedModel, GenerationMixin):
         inputs_embeds: Tensor | None = None,
         **kwargs: Any,
     ):
-        """The language model's forward, with features in the stead of picture placeholders."""
+        """The language model's forward, with features in the stead of image placeholders."""
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
             if pixel_values is not None:
@@ -239,7 +241,7 @@ class EmbeddedAdapter(Adapter):
     def __init__(self, model: nn.Module, processor: EmbeddedProcessor, name: str):
         super().__init__(model, processor.tokenizer, name)
         self.processor = processor
-        self.picture_text = processor.image_token
+        self.image_text = processor.image_token
 
     @classmethod
     def load(cls, folder: Path, name: str, dtype: str) -> EmbeddedAdapter:
@@ -251,14 +253,14 @@ class EmbeddedAdapter(Adapter):
     def placeholder_id(self) -> int:
         return self.model.config.image_token_id
 
-    def picture_string(self, picture: str, number: int) -> str:
-        return self.model.config.picture_tokens * str(self.picture_text)
+    def image_string(self, image: str, number: int) -> str:
+        return self.model.config.tokens_per_image * str(self.image_text)
 
     @torch.inference_mode()
-    def picture_features(self, pictures: Sequence[str]) -> list[Tensor]:
+    def image_features(self, images: Sequence[str]) -> list[Tensor]:
         features: list[Tensor] = []
-        for first in range(0, len(pictures), 32):
-            images = [open_rgb(Path(path)) for path in pictures[first : first + 32]]
-            pixels = self.processor.image_processor(images)["pixel_values"]
+        for first in range(0, len(images), 32):
+            opened = [open_rgb(Path(path)) for path in images[first : first + 32]]
+            pixels = self.processor.image_processor(opened)["pixel_values"]
             features += self.model.get_image_features(pixels.to(self.device, self.dtype))
         return features

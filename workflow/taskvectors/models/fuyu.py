@@ -1,4 +1,4 @@
-"""Mantis-Fuyu: several pictures between texts, on the stock Fuyu classes."""
+"""Mantis-Fuyu: several images between texts, on the stock Fuyu classes."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 from transformers import AutoConfig, BatchFeature, PreTrainedConfig, ProcessorMixin
 
-from taskvectors.errors import UserError
-from taskvectors.files import read_json
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json
+from taskvectors.base.images import open_rgb
 from taskvectors.models.generic import GenericAdapter
-from taskvectors.pictures import open_rgb
 
 log = logging.getLogger("taskvectors")
 PATCH, NEWLINE = "|SPEAKER|", "|NEWLINE|"
@@ -26,20 +26,20 @@ ROPE_THETA = 25000.0
 class FuyuAdapter(GenericAdapter):
     """Patches of pixels, row by row, in the midst of the text.
 
-    The stock processor takes one picture and puts it first, so prompts are laid out here as
-    Mantis was trained: ``image {i}: `` before picture i, counted from 0; the patches between
+    The stock processor takes one image and puts it first, so prompts are laid out here as
+    Mantis was trained: ``image {i}: `` before image i, counted from 0; the patches between
     two frame tokens; and a BOS before every piece of text, each tokenised by itself.
     """
 
     def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
         super().__init__(model, processor, name)
-        self.picture_text = "<image>"
+        self.image_text = "<image>"
         known = self.tokenizer.get_vocab()
         missing = [token for token in (PATCH, NEWLINE, BEFORE, AFTER) if token not in known]
         if missing:
             raise UserError(
                 f"the tokenizer of {name} lacks {', '.join(missing)}; only a Fuyu that was trained "
-                "on pictures between texts (Mantis) can be used."
+                "on images between texts (Mantis) can be used."
             )
 
     @property
@@ -70,14 +70,14 @@ class FuyuAdapter(GenericAdapter):
             return []
         return [f"The checkpoint states no rope_theta; {ROPE_THETA:g} is used, as it was trained."]
 
-    def alone(self, picture: str) -> BatchFeature:
-        """Pixels of a picture's patches (patches, values), and how many a row has.
+    def alone(self, image: str) -> BatchFeature:
+        """Pixels of an image's patches (patches, values), and how many a row has.
 
         The stock processor cannot do it where torchvision is missing, nor cut it alike where
         it is there, so the image processor's pixels are cut here.
         """
         processor = self.processor.image_processor
-        inputs = processor([open_rgb(Path(picture))])
+        inputs = processor([open_rgb(Path(image))])
         high, wide = processor.patch_size["height"], processor.patch_size["width"]
         rows = math.ceil(int(inputs["image_unpadded_heights"][0][0]) / high)
         row = math.ceil(int(inputs["image_unpadded_widths"][0][0]) / wide)
@@ -89,8 +89,8 @@ class FuyuAdapter(GenericAdapter):
         rows = len(inputs["pixel_values"]) // inputs["row"]
         return BEFORE + (PATCH * inputs["row"] + NEWLINE) * rows + AFTER
 
-    def picture_string(self, picture: str, number: int) -> str:
-        return f"image {number}: {super().picture_string(picture, number)}"
+    def image_string(self, image: str, number: int) -> str:
+        return f"image {number}: {super().image_string(image, number)}"
 
     def tokens(self, text: str) -> list[tuple[int, int, int]]:
         frame = f"({re.escape(BEFORE)}.*?{re.escape(AFTER)})"
@@ -113,7 +113,7 @@ class FuyuAdapter(GenericAdapter):
         return found
 
     def _frame_tokens(self, piece: str, start: int) -> list[tuple[int, int, int]]:
-        """Ids of a picture's own tokens, which the tokenizer would put a space before."""
+        """Ids of an image's own tokens, which the tokenizer would put a space before."""
         found = []
         for token in re.finditer(r"\|\w+\|", piece):
             number = self.tokenizer.convert_tokens_to_ids(token.group())

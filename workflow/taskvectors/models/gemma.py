@@ -1,4 +1,4 @@
-"""Gemma 3, in which a picture's tokens see each other in both directions."""
+"""Gemma 3, in which an image's tokens see each other in both directions."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from taskvectors.models.generic import GenericAdapter
 
 
 class Gemma3Adapter(GenericAdapter):
-    """Gemma 3: pictures are read in both directions, whatever the layer's window.
+    """Gemma 3: images are read in both directions, whatever the layer's window.
 
-    A branch that ends in a picture would run into one that begins with one; a query never
+    A branch that ends in an image would run into one that begins with one; a query never
     does, since it ends in a delimiter.
     """
 

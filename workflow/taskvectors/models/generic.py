@@ -1,8 +1,8 @@
 """Any image-text-to-text model whose decoder takes features in its placeholders' stead.
 
-The processor says what stands for a picture and which pixels go with it; the model's own
-``get_image_features`` makes the features. Both see one picture at a time, so that a
-picture's features do not depend on the prompt it stands in.
+The processor says what stands for an image and which pixels go with it; the model's own
+``get_image_features`` makes the features. Both see one image at a time, so that a
+image's features do not depend on the prompt it stands in.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from transformers import (
 )
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 
-from taskvectors.errors import UserError
-from taskvectors.files import read_json
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json
+from taskvectors.base.images import open_rgb
 from taskvectors.models.base import Adapter
 from taskvectors.models.weights import load_weights
-from taskvectors.pictures import open_rgb
 
 
 def without_videos(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
     """A processor class that does without its video part, which needs torchvision."""
 
-    class PictureProcessor(kind):
+    class ImagesOnly(kind):
         def check_argument_for_proper_class(self, argument_name: str, argument: Any) -> Any:
             if argument_name == "video_processor":
                 return None
             return super().check_argument_for_proper_class(argument_name, argument)
 
-    return PictureProcessor
+    return ImagesOnly
 
 
 def processor_kind(folder: Path, config: PreTrainedConfig) -> type[ProcessorMixin]:
-    """The processor class that a checkpoint names, e.g. Pixtral's for a LLaVA with its eyes.
+    """The processor class that a checkpoint names, e.g. Pixtral's for a LLaVA with its tower.
 
     Where transformers does not know it, being of the authors' own code, the architecture's.
     """
@@ -91,9 +91,9 @@ class GenericAdapter(Adapter):
     def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
         super().__init__(model, processor.tokenizer, name)
         self.processor = processor
-        self.picture_text = processor.image_token
+        self.image_text = processor.image_token
         self.strings: dict[str, str] = {}
-        # Tiles are for pictures larger than those of this study, and make five or more of one.
+        # Tiles are for images larger than those of this study, and make five or more of one.
         if hasattr(processor.image_processor, "do_image_splitting"):
             processor.image_processor.do_image_splitting = False
         settings = getattr(processor, "images_kwargs", {})
@@ -117,29 +117,29 @@ class GenericAdapter(Adapter):
     def placeholder_id(self) -> int:
         return int(self.model.config.image_token_id)
 
-    def alone(self, picture: str) -> BatchFeature:
-        """What the processor makes of one picture and no other text."""
+    def alone(self, image: str) -> BatchFeature:
+        """What the processor makes of one image and no other text."""
         return self.processor(
-            text=[str(self.picture_text)],
-            images=[open_rgb(Path(picture))],
+            text=[str(self.image_text)],
+            images=[open_rgb(Path(image))],
             return_tensors="pt",
             return_text_replacement_offsets=True,
         )
 
-    def picture_string(self, picture: str, number: int) -> str:
-        if picture not in self.strings:
-            self.strings[picture] = self.expanded(self.alone(picture))
-        return self.strings[picture]
+    def image_string(self, image: str, number: int) -> str:
+        if image not in self.strings:
+            self.strings[image] = self.expanded(self.alone(image))
+        return self.strings[image]
 
     def expanded(self, inputs: BatchFeature) -> str:
-        """The text that the processor put in a lone picture's stead."""
+        """The text that the processor put in a lone image's stead."""
         return inputs["text_replacement_offsets"][0][0]["replacement"]
 
     @torch.inference_mode()
-    def picture_features(self, pictures: Sequence[str]) -> list[Tensor]:
+    def image_features(self, images: Sequence[str]) -> list[Tensor]:
         features = []
-        for picture in pictures:
-            inputs = self.alone(picture)
+        for image in images:
+            inputs = self.alone(image)
             features.append(self.features_in(self.seen(inputs)))
         return features
 
@@ -153,7 +153,7 @@ class GenericAdapter(Adapter):
         return see(**given, return_dict=True)
 
     def features_in(self, output: Any) -> Tensor:
-        """Features (placeholders, width) of a lone picture in the vision model's output."""
+        """Features (placeholders, width) of a lone image in the vision model's output."""
         found = output.pooler_output
         found = found if isinstance(found, Tensor) else torch.cat(list(found))
         return found.reshape(-1, found.shape[-1])

@@ -1,4 +1,4 @@
-"""Idefics2, whose processor expands pictures in its own way."""
+"""Idefics2, whose processor expands images in its own way."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from taskvectors.models.generic import GenericAdapter
 
 
 class Idefics2Adapter(GenericAdapter):
-    """64 placeholders a picture, between two frame tokens.
+    """64 placeholders an image, between two frame tokens.
 
-    Each picture is seen alone and so never padded.
+    Each image is seen alone and so never padded.
     """
 
     def notes(self, folder: Path) -> list[str]:
         return [
             "Published runs with transformers 4.44 counted partly padded patches where one prompt "
-            "held pictures of several sizes; here no picture is padded, so numbers differ a little."
+            "held images of several sizes; here no image is padded, so numbers differ a little."
         ]
 
     def expanded(self, inputs: BatchFeature) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import BatchFeature, CLIPVisionConfig, ProcessorMixin
 
+from taskvectors.base.images import open_rgb
 from taskvectors.models.generic import GenericAdapter
-from taskvectors.pictures import open_rgb
 
 
 class LlavaAdapter(GenericAdapter):
@@ -29,16 +29,16 @@ class LlavaAdapter(GenericAdapter):
 
 
 class LlavaOnevisionAdapter(GenericAdapter):
-    """LLaVA-OneVision: a picture is always laid out as one of several.
+    """LLaVA-OneVision: an image is always laid out as one of several.
 
-    Its processor cuts a lone picture into tiles and leaves several whole; a picture must not
+    Its processor cuts a lone image into tiles and leaves several whole; an image must not
     look different in a query than among exemplars.
     """
 
-    def alone(self, picture: str) -> BatchFeature:
-        image = open_rgb(Path(picture))
+    def alone(self, image: str) -> BatchFeature:
+        image = open_rgb(Path(image))
         return self.processor(
-            text=[2 * str(self.picture_text)],
+            text=[2 * str(self.image_text)],
             images=[[image, image]],
             return_tensors="pt",
             return_text_replacement_offsets=True,

@@ -20,20 +20,20 @@ class QwenAdapter(GenericAdapter):
         super().__init__(model, processor, name)
         self.grids: dict[str, Tensor] = {}
 
-    def picture_string(self, picture: str, number: int) -> str:
-        if picture not in self.strings:
-            inputs = self.alone(picture)
-            self.strings[picture] = self.expanded(inputs)
-            self.grids[picture] = inputs["image_grid_thw"]
-        return self.strings[picture]
+    def image_string(self, image: str, number: int) -> str:
+        if image not in self.strings:
+            inputs = self.alone(image)
+            self.strings[image] = self.expanded(inputs)
+            self.grids[image] = inputs["image_grid_thw"]
+        return self.strings[image]
 
-    def positions(self, ids: list[int], pictures: Sequence[str]) -> Tensor:
+    def positions(self, ids: list[int], images: Sequence[str]) -> Tensor:
         """Positions (3, tokens), as the model itself lays them out."""
         tokens = torch.tensor([ids])
         positions, _ = self.model.base_model.get_rope_index(
             input_ids=tokens,
             mm_token_type_ids=(tokens == self.placeholder_id).int(),
-            image_grid_thw=torch.cat([self.grids[path] for path in pictures]) if pictures else None,
+            image_grid_thw=torch.cat([self.grids[path] for path in images]) if images else None,
         )
         return positions[:, 0]
 
@@ -41,7 +41,7 @@ class QwenAdapter(GenericAdapter):
 class Qwen3Adapter(QwenAdapter):
     """Qwen3-VL adds features of the vision model's middle layers after its first layers.
 
-    They are added after a layer's block output was read or patched, at placeholders only.
+    They are added after a layer's output was read or patched, at placeholders only.
     """
 
     def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
@@ -49,12 +49,12 @@ class Qwen3Adapter(QwenAdapter):
         self.deep: dict[str, Tensor] = {}
 
     @torch.inference_mode()
-    def picture_features(self, pictures: Sequence[str]) -> list[Tensor]:
+    def image_features(self, images: Sequence[str]) -> list[Tensor]:
         features = []
-        for picture in pictures:
-            output = self.seen(self.alone(picture))
+        for image in images:
+            output = self.seen(self.alone(image))
             features.append(self.features_in(output))
-            self.deep[picture] = torch.stack([one[0] for one in output.deepstack_features]).cpu()
+            self.deep[image] = torch.stack([one[0] for one in output.deepstack_features]).cpu()
         return features
 
     def decode(
@@ -65,8 +65,8 @@ class Qwen3Adapter(QwenAdapter):
         cache: Cache | None = None,
     ) -> None:
         extra: dict[str, Any] = {}
-        if inputs.pictures:
-            deep = torch.cat([self.deep[picture] for picture in inputs.pictures], dim=1)
+        if inputs.images:
+            deep = torch.cat([self.deep[image] for image in inputs.images], dim=1)
             extra["visual_pos_masks"] = inputs.places
             extra["deepstack_visual_embeds"] = list(deep.to(inputs.hidden))
         self.decoder(

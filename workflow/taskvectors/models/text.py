@@ -1,4 +1,4 @@
-"""Language models without pictures."""
+"""Language models without images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
 
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
 from taskvectors.models.base import Adapter, Embedded
 from taskvectors.models.weights import load_weights
 

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import BitsAndBytesConfig, PreTrainedModel
 
-from taskvectors.errors import UserError
+from taskvectors.base.errors import UserError
 
 # Precision of the weights by its name in resources/models.yaml. ``nf4`` is 4-bit NormalFloat with
 # float16 computing, as in the authors' released settings (protocol of the paper).

@@ -1,8 +1,8 @@
-"""Random variations of training pictures, drawn from a passed generator only.
+"""Random variations of training images, drawn from a passed generator only.
 
 They bridge the drawing styles of different renderings of one thing: geometry, outline,
 colour, background and occlusion all vary. Nothing is mirrored here, since a flag is not its
-mirror image; `eyes` mirrors what may be. Strengths were chosen on held-out naming alone.
+mirror image; `vision_tower` mirrors what may be. Strengths were chosen on held-out naming alone.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def _chosen(probability: float, count: int, rng: Generator) -> Tensor:
     return (torch.rand(count, generator=rng) < probability).view(-1, 1, 1, 1)
 
 
-def _warp(pictures: Tensor, rng: Generator) -> Tensor:
-    count = len(pictures)
+def _warp(images: Tensor, rng: Generator) -> Tensor:
+    count = len(images)
     angle = _uniform(-0.35, 0.35, (count,), rng)
     scale = _uniform(0.75, 1.25, (count, 1), rng) * _uniform(0.88, 1.14, (count, 2), rng)
     shear = _uniform(-0.15, 0.15, (count,), rng)
@@ -37,14 +37,14 @@ def _warp(pictures: Tensor, rng: Generator) -> Tensor:
     matrix = torch.cat(
         [rotation / scale.unsqueeze(1), _uniform(-0.15, 0.15, (count, 2, 1), rng)], dim=2
     )
-    grid = F.affine_grid(matrix, list(pictures.shape), align_corners=False)
-    return F.grid_sample(pictures, grid, align_corners=False)
+    grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, align_corners=False)
 
 
 def _some(
     probability: float, rgb: Tensor, rng: Generator, change: Callable[[Tensor], Tensor]
 ) -> None:
-    """``rgb`` with ``change`` made to each picture with ``probability``, in place."""
+    """``rgb`` with ``change`` made to each image with ``probability``, in place."""
     chosen = torch.rand(len(rgb), generator=rng) < probability
     if chosen.any():
         rgb[chosen] = change(rgb[chosen])
@@ -95,13 +95,13 @@ def _erase(rgb: Tensor, rng: Generator) -> Tensor:
     return torch.where(inside.unsqueeze(1) & _chosen(0.25, count, rng), colour, rgb)
 
 
-def augment(pictures: Tensor, rng: Generator) -> Tensor:
+def augment(images: Tensor, rng: Generator) -> Tensor:
     """Premultiplied RGBA (n, 4, h, w) in [0, 1] to varied RGB (n, 3, h, w) in [0, 1], float32."""
-    count = len(pictures)
+    count = len(images)
     white = torch.ones(count, 3, 1, 1)
     colour = torch.rand((count, 3, 1, 1), generator=rng)
     background = torch.where(_chosen(0.4, count, rng), colour, white)
-    rgb = on_background(_warp(pictures, rng), background)
+    rgb = on_background(_warp(images, rng), background)
     rgb = _erase(_recolour(_redraw(rgb, rng), rng), rng)
     noise = torch.randn(rgb.shape, generator=rng) * 0.03
     return (rgb + noise).clamp(0, 1)

@@ -6,16 +6,15 @@ is respected.
 
 from __future__ import annotations
 
-import argparse
 import logging
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-from taskvectors.errors import UserError, run_command
-from taskvectors.files import write_json
-from taskvectors.progress import start_logging
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import write_json
 
 log = logging.getLogger("taskvectors")
 WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
@@ -35,13 +34,11 @@ def fetch(hub: str, revision: str, out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--hub", required=True)
     parser.add_argument("--revision", required=True, help="40 hexadecimal digits")
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     fetch(args.hub, args.revision, args.out)
     log.info("fetched %s at %s", args.hub, args.revision)
 

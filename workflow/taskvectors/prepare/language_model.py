@@ -6,17 +6,16 @@ written as safetensors, so that later loads take a second.
 
 from __future__ import annotations
 
-import argparse
 import logging
 from pathlib import Path
 
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import folder_written_whole, sha256, write_json
 from taskvectors.collect.packages import package_files
-from taskvectors.errors import UserError, run_command
-from taskvectors.files import folder_written_whole, sha256, write_json
-from taskvectors.progress import start_logging
 
 log = logging.getLogger("taskvectors")
 
@@ -53,13 +52,11 @@ def convert(package: str, file_name: str, out: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--package", required=True)
     parser.add_argument("--file", required=True)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     convert(args.package, args.file, args.out)
 
 

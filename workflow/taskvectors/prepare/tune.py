@@ -2,16 +2,15 @@
 
 A published vision-and-language model's language model has moved away from the one it grew
 from; the embedded model's is that one, to the bit. Here low-rank changes of the attention's
-queries and values are trained on captions of the training pictures and merged into the
+queries and values are trained on captions of the training images and merged into the
 weights, so that vectors of the language model can be patched into a model that is not it.
-The eyes stay as they are. Captions hold a picture's *name* and never a label of any task; the
+The vision tower stays as it is. Captions hold an image's *name* and never a label of any task; the
 few steps were chosen so that it does not forget how to follow examples in general, and
 nothing by looking at transfer.
 """
 
 from __future__ import annotations
 
-import argparse
 import logging
 import shutil
 from collections.abc import Sequence
@@ -24,22 +23,22 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedTokenizerBase
 
-from taskvectors.errors import run_command
-from taskvectors.files import write_json
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.files import write_json
+from taskvectors.base.progress import track
 from taskvectors.models.embedded import (
     EmbeddedForConditionalGeneration,
     normalised,
     on_background,
 )
 from taskvectors.models.weights import load_weights
-from taskvectors.prepare.eyes import PICTURES_PER_PASS, Drawings, load_drawings
-from taskvectors.progress import start_logging, track
+from taskvectors.prepare.vision import IMAGES_PER_PASS, Drawings, load_drawings
 
 log = logging.getLogger("taskvectors")
 RANK, SCALE, LEARNING_RATE, BATCH = 8, 2.0, 1e-3, 8
-EVERY = 6  # one held-out picture in so many is captioned for the perplexity
+EVERY = 6  # one held-out image in so many is captioned for the perplexity
 CHANGED = ("q_proj", "v_proj")
-CAPTIONS = ("A picture of {}.", "This is {}.", "What you see here is {}.")
+CAPTIONS = ("An image of {}.", "This is {}.", "What you see here is {}.")
 # About nothing that is studied here: its perplexity says how much was forgotten.
 PLAIN = (
     "The rain had stopped before noon, and by the time the train left the station the "
@@ -83,10 +82,10 @@ def merge_low_rank(model: nn.Module) -> None:
 
 
 @torch.inference_mode()
-def picture_tokens(model: EmbeddedForConditionalGeneration, squares: Tensor) -> Tensor:
-    """Premultiplied squares (pictures, 4, 160, 160) to features (pictures, tokens, width)."""
+def image_tokens(model: EmbeddedForConditionalGeneration, squares: Tensor) -> Tensor:
+    """Premultiplied squares (images, 4, 160, 160) to features (images, tokens, width)."""
     rgb = on_background(squares, 1.0)
-    parts = [model.get_image_features(normalised(part)) for part in rgb.split(PICTURES_PER_PASS)]
+    parts = [model.get_image_features(normalised(part)) for part in rgb.split(IMAGES_PER_PASS)]
     return torch.cat(parts)
 
 
@@ -96,7 +95,7 @@ def caption_loss(
     features: Tensor,
     captions: Sequence[str],
 ) -> Tensor:
-    """Mean loss in nats per caption token, each caption after its picture and a line's end."""
+    """Mean loss in nats per caption token, each caption after its image and a line's end."""
     rows = [torch.tensor(tokenizer("\n" + caption)["input_ids"]) for caption in captions]
     ids = pad_sequence(rows, batch_first=True)
     wanted = pad_sequence(rows, batch_first=True, padding_value=-100)
@@ -118,8 +117,8 @@ def tune(
     optimizer = torch.optim.AdamW(changes, lr=LEARNING_RATE, weight_decay=0.0)
     drawn = torch.randint(len(drawings.names), (steps, BATCH), generator=rng)
     forms = torch.randint(len(CAPTIONS), (steps, BATCH), generator=rng)
-    pictures, places = drawn.unique(return_inverse=True)
-    features = picture_tokens(model, drawings.squares[pictures])
+    images, places = drawn.unique(return_inverse=True)
+    features = image_tokens(model, drawings.squares[images])
     for step in track(range(steps), steps, "tune the language model"):
         captions = [
             CAPTIONS[form].format(names[drawings.names[number]])
@@ -139,7 +138,7 @@ def perplexities(
     features: Tensor,
     names: Sequence[str],
 ) -> dict[str, float]:
-    """Perplexity of the captions of pictures (their features and names), and of plain text."""
+    """Perplexity of the captions of images (their features and names), and of plain text."""
     captions = [CAPTIONS[0].format(name) for name in names]
     ids = torch.tensor([tokenizer(PLAIN)["input_ids"]])
     logits = model(input_ids=ids).logits[0, :-1]
@@ -150,22 +149,20 @@ def perplexities(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--model", required=True, type=Path, help="the embedded model's folder")
     parser.add_argument("--training", required=True, type=Path, nargs="+", help="manifests")
     parser.add_argument("--held-out", required=True, type=Path, help="manifest")
     parser.add_argument("--steps", required=True, type=int)
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     rng = Generator().manual_seed(args.seed)
     model = load_weights(AutoModelForImageTextToText, args.model, "float32").eval()
     processor = AutoProcessor.from_pretrained(args.model)
     drawings, names = load_drawings(args.training, None)
     held_out, _ = load_drawings([args.held_out], names)
-    features = picture_tokens(model, held_out.squares[::EVERY])
+    features = image_tokens(model, held_out.squares[::EVERY])
     shown = [names[index] for index in held_out.names[::EVERY]]
     found = {"before": perplexities(model, processor.tokenizer, features, shown)}
     tune(model, processor.tokenizer, drawings, names, args.steps, rng)

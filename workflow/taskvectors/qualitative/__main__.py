@@ -7,21 +7,15 @@ and the patch another; ``descriptions.parquet``, where dense descriptions are th
 
 from __future__ import annotations
 
-import argparse
 import logging
 from pathlib import Path
 
-from taskvectors.curate.__main__ import read_pictures
-from taskvectors.entities import read_entities
-from taskvectors.errors import run_command
-from taskvectors.files import read_json, write_jsonl
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.files import read_json, write_jsonl
+from taskvectors.curate.__main__ import read_images
+from taskvectors.engine.load import load_adapter
 from taskvectors.models.chat import fitted
-from taskvectors.models.registry import load_adapter
 from taskvectors.models.weights import DTYPES
-from taskvectors.predictions import write_predictions
-from taskvectors.progress import start_logging
-from taskvectors.prompts import find_template
-from taskvectors.qualitative.answers import write_conflicts
 from taskvectors.qualitative.conflict import answer_conflicts
 from taskvectors.qualitative.descriptions import (
     DescribedTask,
@@ -31,7 +25,11 @@ from taskvectors.qualitative.descriptions import (
 )
 from taskvectors.qualitative.studied import Setting, Studied, read_studied
 from taskvectors.qualitative.written import write_answers
-from taskvectors.tasks import find_task
+from taskvectors.study.conflicts import write_conflicts
+from taskvectors.study.entities import read_entities
+from taskvectors.study.predictions import write_predictions
+from taskvectors.study.prompts import find_template
+from taskvectors.study.tasks import find_task
 
 log = logging.getLogger("taskvectors")
 
@@ -46,13 +44,13 @@ def describe_all(
     for one in studied:
         name = one.task.entity_set
         table = read_entities(tables[name])
-        pictures = read_pictures(manifest, name)
-        described.append(describe(one, found.get(name, {}), table, pictures))
+        images = read_images(manifest, name)
+        described.append(describe(one, found.get(name, {}), table, images))
     return described
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m taskvectors.qualitative", description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--model", required=True, type=Path, help="a checkpoint folder")
     parser.add_argument("--name", required=True, help="the model's name in predictions")
     parser.add_argument("--dtype", required=True, choices=sorted(DTYPES))
@@ -71,9 +69,7 @@ def main() -> None:
     parser.add_argument("--seeds", required=True, type=int, nargs="+")
     parser.add_argument("--exemplars", required=True, type=int)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     adapter = load_adapter(args.model, args.name, args.dtype)
     template = fitted(find_template(args.templates, args.template), adapter)
     layer = read_json(args.layer)["layer"]

@@ -1,7 +1,7 @@
 """Task conflict: the prompt asks one task, and another task's vector is patched on top.
 
 As in the paper's Figure 9 the prompt is the one task's instruction with the query after it
-(instruction xbase), and the query is a picture where the model takes pictures.
+(instruction xbase), and the query is an image where the model takes images.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskvectors.average import parse_vector_name
-from taskvectors.curate.datasets import Item
+from taskvectors.base.progress import track
 from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import packed, whole
+from taskvectors.jobs.queries import asked, encode_query, modalities_of
 from taskvectors.models.base import Adapter, Encoded
-from taskvectors.progress import track
-from taskvectors.prompts import QUERY, Prompt, Template, Text
-from taskvectors.qualitative.answers import ConflictAnswer
 from taskvectors.qualitative.studied import Setting, Studied
-from taskvectors.queries import asked, encode_query, modalities_of
+from taskvectors.study.conflicts import ConflictAnswer
+from taskvectors.study.datasets import Item
+from taskvectors.study.prompts import QUERY, Prompt, Template, Text
 
 
 def conflict_prompt(instruction: str, template: Template, item: Item, modality: str) -> Prompt:
@@ -164,7 +164,7 @@ def _answered(
         patched_label_token_id=patched_first,
         token_id=answer.token_id,
         token=adapter.tokenizer.decode([answer.token_id]),
-        margin=answer.margin,
+        logit_difference=answer.logit_difference,
         position=position,
         neighbourhood=adapter.neighbourhood(encoded.ids, position),
     )

@@ -16,21 +16,21 @@ from itertools import groupby
 from pathlib import Path
 
 from taskvectors.average import parse_vector_name
-from taskvectors.curate.datasets import Item
+from taskvectors.base.errors import UserError
+from taskvectors.base.progress import track
+from taskvectors.base.schemas import check, read_yaml
 from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import packed, whole
-from taskvectors.entities import Entity
-from taskvectors.errors import UserError
+from taskvectors.jobs.queries import Context, Query, asked_together, encode_query, prediction
 from taskvectors.models.base import Encoded
-from taskvectors.predictions import Prediction, method_name
-from taskvectors.progress import track
-from taskvectors.prompts import QUERY, Picture, Prompt, Text
 from taskvectors.qualitative.studied import Setting, Studied
-from taskvectors.queries import Context, Query, asked_together, encode_query, prediction
-from taskvectors.schemas import check, read_yaml
+from taskvectors.study.datasets import Item
+from taskvectors.study.entities import Entity
+from taskvectors.study.predictions import Prediction, method_name
+from taskvectors.study.prompts import QUERY, ImageInput, Prompt, Text
 
 log = logging.getLogger("taskvectors")
 QUERIES_PER_ROW = 12
@@ -88,20 +88,20 @@ def describe(
     one: Studied,
     descriptions: dict[str, str],
     entities: Sequence[Entity],
-    pictures: dict[str, str],
+    images: dict[str, str],
 ) -> DescribedTask:
     """What can be asked and shown of a task; a description that gives its label away cannot."""
     test = {item.entity for item in one.items}
     queries, exemplars = [], []
     for entity in entities:
-        if entity.name not in descriptions or entity.name not in pictures:
+        if entity.name not in descriptions or entity.name not in images:
             continue
         label, text = entity.labels[one.task.label], descriptions[entity.name]
         if leaks(text, entity.name, label):
             log.warning("%s: %s's description has its label", one.task.name, entity.name)
             continue
         split = "test" if entity.name in test else "validation"
-        item = Item(one.task.name, split, entity.name, pictures[entity.name], label)
+        item = Item(one.task.name, split, entity.name, images[entity.name], label)
         (queries if entity.name in test else exemplars).append(Described(item, text))
     return DescribedTask(one, queries, exemplars)
 
@@ -119,10 +119,10 @@ def draw_exemplars(task: DescribedTask, seed: int, count: int) -> list[Described
 def described_prompt(
     setting: Setting, shown: Sequence[Described], specification: str, description: str
 ) -> Prompt:
-    """A description after exemplars, which are descriptions themselves (text ICL) or pictures."""
+    """A description after exemplars, which are descriptions themselves (text ICL) or images."""
     pairs = [
         (
-            Picture(one.item.image) if specification == "image_icl" else Text(one.description),
+            ImageInput(one.item.image) if specification == "image_icl" else Text(one.description),
             one.item.label,
         )
         for one in shown

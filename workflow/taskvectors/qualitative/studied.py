@@ -8,12 +8,12 @@ from pathlib import Path
 from torch import Tensor
 
 from taskvectors.average import parse_vector_name
-from taskvectors.curate.datasets import ExemplarSet, Item, read_exemplar_sets, read_items
-from taskvectors.engine.streams import read_tensors
+from taskvectors.base.tensors import read_tensors
 from taskvectors.models.base import Adapter
-from taskvectors.predictions import ICL_MODALITY
-from taskvectors.prompts import Template
-from taskvectors.tasks import Task
+from taskvectors.study.datasets import ExemplarSet, Item, read_exemplar_sets, read_items
+from taskvectors.study.predictions import ICL_MODALITY
+from taskvectors.study.prompts import Template
+from taskvectors.study.tasks import Task
 from taskvectors.write import check_vectors
 
 

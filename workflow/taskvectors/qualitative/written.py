@@ -13,15 +13,15 @@ from typing import Any
 from torch import Tensor
 
 from taskvectors.average import vector_name
-from taskvectors.curate.datasets import Item
+from taskvectors.base.progress import track
 from taskvectors.engine.generate import generate
-from taskvectors.predictions import method_name
-from taskvectors.progress import track
-from taskvectors.prompts import Prompt, Text
+from taskvectors.jobs.queries import asked, modalities_of
 from taskvectors.qualitative.conflict import conflict_prompt, rivals_of
 from taskvectors.qualitative.descriptions import DescribedTask, described_prompt, draw_exemplars
 from taskvectors.qualitative.studied import Setting, Studied
-from taskvectors.queries import asked, modalities_of
+from taskvectors.study.datasets import Item
+from taskvectors.study.predictions import method_name
+from taskvectors.study.prompts import Prompt, Text
 
 TOKENS = 6
 ITEMS = 2  # of each task; of each pair of tasks and each described entity set it is one
@@ -131,7 +131,7 @@ def description_cases(
     setting: Setting, tasks: Sequence[DescribedTask], count: int
 ) -> Iterator[Case]:
     """The first described test item of every entity set, asked its first task: in context, and
-    patched from pictures."""
+    patched from images."""
     seed = setting.seeds[0]
     first = {task.studied.task.entity_set: task for task in reversed(tasks)}
     for task in reversed(first.values()):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import logging
 from pathlib import Path
 
-from taskvectors.errors import run_command
-from taskvectors.progress import start_logging
+from taskvectors.base.command import command_parser, run_command
+from taskvectors.base.progress import start_logging
 from taskvectors.render.items import ITEMS, module_of
 from taskvectors.render.run import Run
 
@@ -16,14 +15,16 @@ log = logging.getLogger("taskvectors")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m taskvectors.render", description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--item", required=True, choices=sorted(ITEMS))
     parser.add_argument("--experiment", required=True)
     parser.add_argument("--template", required=True)
     parser.add_argument("--models", required=True, nargs="+")
     parser.add_argument("--tasks", required=True, nargs="+")
     parser.add_argument("--results", required=True, type=Path, help="results/<experiment>")
-    parser.add_argument("--seeing", nargs="*", default=[], help="models with eyes trained here")
+    parser.add_argument(
+        "--seeing", nargs="*", default=[], help="models whose vision tower is trained here"
+    )
     parser.add_argument("--beside", nargs="*", default=[], help="items whose data this one reads")
     parser.add_argument("--resamples", type=int, help="for items with a bootstrap of their own")
     parser.add_argument("--seed", type=int, help="the bootstrap's seed")

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import pandas as pd
 
-from taskvectors.files import read_json
+from taskvectors.base.files import read_json
 
 REPORT = Path(__file__).resolve().parent.parent.parent / "report"
 
 
 def caption(item: str, experiment: str, samples: list[str], naming: dict[str, Path]) -> str:
-    """What ``item`` shows, in which experiment, over how many items, and how well the eyes see.
+    """What ``item`` shows, in which experiment, over how many items, and how well it sees.
 
-    ``samples`` are sentences by `sample_sentence`; ``naming`` maps a model whose eyes were
+    ``samples`` are sentences by `sample_sentence`; ``naming`` maps a model whose vision tower was
     trained here to its ``naming.json``.
     """
     shows = " ".join((REPORT / f"{item}.rst").read_text(encoding="utf-8").split())
-    eyes = [naming_sentence(model, path) for model, path in naming.items()]
-    return " ".join([shows, f"Experiment {experiment}.", *samples, *eyes])
+    seen = [naming_sentence(model, path) for model, path in naming.items()]
+    return " ".join([shows, f"Experiment {experiment}.", *samples, *seen])
 
 
 def sample_sentence(model: str, split: str, items: pd.Series, seeds: int) -> str:
@@ -34,18 +34,18 @@ def sample_sentence(model: str, split: str, items: pd.Series, seeds: int) -> str
 
 
 def naming_table(naming: Path) -> pd.DataFrame:
-    """``naming.json`` as a table: entity set, accuracy, pictures."""
+    """``naming.json`` as a table: entity set, accuracy, images."""
     held_out = read_json(naming)["held_out"]
     return pd.DataFrame([{"entity_set": name, **found} for name, found in held_out.items()])
 
 
 def naming_sentence(model: str, naming: Path) -> str:
-    """How well a model's eyes, trained here, name held-out pictures, in one sentence."""
+    """How well a model's vision tower, trained here, names held-out images, in one sentence."""
     shares = ", ".join(
-        f"{row.entity_set} {row.accuracy:.2f} of {row.pictures}"
+        f"{row.entity_set} {row.accuracy:.2f} of {row.images}"
         for row in naming_table(naming).itertuples()
     )
     return (
-        f"The eyes of the model {model} are a closed-set lookup of names; on the rendering that "
-        f"training never saw they name rightly: {shares}."
+        f"The vision tower of the model {model} is a closed-set lookup of names; on the "
+        f"rendering that training never saw it names rightly: {shares}."
     )

@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from taskvectors.outcomes import OUTCOMES, UNPATCHED
 from taskvectors.render.run import Run
 from taskvectors.render.style import apply_style, mark_absent, write_figure
 from taskvectors.render.tables import write_table
+from taskvectors.score.conflict import OUTCOMES, UNPATCHED
 
 SPECIFICATIONS = (UNPATCHED, "instruction", "text_icl", "image_icl")
 KEYS = ["model", "prompted", "patched", "specification", "query_modality", "metric"]
@@ -25,7 +25,7 @@ DRAWN = "paper"
 
 
 def read_shares(run: Run) -> pd.DataFrame:
-    """The outcomes of all models by `taskvectors.outcomes`."""
+    """The outcomes of all models by `taskvectors.score.conflict`."""
     tables = [
         pd.read_csv(run.of("score", model) / "conflict.csv").assign(model=model)
         for model in run.models

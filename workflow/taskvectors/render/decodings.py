@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from taskvectors.average import parse_vector_name
+from taskvectors.base.files import read_json
+from taskvectors.base.tensors import read_tensors
 from taskvectors.engine.lens import Lens, read_lens
-from taskvectors.engine.streams import read_tensors
-from taskvectors.files import read_json
-from taskvectors.render.decode import read_vocabulary
 from taskvectors.render.run import Run
 from taskvectors.render.tables import write_table
 from taskvectors.render.words import NON_WORD, is_word, visible
+from taskvectors.score.decode import read_vocabulary
 
 ICL = ("text_icl", "image_icl")
 TOP = 5
@@ -28,7 +28,7 @@ def mean_vector(vectors: dict[str, Tensor], specification: str) -> Tensor | None
 
 
 def top_decodings(lens: Lens, vector: Tensor, vocabulary: Sequence[str]) -> list[dict]:
-    """The five likeliest tokens of one block output (width,), likeliest first."""
+    """The five likeliest tokens of one residual stream (width,), likeliest first."""
     best = lens.probabilities(vector).topk(TOP)
     texts = [vocabulary[i] if i < len(vocabulary) else "" for i in best.indices.tolist()]
     return [

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from taskvectors.metrics import METRICS
 from taskvectors.render.captions import sample_sentence
 from taskvectors.render.run import Run
 from taskvectors.render.tables import accuracies, shown, write_table
+from taskvectors.study.metrics import METRICS
 
 METHODS = ("no_context", "text_icl_base", "image_icl_xbase", "image_icl_xpatch")
 
@@ -17,7 +17,7 @@ METHODS = ("no_context", "text_icl_base", "image_icl_xbase", "image_icl_xpatch")
 def descriptions_table(scores: dict[str, pd.DataFrame], tasks: Sequence[str]) -> pd.DataFrame:
     """A row per model, metric and method: accuracy by task, the average and its interval.
 
-    ``scores`` maps a model to its accuracies (`taskvectors.score`).
+    ``scores`` maps a model to its accuracies (`taskvectors.score.accuracy`).
     """
     rows = []
     for model, table in scores.items():

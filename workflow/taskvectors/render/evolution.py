@@ -1,6 +1,6 @@
 """Figures 3 and 4: how the output evolves through the layers (paper, section 2.3 and A.4).
 
-They are drawn from what `taskvectors.render.decode` put down, and load no model.
+They are drawn from what `taskvectors.score.decode` put down, and load no model.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROWS = 6  # of pies on a page
 
 
 def read_decoded(path: Path) -> pd.DataFrame:
-    """A table by `taskvectors.render.decode`; a token that reads "NA" stays text."""
+    """A table by `taskvectors.score.decode`; a token that reads "NA" stays text."""
     return pd.read_csv(path, keep_default_na=False, na_values={"seed": [""]})
 
 

@@ -10,9 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from taskvectors.choose import by_layer
-from taskvectors.files import read_json
-from taskvectors.predictions import read_predictions
+from taskvectors.base.files import read_json
 from taskvectors.render.captions import sample_sentence
 from taskvectors.render.run import Run
 from taskvectors.render.style import (
@@ -22,6 +20,8 @@ from taskvectors.render.style import (
     mark_absent,
     write_figure,
 )
+from taskvectors.score.layer import by_layer
+from taskvectors.study.predictions import read_predictions
 
 
 def figure_11_data(

@@ -1,4 +1,4 @@
-"""Rows of text and pictures, laid out in inches: the look of the qualitative figures."""
+"""Rows of text and images, laid out in inches: the look of the qualitative figures."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from taskvectors.pictures import open_rgb, resize_to_width
+from taskvectors.base.images import open_rgb, resize_to_width
 from taskvectors.render.style import GREY, apply_style
 
 LINE, HEADER, GAP = 0.135, 0.26, 0.06  # inches: a line of text, the header, around cells
 SIZE = 7  # points
-LETTERS_AN_INCH = 15  # below pictures, one point smaller
+LETTERS_AN_INCH = 15  # below images, one point smaller
 MARK = "✓ "
 
 
@@ -30,10 +30,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Cell:
-    """Lines of text, or pictures side by side as (path, what stands below it)."""
+    """Lines of text, or images side by side as (path, what stands below it)."""
 
     lines: tuple[Line, ...] = ()
-    pictures: tuple[tuple[str, str], ...] = ()
+    images: tuple[tuple[str, str], ...] = ()
 
 
 def draw_grid(
@@ -53,7 +53,7 @@ def draw_grid(
         figure.add_artist(rule)
         for left, width, cell in zip(lefts, widths, row, strict=True):
             _draw_lines(figure, cell.lines, left + GAP, top - GAP)
-            _draw_pictures(figure, cell.pictures, (left, top - height, width, height))
+            _draw_images(figure, cell.images, (left, top - height, width, height))
     if not rows:
         figure.text(0.5, 0.3, "nothing to show", ha="center", color=GREY)
     return figure
@@ -73,22 +73,20 @@ def _draw_lines(figure: Figure, lines: Sequence[Line], left: float, top: float) 
         )
 
 
-def _draw_pictures(
+def _draw_images(
     figure: Figure,
-    pictures: Sequence[tuple[str, str]],
+    images: Sequence[tuple[str, str]],
     box: tuple[float, float, float, float],
 ) -> None:
-    if not pictures:
+    if not images:
         return
     wide, tall = figure.get_size_inches()
     left, bottom, width, height = box
-    each = width / len(pictures)
-    below = [
-        wrap(text, int(LETTERS_AN_INCH * each), break_long_words=False) for _, text in pictures
-    ]
+    each = width / len(images)
+    below = [wrap(text, int(LETTERS_AN_INCH * each), break_long_words=False) for _, text in images]
     room = LINE * max(len(lines) for lines in below)
     side = min(each, height - room) - 2 * GAP
-    for number, ((path, _), lines) in enumerate(zip(pictures, below, strict=True)):
+    for number, ((path, _), lines) in enumerate(zip(images, below, strict=True)):
         start = left + each * number
         bounds = (start + (each - side) / 2, bottom + room + GAP, side, side)
         scaled = [bounds[0] / wide, bounds[1] / tall, bounds[2] / wide, bounds[3] / tall]

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from taskvectors.files import read_jsonl
-from taskvectors.metrics import matches
+from taskvectors.base.files import read_jsonl
 from taskvectors.render.grid import Cell, Line, draw_grid
 from taskvectors.render.run import Run
 from taskvectors.render.style import write_figure
 from taskvectors.render.words import visible
+from taskvectors.study.metrics import matches
 
 ANSWERS = 3.2  # inches of a model's column
 LETTERS = 44  # of a line of text, and of an answer with its method
@@ -45,34 +45,34 @@ def wrapped(text: str, letters: int = LETTERS) -> tuple[Line, ...]:
 
 
 def query_cell(answer: Answer) -> Cell:
-    """The query's picture with the right answer below."""
-    return Cell(pictures=((answer["image"], f"→ {answer['label']}"),))
+    """The query's image with the right answer below."""
+    return Cell(images=((answer["image"], f"→ {answer['label']}"),))
 
 
 def examples_left(answer: Answer) -> tuple[Cell, Cell]:
-    """Figure 5: the text exemplars, and the picture."""
+    """Figure 5: the text exemplars, and the image."""
     shown = " · ".join(f"{name} : {label}" for name, label in answer["exemplars"])
     return Cell((Line(answer["task"]), *wrapped(shown))), query_cell(answer)
 
 
 def instruction_left(answer: Answer) -> tuple[Cell, Cell]:
-    """Figure 7: the instruction, and the picture."""
+    """Figure 7: the instruction, and the image."""
     return Cell(wrapped(answer["instruction"])), query_cell(answer)
 
 
 def conflict_left(answer: Answer) -> tuple[Cell, Cell]:
-    """Figure 9: the instructions of both tasks, and the picture with both right answers."""
+    """Figure 9: the instructions of both tasks, and the image with both right answers."""
     prompt = wrapped(f"prompt: {answer['instruction']}")
     patch = wrapped(f"patch: {answer['patched_instruction']}")
     both = f"→ {answer['label']} / {answer['patched_label']}"
-    return Cell((*prompt, *patch)), Cell(pictures=((answer["image"], both),))
+    return Cell((*prompt, *patch)), Cell(images=((answer["image"], both),))
 
 
 def description_left(answer: Answer) -> tuple[Cell, Cell]:
     """Figure 10: the image exemplars, and the description with the right answer."""
-    pictures = tuple((image, label) for image, label in answer["exemplars"])
+    images = tuple((image, label) for image, label in answer["exemplars"])
     text = wrapped(f"{answer['description']} → {answer['label']}")
-    return Cell(pictures=pictures), Cell((Line(answer["task"]), *text))
+    return Cell(images=images), Cell((Line(answer["task"]), *text))
 
 
 GRIDS = {

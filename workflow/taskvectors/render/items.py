@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from taskvectors.code import code_hash
+from taskvectors.record.code import code_hash
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ _PHASES = {"phases": f"{RENDER}/phases.csv"}
 _TOPS = {"tops": f"{RENDER}/tops.csv"}
 _ANSWERS = {
     "answers": "{results}/qualitative/{model}/{template}/answers.jsonl",
-    "pictures": "{pictures}",
+    "images": "{images}",
 }
 _CONFLICT = {"scores": f"{SCORE}/conflict.csv"}
 _PUBLISHED = (
@@ -91,7 +91,7 @@ ITEMS = {
         {
             "tasks": "resources/tasks.yaml",
             "examples": "{results}/curate/{task}/validation.jsonl",
-            "pictures": "{pictures}",
+            "images": "{images}",
         },
     ),
     "table_2": Item("decodings", _DECODED),
@@ -146,7 +146,7 @@ def module_of(item: str) -> str:
 
 
 def renderer_of(item: str) -> str:
-    """The dotted name under which `taskvectors.code` knows the item's entry in ``RENDERERS``."""
+    """The item's entry in ``RENDERERS``, as `taskvectors.record.code` knows it."""
     return f"{module_of(item)}.RENDERERS[{item}]"
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from taskvectors.config import ModelSource, read_models
-from taskvectors.curate.datasets import read_items
-from taskvectors.errors import UserError
-from taskvectors.files import read_json, write_text
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json, write_text
 from taskvectors.render.run import PUBLISHED, Run
 from taskvectors.render.tables import latex_escape, latex_frame, write_table
-from taskvectors.tasks import Task, read_tasks
+from taskvectors.study.config import ModelSource, read_models
+from taskvectors.study.datasets import read_items
+from taskvectors.study.tasks import Task, read_tasks
 
 TASKS = Path("resources/tasks.yaml")
 MODELS = Path("resources/models.yaml")
@@ -28,7 +28,7 @@ FACTS = ("text_model", "vision_model", "paradigm", "image_icl")
 
 
 def table_1_data(tasks: dict[str, Task], results: Path, names: Sequence[str]) -> pd.DataFrame:
-    """A row per task: its instruction, and a validation item as text and as a picture.
+    """A row per task: its instruction, and a validation item as text and as an image.
 
     The first task shows its first item, the second its second and so on, so that tasks of
     one entity set show different entities.
@@ -42,7 +42,7 @@ def table_1_data(tasks: dict[str, Task], results: Path, names: Sequence[str]) ->
                 "task": name,
                 "instruction": tasks[name].instruction,
                 "entity": item.entity,
-                "picture": item.image,
+                "image": item.image,
                 "label": item.label,
             }
         )
@@ -50,27 +50,27 @@ def table_1_data(tasks: dict[str, Task], results: Path, names: Sequence[str]) ->
 
 
 def table_1_markdown(data: pd.DataFrame, folder: Path) -> str:
-    """Table 1 as Markdown in ``folder``; pictures are shown, small, from where they lie."""
+    """Table 1 as Markdown in ``folder``; images are shown, small, from where they lie."""
     lines = ["| task | instruction | text exemplar | image exemplar |", "|:--|:--|:--|:--|"]
     for row in data.itertuples():
-        source = Path(os.path.relpath(row.picture, folder)).as_posix()
-        picture = f'<img src="{source}" alt="{escape(row.entity)}" height="40">'
+        source = Path(os.path.relpath(row.image, folder)).as_posix()
+        image = f'<img src="{source}" alt="{escape(row.entity)}" height="40">'
         lines.append(
             f"| {row.task} | {row.instruction} | {row.entity} : {row.label} "
-            f"| {picture} : {row.label} |"
+            f"| {image} : {row.label} |"
         )
     return "\n".join(lines)
 
 
 def table_1_html(data: pd.DataFrame, caption: str) -> str:
-    """Table 1 as one page that needs no other file: the pictures are inside."""
+    """Table 1 as one page that needs no other file: the images are inside."""
     rows = []
     for row in data.itertuples():
-        encoded = base64.b64encode(Path(row.picture).read_bytes()).decode("ascii")
-        kind = mimetypes.guess_type(row.picture)[0]
-        picture = f'<img src="data:{kind};base64,{encoded}" alt="{escape(row.entity)}" height="48">'
+        encoded = base64.b64encode(Path(row.image).read_bytes()).decode("ascii")
+        kind = mimetypes.guess_type(row.image)[0]
+        image = f'<img src="data:{kind};base64,{encoded}" alt="{escape(row.entity)}" height="48">'
         texts = [row.task, row.instruction, f"{row.entity} : {row.label}"]
-        cells = [*map(escape, texts), f"{picture} : {escape(row.label)}"]
+        cells = [*map(escape, texts), f"{image} : {escape(row.label)}"]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     heads = "".join(
         f"<th>{name}</th>" for name in ("task", "instruction", "text exemplar", "image exemplar")
@@ -86,19 +86,19 @@ def table_1_html(data: pd.DataFrame, caption: str) -> str:
 
 
 def table_1_latex(data: pd.DataFrame, caption: str) -> str:
-    """Table 1 as LaTeX; pictures by ``\\includegraphics`` from the repository's root."""
+    """Table 1 as LaTeX; images by ``\\includegraphics`` from the repository's root."""
     cells = []
     for row in data.itertuples():
         text = latex_escape(f"{row.entity} : {row.label}")
-        picture = rf"\includegraphics[height=2em]{{{row.picture}}} : {latex_escape(row.label)}"
-        cells.append([latex_escape(row.task), latex_escape(row.instruction), text, picture])
+        image = rf"\includegraphics[height=2em]{{{row.image}}} : {latex_escape(row.label)}"
+        cells.append([latex_escape(row.task), latex_escape(row.instruction), text, image])
     columns = ["task", "instruction", "text exemplar", "image exemplar"]
     framed = latex_frame(pd.DataFrame(cells, columns=columns), caption, "table_1")
     return "% needs \\usepackage{graphicx}\n" + framed
 
 
 def render_table_1(run: Run) -> None:
-    """Write Table 1; its Markdown shows the pictures, its CSV has their paths."""
+    """Write Table 1; its Markdown shows the images, its CSV has their paths."""
     data = table_1_data(read_tasks(TASKS), run.results, run.tasks)
     caption = run.caption([])
     write_text(run.out.with_suffix(".csv"), data.to_csv(index=False, lineterminator="\n"))

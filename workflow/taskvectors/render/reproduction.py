@@ -11,19 +11,19 @@ from typing import Any
 
 import pandas as pd
 
-from taskvectors.config import read_models
-from taskvectors.files import read_json
-from taskvectors.predictions import read_predictions
-from taskvectors.render.answers import Answers
+from taskvectors.base.files import read_json
+from taskvectors.base.schemas import check, read_yaml
 from taskvectors.render.captions import sample_sentence
 from taskvectors.render.evolution import decoded_of
-from taskvectors.render.measures import MEASURES, UNSIGNED, Evidence, Found, NotMeasured, quantity
-from taskvectors.render.published import published_numbers
 from taskvectors.render.run import Run
 from taskvectors.render.samples import marked
 from taskvectors.render.tables import write_table
-from taskvectors.schemas import check, read_yaml
-from taskvectors.score import random_baseline
+from taskvectors.score.accuracy import random_baseline
+from taskvectors.score.bootstrap import Answers
+from taskvectors.score.claims import MEASURES, UNSIGNED, Evidence, Found, NotMeasured, quantity
+from taskvectors.score.published import published_numbers
+from taskvectors.study.config import read_models
+from taskvectors.study.predictions import read_predictions
 
 CLAIMS = Path("resources/paper/claims.yaml")
 MODELS = Path("resources/models.yaml")

@@ -17,7 +17,7 @@ PUBLISHED = Path("resources/paper")
 class Run:
     """One item of one experiment.
 
-    ``seeing`` are the models whose eyes were trained here; how well they see stands beside
+    ``seeing`` are the models whose vision tower was trained here; how well it sees stands beside
     every result. ``out`` is a path without ending. ``beside`` are other items whose data the
     item reads; ``resamples`` and ``seed`` are for the items that resample. Table 6 compares
     ``templates``; Tables 4 and 7 have VLMs with their ``language_models``.
@@ -47,7 +47,7 @@ class Run:
         return self.results / kind / f"{item}.csv"
 
     def naming(self, model: str) -> Path:
-        """How well a model's eyes name pictures."""
+        """How well a model's vision tower names images."""
         return self.results / "prepare" / model / "naming.json"
 
     def caption(self, samples: list[str]) -> str:

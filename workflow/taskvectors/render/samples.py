@@ -11,8 +11,6 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from taskvectors.metrics import mark, matches
-from taskvectors.predictions import ENSEMBLE, read_predictions, split_samples
 from taskvectors.render.captions import sample_sentence
 from taskvectors.render.run import Run
 from taskvectors.render.style import (
@@ -23,6 +21,8 @@ from taskvectors.render.style import (
     mark_absent,
     write_figure,
 )
+from taskvectors.study.metrics import mark, matches
+from taskvectors.study.predictions import ENSEMBLE, read_predictions, split_samples
 
 DRAWN = "paper, case-insensitive"
 METRICS = (DRAWN, "paper", "strict")

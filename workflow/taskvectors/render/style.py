@@ -15,7 +15,7 @@ from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from PIL import Image
 
-from taskvectors.files import write_text, written_whole
+from taskvectors.base.files import write_text, written_whole
 from taskvectors.render.run import Run
 
 matplotlib.use("Agg")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from taskvectors.files import write_text
+from taskvectors.base.files import write_text
 from taskvectors.render.captions import naming_table, sample_sentence
 from taskvectors.render.run import Run
 
@@ -46,9 +46,9 @@ def render_scores(run: Run) -> None:
 
 
 def render_naming(run: Run) -> None:
-    """Write how well the embedded model's eyes name pictures."""
+    """Write how well the embedded model's vision tower names images."""
     tables = [naming_table(run.naming(model)).assign(model=model) for model in run.seeing]
-    table = pd.concat(tables)[["model", "entity_set", "accuracy", "pictures"]]
+    table = pd.concat(tables)[["model", "entity_set", "accuracy", "images"]]
     printed = table.assign(accuracy=[f"{value:.3f}" for value in table["accuracy"]])
     write_table(table, printed, run.caption([]), run.out)
 
@@ -74,7 +74,7 @@ def table_3(
 ) -> pd.DataFrame:
     """Table 3, cross-modal transfer to image queries: our models by both metrics, then the paper's.
 
-    ``scores`` maps a model to its accuracies (`taskvectors.score`).
+    ``scores`` maps a model to its accuracies (`taskvectors.score.accuracy`).
     """
     rows = []
     for model, table in scores.items():

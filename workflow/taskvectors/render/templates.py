@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pandas as pd
 
-from taskvectors.metrics import METRICS
 from taskvectors.render.captions import sample_sentence
 from taskvectors.render.run import Run
 from taskvectors.render.tables import accuracies, shown, with_difference, write_table
+from taskvectors.study.metrics import METRICS
 
 METHODS = ("no_context", "image_icl_base", "text_icl_xbase", "text_icl_xpatch")
 # The paper ablates the template that the model's makers recommend.
@@ -20,7 +20,7 @@ PAPERS_TEMPLATE = "chat"
 def table_6(
     scores: dict[tuple[str, str], pd.DataFrame], published: pd.DataFrame, tasks: Sequence[str]
 ) -> pd.DataFrame:
-    """Table 6. ``scores`` maps a model and a template to its accuracies (`taskvectors.score`)."""
+    """Table 6. ``scores`` maps a model and a template to its accuracies."""
     rows = []
     for (model, template), table in scores.items():
         for metric in METRICS:

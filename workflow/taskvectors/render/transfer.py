@@ -11,19 +11,19 @@ import torch
 from torch import Tensor
 
 from taskvectors.average import vector_name
-from taskvectors.engine.streams import read_tensors
-from taskvectors.errors import UserError
-from taskvectors.files import read_json
-from taskvectors.metrics import METRICS
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json
+from taskvectors.base.tensors import read_tensors
 from taskvectors.render.captions import sample_sentence
 from taskvectors.render.run import Run
 from taskvectors.render.tables import accuracies, shown, with_difference, write_table
+from taskvectors.study.metrics import METRICS
 
 SPECIFICATION = "text_icl"
 # query modality, the method that `taskvectors.write` names so, and its ending in these tables
 QUERIES = (("image", "text_icl_xpatch", "xpatch"), ("text", "text_icl_patch", "patch"))
 
-# By VLM: our accuracies (`taskvectors.score`) of its own vectors, and of its language model's.
+# By VLM: our accuracies of its own vectors, and of its language model's.
 Scores = dict[str, tuple[pd.DataFrame, pd.DataFrame]]
 
 

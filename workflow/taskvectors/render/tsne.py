@@ -1,8 +1,8 @@
 """t-SNE of task vectors of single exemplar sets by layer, with silhouettes (paper, A.4).
 
-The silhouettes say in numbers what the picture shows: by task, how far vectors lie with their
+The silhouettes say in numbers what the image shows: by task, how far vectors lie with their
 own task rather than another; by specification, how far with their own specification. They
-are taken between the vectors themselves (cosine distance), not in the picture. The ideal is
+are taken between the vectors themselves (cosine distance), not in the image. The ideal is
 high by task and near or below zero by specification.
 """
 
@@ -20,7 +20,7 @@ from matplotlib.lines import Line2D
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 
-from taskvectors.engine.streams import read_tensors
+from taskvectors.base.tensors import read_tensors
 from taskvectors.render.run import Run, shown_layers
 from taskvectors.render.style import (
     SPECIFICATION_MARKERS,

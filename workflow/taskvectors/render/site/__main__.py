@@ -1,12 +1,11 @@
 """``python -m taskvectors.render.site``: all tables and figures as one page, without a network.
 
-The page is one file: pictures, style and script are inside it, and its content security
+The page is one file: images, style and script are inside it, and its content security
 policy forbids every request. It shows what the items' own files say, as they are printed.
 """
 
 from __future__ import annotations
 
-import argparse
 import base64
 import csv
 import logging
@@ -19,9 +18,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from PIL import Image
 
-from taskvectors.errors import UserError, run_command
-from taskvectors.files import write_text
-from taskvectors.progress import start_logging
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import write_text
 from taskvectors.render.captions import REPORT
 from taskvectors.render.style import DOTS_AN_INCH
 
@@ -30,15 +29,15 @@ HERE = Path(__file__).resolve().parent
 PIXELS_AN_INCH = 120
 FILTERS = ("model", "task", "metric")
 EVERYONE = {"-", "–", ""}  # such rows belong to every model, or to none in particular
-PICTURE = re.compile(r'<img src="([^"<>]+)" alt="([^"<>]*)" height="\d+">(.*)')
+IMAGE = re.compile(r'<img src="([^"<>]+)" alt="([^"<>]*)" height="\d+">(.*)')
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell as it is printed; a picture is a data URI."""
+    """A cell as it is printed; an image is a data URI."""
 
     text: str
-    picture: str = ""
+    image: str = ""
     alt: str = ""
 
 
@@ -52,21 +51,21 @@ class Shown:
     links: dict[str, str]
     columns: list[str] = field(default_factory=list)
     rows: list[list[Cell]] = field(default_factory=list)
-    picture: str = ""
+    image: str = ""
     width: int = 0
     values: dict[str, list[str]] = field(default_factory=dict)
 
 
 def data_uri(path: Path) -> str:
-    """A PNG picture as a data URI."""
+    """A PNG image as a data URI."""
     encoded = base64.b64encode(path.read_bytes()).decode("ascii")
     return f"data:image/png;base64,{encoded}"
 
 
-def picture_width(path: Path) -> int:
+def image_width(path: Path) -> int:
     """A figure's width on the page in CSS pixels: its text stands as in print, only larger."""
-    with Image.open(path) as picture:
-        return round(picture.width * PIXELS_AN_INCH / DOTS_AN_INCH)
+    with Image.open(path) as image:
+        return round(image.width * PIXELS_AN_INCH / DOTS_AN_INCH)
 
 
 def read_markdown(path: Path) -> tuple[str, list[list[str]]]:
@@ -87,14 +86,14 @@ def read_markdown(path: Path) -> tuple[str, list[list[str]]]:
 
 
 def as_cell(text: str, folder: Path, root: Path) -> Cell:
-    """A printed cell; a picture in it is taken inside. Raises `UserError` outside ``root``."""
-    found = PICTURE.match(text)
+    """A printed cell; an image in it is taken inside. Raises `UserError` outside ``root``."""
+    found = IMAGE.match(text)
     if found is None:
         return Cell(text)
     source, alt, rest = found.groups()
     path = (folder / source).resolve()
     if not path.is_relative_to(root.resolve()) or not path.is_file():
-        raise UserError(f"{folder}: the picture {source} is not in {root}; make the table again.")
+        raise UserError(f"{folder}: the image {source} is not in {root}; make the table again.")
     return Cell(rest.strip(), data_uri(path), alt)
 
 
@@ -118,7 +117,7 @@ def show_item(name: str, results: Path, site: Path, tasks: Sequence[str]) -> Sho
             key: distinct(row[key] for row in rows) for key in FILTERS if rows and key in rows[0]
         }
         png = stem.with_suffix(".png")
-        return Shown(**about, picture=data_uri(png), width=picture_width(png), values=values)
+        return Shown(**about, image=data_uri(png), width=image_width(png), values=values)
     columns, *body = lines
     values = {
         key: distinct(row[columns.index(key)] for row in body) for key in FILTERS if key in columns
@@ -161,16 +160,14 @@ def write_site(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m taskvectors.render.site", description=__doc__)
+    parser = command_parser(__doc__)
     parser.add_argument("--experiment", required=True)
     parser.add_argument("--results", required=True, type=Path, help="results/<experiment>")
     parser.add_argument("--tasks", required=True, nargs="+")
     parser.add_argument("--items", required=True, nargs="+", help="in the order of the page")
     parser.add_argument("--absent", nargs="*", default=[], help="items that are not made here")
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
-    args = parser.parse_args()
-    start_logging(args.log)
+    args = parse(parser)
     shown = [show_item(name, args.results, args.out.parent, args.tasks) for name in args.items]
     write_site(args.experiment, shown, args.absent, args.tasks, args.out)
     log.info("%d items, %.1f MB", len(shown), args.out.stat().st_size / 1e6)

@@ -1,0 +1,50 @@
+"""Checking what people write by hand against ``workflow/schemas``, in words they can use."""
+
+from __future__ import annotations
+
+import difflib
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonschema import Draft202012Validator, ValidationError
+
+from taskvectors.base.errors import UserError
+
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+
+
+@cache
+def load_schema(name: str) -> dict[str, Any]:
+    """The schema ``workflow/schemas/<name>.schema.yaml``."""
+    return yaml.safe_load((SCHEMAS / f"{name}.schema.yaml").read_text(encoding="utf-8"))
+
+
+def check(value: Any, schema_name: str, place: str) -> None:
+    """Raise `UserError` naming ``place``, the key and a remedy where ``value`` is not valid."""
+    validator = Draft202012Validator(load_schema(schema_name))
+    errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
+    if errors:
+        raise UserError(f"{place}: {_sentence(errors[0])}")
+
+
+def _sentence(error: ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path)
+    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
+        known = sorted(error.schema.get("properties", {}))
+        unknown = next(name for name in error.instance if name not in known)
+        near = difflib.get_close_matches(str(unknown), known, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
+        return f"unknown key {f'{key}.{unknown}' if key else unknown!r}; {hint}"
+    return f"{key or 'the whole'}: {error.message}; see workflow/schemas for what is allowed."
+
+
+def read_yaml(path: Path) -> Any:
+    """Read YAML. Raises `UserError` naming the file where it is missing or not YAML."""
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; restore it from the repository.") from error
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}.") from error

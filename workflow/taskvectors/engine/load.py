@@ -1,0 +1,52 @@
+"""From a checkpoint folder to its adapter, held to its own forward pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json
+from taskvectors.engine.check import check_forward
+from taskvectors.models.base import Adapter
+from taskvectors.models.registry import ADAPTERS, HELD, adapter_class
+from taskvectors.models.weights import best_device
+from taskvectors.record.loaded import LoadedModel, report_loaded
+
+
+def load_adapter(folder: Path, name: str, dtype: str) -> Adapter:
+    """Load the checkpoint in ``folder`` on the GPU if there is one, else on the CPU.
+
+    ``dtype`` is one of `taskvectors.models.weights.DTYPES`. Raises `UserError` where the folder
+    has no checkpoint, or one of an unknown architecture, or one whose own forward pass an
+    adapter does not reproduce.
+    """
+    config = folder / "config.json"
+    if not config.is_file():
+        raise UserError(f"{folder} has no config.json; prepare the model {name} first.")
+    model_type = read_json(config).get("model_type")
+    kind = adapter_class(model_type)
+    if kind is None:
+        raise UserError(
+            f"{config}: no adapter for the architecture {model_type!r}; "
+            "add one in workflow/taskvectors/models."
+        )
+    adapter = kind.load(folder, name, dtype)
+    if dtype != "nf4":  # those weights were quantised where they are
+        adapter.model.to(best_device())
+    if model_type not in ADAPTERS and model_type not in HELD:
+        check_forward(adapter, str(model_type))
+    report_loaded(as_loaded(adapter, folder, dtype), str(adapter.device))
+    return adapter
+
+
+def as_loaded(adapter: Adapter, folder: Path, dtype: str) -> LoadedModel:
+    """What the records say of a loaded model."""
+    source = folder / "source.json"
+    return LoadedModel(
+        name=adapter.name,
+        revision=read_json(source).get("revision") if source.is_file() else None,
+        dtype=str(adapter.dtype).removeprefix("torch."),
+        quantisation="nf4" if dtype == "nf4" else None,
+        image_backend=adapter.image_backend,
+        notes=adapter.notes(folder),
+    )

@@ -1,0 +1,1 @@
+"""What jobs with a model share: their arguments, loading, encoded queries."""

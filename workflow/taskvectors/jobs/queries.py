@@ -1,0 +1,149 @@
+"""Queries as a model sees them: encoded, with the label's first token where the answer stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from taskvectors.base.errors import UserError
+from taskvectors.base.images import image_hash
+from taskvectors.engine.forward import Answer
+from taskvectors.engine.trees import Row, cut
+from taskvectors.models.base import Adapter, Encoded
+from taskvectors.study.datasets import Item
+from taskvectors.study.predictions import MODALITIES, Prediction
+from taskvectors.study.prompts import EXEMPLARS_END, QUERY, ImageInput, Prompt, Template, Text
+
+
+@dataclass(frozen=True)
+class Context:
+    """What all predictions of a job have in common."""
+
+    model: str
+    template: Template
+    task: str
+
+
+def asked(item: Item, modality: str) -> Text | ImageInput:
+    """The item as a query's input in one modality."""
+    return Text(item.entity) if modality == "text" else ImageInput(item.image)
+
+
+def encode_query(
+    adapter: Adapter, prompt: Prompt, template: Template, label: str
+) -> tuple[Encoded, int]:
+    """The prompt encoded, and the first token of ``label`` as its answer.
+
+    Raises `UserError` where the prompt's tokens change once the label follows, i.e. where
+    the tokenizer merges the delimiter with the answer.
+    """
+    alone = adapter.encode(prompt)
+    answered = adapter.encode((*prompt, template.value(label)))
+    end = len(alone.ids)
+    if answered.ids[:end] != alone.ids or len(answered.ids) == end:
+        raise UserError(
+            f"the tokenizer of {adapter.name} merges the delimiter with the label {label!r} in "
+            f"the template {template.name!r}; choose another template."
+        )
+    return alone, answered.ids[end]
+
+
+def asked_together(prompts: Sequence[Encoded]) -> tuple[Row, tuple[int, ...]]:
+    """Prompts with the same exemplars as one row, whose branches are their queries; and where
+    each prompt ends in it. Raises `UserError` where their exemplars are not the same tokens.
+    """
+    at = prompts[0].marks[EXEMPLARS_END.name] + 1
+    cuts = [cut(prompt, at) for prompt in prompts]
+    trunk = cuts[0][0]
+    if any(other.ids != trunk.ids for other, _ in cuts):
+        raise UserError(
+            "the tokenizer merges the end of the exemplars with the query; "
+            "choose a template whose `end` is a token boundary."
+        )
+    row = Row(trunk, tuple(branch for _, branch in cuts))
+    spans = zip(row.starts[1:], row.branches, strict=True)
+    return row, tuple(start + len(branch.ids) - 1 for start, branch in spans)
+
+
+@dataclass(frozen=True)
+class Query:
+    """One item asked in one modality without any context, encoded."""
+
+    item: Item
+    modality: str
+    encoded: Encoded
+    label_token_id: int
+
+    @property
+    def position(self) -> int:
+        """Index of the query's delimiter in its own prompt."""
+        return self.encoded.marks[QUERY.name]
+
+
+def encode_queries(
+    adapter: Adapter, template: Template, items: list[Item], modalities: tuple[str, ...]
+) -> list[Query]:
+    """Every item in every modality, items first."""
+    queries = []
+    for item in items:
+        for modality in modalities:
+            prompt = template.query(asked(item, modality))
+            encoded, first = encode_query(adapter, prompt, template, item.label)
+            queries.append(Query(item, modality, encoded, first))
+    return queries
+
+
+def states(queries: Iterable[Query]) -> list[list[str | None]]:
+    """What the answers to queries depend on, by the bytes of their images and not their paths.
+
+    Raises `UserError` where an image is missing.
+    """
+    return [
+        [
+            *(query.item.task, query.item.split, query.item.entity, query.item.label),
+            image_hash(Path(query.item.image)) if query.modality == "image" else None,
+        ]
+        for query in queries
+    ]
+
+
+def modalities_of(adapter: Adapter) -> tuple[str, ...]:
+    """The modalities that a model's queries can have."""
+    return MODALITIES if adapter.image_text is not None else ("text",)
+
+
+def prediction(
+    adapter: Adapter,
+    context: Context,
+    query: Query,
+    answer: Answer,
+    method: str,
+    *,
+    specification: str | None = None,
+    seed: int | None = None,
+    layer: int | None = None,
+    within: Encoded | None = None,
+) -> Prediction:
+    """The record of one answer; ``within`` is the whole prompt where it was more than the query."""
+    encoded = within or query.encoded
+    position = encoded.marks[QUERY.name]
+    return Prediction(
+        model=context.model,
+        template=context.template.name,
+        task=context.task,
+        split=query.item.split,
+        method=method,
+        specification=specification,
+        query_modality=query.modality,
+        seed=seed,
+        layer=layer,
+        entity=query.item.entity,
+        label=query.item.label,
+        label_token_id=query.label_token_id,
+        token_id=answer.token_id,
+        token=adapter.tokenizer.decode([answer.token_id]),
+        logit_difference=answer.logit_difference,
+        position=position,
+        neighbourhood=adapter.neighbourhood(encoded.ids, position),
+    )

@@ -1,0 +1,1 @@
+"""Stage read: activations at the delimiters, and the prompting baselines."""

@@ -1,0 +1,1 @@
+"""How an output came about: records, the loaded model, the hash of the code."""

@@ -1,0 +1,38 @@
+"""What a stage tells the record of its outputs about the model that it loaded.
+
+`taskvectors.record` names a file in the environment of the stage's command; a stage that runs
+without it tells nobody.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from taskvectors.base.files import write_json
+
+REPORT = "TASKVECTORS_LOADED"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model as it was loaded.
+
+    ``revision`` is that of its hub, None where the model was made here; ``quantisation`` is
+    None or nf4; ``image_backend`` is None for a language model; ``notes`` say what differs
+    from the model's own forward pass or published runs.
+    """
+
+    name: str
+    revision: str | None
+    dtype: str
+    quantisation: str | None
+    image_backend: str | None
+    notes: list[str]
+
+
+def report_loaded(model: LoadedModel, device: str) -> None:
+    """Write the report, where one is asked for."""
+    if REPORT in os.environ:
+        write_json(Path(os.environ[REPORT]), {"model": asdict(model), "device": device})

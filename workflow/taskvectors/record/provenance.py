@@ -1,0 +1,143 @@
+"""Records: for every output a file that says how it came about and what its bytes were.
+
+The record of ``results/<experiment>/<output>`` is
+``results/<experiment>/records/<output>.json`` (workflow/schemas/record.schema.yaml). All paths
+are relative to the repository's root, in which the commands run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json, sha256
+
+SCHEMA = 1
+RECORDS = "records"
+IGNORED = {".snakemake_timestamp"}  # Snakemake puts one into every folder that it made
+# Inputs up to this size are hashed before every use. A larger one is taken by its size and time
+# of change where these are still its record's: hashing a model's weights before each job would
+# cost more than loading them. (Snakemake touches single files after their job, so that in effect
+# only large files in folders, the weights, are taken so.)
+ALWAYS_HASHED = 16 * 2**20  # bytes
+
+
+def inside(path: str | Path, root: Path = Path()) -> str:
+    """``path`` relative to the root, POSIX. Raises `UserError` where it lies outside."""
+    place = Path(os.path.relpath(root / path, root))
+    if place.is_absolute() or ".." in place.parts:
+        raise UserError(f"{path} is outside the repository; name a file below its root.")
+    return place.as_posix()
+
+
+def record_path(output: str) -> Path:
+    """Where the record of an output stands. Raises `UserError` for what is no result."""
+    parts = Path(output).parts
+    if len(parts) < 3 or parts[0] != "results":
+        raise UserError(f"{output} has no record: only files in results/<experiment>/ have one.")
+    return Path(*parts[:2], RECORDS, *parts[2:-1], f"{parts[-1]}.json")
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """A record. Raises `UserError` where it is damaged or of a newer schema."""
+    record = read_json(path)
+    if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
+        raise UserError(f"{path} is not a record; delete it and its output and run again.")
+    if record["schema"] > SCHEMA:
+        raise UserError(
+            f"{path} is a record of schema {record['schema']}, but this code knows only up to "
+            f"{SCHEMA}; use the version of the workflow that wrote it, or a newer one."
+        )
+    return record
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """All files below a folder, sorted, but those that Snakemake keeps there."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return iter(sorted(path for path in found if path.name not in IGNORED))
+
+
+def stat_of(path: Path) -> dict[str, int]:
+    """Size in bytes and time of the last change in nanoseconds."""
+    found = path.stat()
+    return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
+
+
+def describe(path: Path, hashed: Callable[[Path], str] = sha256) -> dict[str, Any]:
+    """What a record's ``output`` says of a file or folder, but its path.
+
+    A folder has ``files`` as well; its hash is that of the sorted lines
+    ``sha256  relative path``, its size the sum.
+    """
+    if not path.is_dir():
+        return {"sha256": hashed(path), **stat_of(path)}
+    files = {
+        file.relative_to(path).as_posix(): {"sha256": hashed(file), **stat_of(file)}
+        for file in files_below(path)
+    }
+    return {
+        "sha256": listing_hash({name: file["sha256"] for name, file in files.items()}),
+        "size": sum(file["size"] for file in files.values()),
+        "mtime_ns": path.stat().st_mtime_ns,
+        "files": files,
+    }
+
+
+def listing_hash(hashes: dict[str, str]) -> str:
+    """The hash of a folder from its files' hashes by relative path."""
+    lines = sorted(f"{digest}  {name}\n" for name, digest in hashes.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def check_input(path: str, root: Path = Path()) -> dict[str, Any]:
+    """What a record's ``inputs`` say of an input, after it was held to its own record.
+
+    Raises `UserError` naming the file where it is missing or not what was recorded when it
+    was made. Whatever has no record is hashed and believed.
+    """
+    place = root / path
+    if not place.exists():
+        raise UserError(f"the input {path} is missing; run the workflow, which makes it again.")
+    kept = root / record_path(path) if path.startswith("results/") else None
+    if kept is None or not kept.is_file():
+        found = describe(place)
+        return {"path": path, "sha256": found["sha256"], "size": found["size"]}
+    recorded = read_record(kept)["output"]
+    files = recorded.get("files", {"": recorded})
+
+    def hashed(file: Path) -> str:
+        known = files.get("" if file == place else file.relative_to(place).as_posix())
+        return _checked_hash(file, known, f"delete {path}")
+
+    found = describe(place, hashed)
+    lost = sorted(set(files) - set(found.get("files", files)))
+    if lost:
+        raise UserError(
+            f"{place / lost[0]} is missing since {path} was made; delete {path}, so that the next "
+            "run makes it again."
+        )
+    return {"path": path, "sha256": found["sha256"], "size": found["size"]}
+
+
+def _checked_hash(file: Path, known: dict[str, Any] | None, remedy: str) -> str:
+    """The hash of an input's file; a large one's is its record's where its stat is the same."""
+    if known is None:
+        raise UserError(
+            f"{file} was not there when its folder was made; {remedy}, so that the next run makes "
+            "it again."
+        )
+    stat = stat_of(file)
+    same = all(stat[name] == known[name] for name in stat)
+    if same and stat["size"] > ALWAYS_HASHED:
+        return known["sha256"]
+    digest = sha256(file)
+    if digest != known["sha256"]:
+        raise UserError(
+            f"{file} is not what it was when it was made (its bytes have changed); {remedy}, so "
+            "that the next run makes it again."
+        )
+    return digest

@@ -1,0 +1,1 @@
+"""Stage score: every number, from predictions, activations and the unembedding."""

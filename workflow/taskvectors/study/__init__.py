@@ -1,0 +1,1 @@
+"""What is studied: configuration, tasks, entities, prompts, datasets, names of vectors."""

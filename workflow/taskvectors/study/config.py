@@ -1,0 +1,137 @@
+"""The configuration: merged, checked, and checked against the files that it names.
+
+``python -m taskvectors.study.config`` writes it as YAML, as it was run.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from taskvectors.base.command import command_parser, run_command
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import write_text
+from taskvectors.base.schemas import check, read_yaml
+from taskvectors.study.prompts import read_templates
+from taskvectors.study.tasks import read_tasks
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model comes from: one of ``language_model``, ``tuned``, ``package`` with ``file``, or
+    ``hub`` with ``revision`` (see resources/models.yaml). ``parameters`` are in billions. The text
+    model, vision model and paradigm are for Table 5; a language model has no vision model."""
+
+    name: str
+    dtype: str
+    gpus: int
+    parameters: float
+    image_icl: bool
+    text_model: str
+    paradigm: str
+    vision_model: str | None = None
+    language_model: str | None = None
+    tuned: str | None = None
+    package: str | None = None
+    file: str | None = None
+    hub: str | None = None
+    revision: str | None = None
+
+    @property
+    def weight_megabytes(self) -> float:
+        """Megabytes of its weights as they are loaded, before any quantisation."""
+        return self.parameters * 1000 * (4 if self.dtype == "float32" else 2)
+
+
+def read_models(path: Path) -> dict[str, ModelSource]:
+    """All models by name. Raises `UserError` where the file is not valid."""
+    raw = read_yaml(path)
+    check(raw, "models", str(path))
+    return {name: ModelSource(name=name, **fields) for name, fields in raw.items()}
+
+
+def resolve(
+    settings: dict[str, Any], command_line: dict[str, Any], resources: Path
+) -> dict[str, Any]:
+    """Merge and check a configuration.
+
+    ``settings`` is config.yaml with whatever was already merged into it; the file of the
+    experiment in ``resources/experiments`` goes over it, and ``command_line`` over both.
+    Raises `UserError` naming the key and a remedy.
+    """
+    experiment = settings.get("experiment")
+    overrides = resources / "experiments" / f"{experiment}.yaml"
+    merged = dict(settings)
+    if isinstance(experiment, str) and overrides.is_file():
+        merged.update(read_yaml(overrides))
+    merged.update(_parsed(command_line))
+    check(merged, "config", "the configuration (config.yaml and --config)")
+    _check_names(merged, resources)
+    return merged
+
+
+def _parsed(value: Any) -> Any:
+    """The command line's values: strings, wherever they stand, read as YAML scalars."""
+    if isinstance(value, dict):
+        return {key: _parsed(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_parsed(inner) for inner in value]
+    return yaml.safe_load(value) if isinstance(value, str) else value
+
+
+def _check_names(config: dict[str, Any], resources: Path) -> None:
+    tasks = read_tasks(resources / "tasks.yaml")
+    models = read_models(resources / "models.yaml")
+    templates = read_templates(resources / "templates.yaml")
+    for key, known in (("models", models), ("tasks", tasks), ("templates", templates)):
+        for name in config[key]:
+            if name not in known:
+                raise UserError(
+                    f"the configuration's {key}: unknown {key[:-1]} {name!r}; "
+                    f"resources/{key}.yaml has {', '.join(known)}."
+                )
+    _check_pairs(config, models)
+    for name in config["tasks"]:
+        if tasks[name].entity_set not in config["splits"]:
+            raise UserError(
+                f"the configuration's splits: the task {name} needs sizes for the entity set "
+                f"{tasks[name].entity_set!r}; add them."
+            )
+    if config["images"]["evaluation"] in config["images"]["training"]:
+        raise UserError(
+            f"the configuration's images: {config['images']['evaluation']!r} is both the "
+            "evaluation's rendering and a training rendering; take it out of one."
+        )
+
+
+def _check_pairs(config: dict[str, Any], models: dict[str, ModelSource]) -> None:
+    """Each pair is a configured VLM and a known language model."""
+    for model, reader in config["language_models"].items():
+        if model not in config["models"] or models[model].vision_model is None:
+            raise UserError(
+                f"the configuration's language_models: {model!r} is no VLM that `models` has; "
+                "add it there, or take the pair out."
+            )
+        if reader not in models or models[reader].vision_model is not None:
+            known = [name for name, source in models.items() if source.vision_model is None]
+            raise UserError(
+                f"the configuration's language_models: {reader!r} is no language model; "
+                f"resources/models.yaml has {', '.join(known)}."
+            )
+
+
+def main() -> None:
+    parser = command_parser(__doc__)
+    parser.add_argument("--merged", required=True, help="the merged configuration as JSON")
+    parser.add_argument("--out", required=True, type=Path)
+    args = parser.parse_args()
+    merged = json.loads(args.merged)
+    write_text(args.out, yaml.safe_dump(merged, sort_keys=True, allow_unicode=True))
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,133 @@
+"""The entity tables in ``resources/entities``: what there is to ask about, and the labels."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from taskvectors.base.errors import UserError
+
+IDENTITY_COLUMNS = ("entity", "title", "emoji")
+OPTIONAL_COLUMNS = ("file",)
+MAY_BE_EMPTY = ("emoji", "file")
+
+
+@dataclass(frozen=True)
+class Entity:
+    """One row of an entity table; ``labels`` maps a label column to its value.
+
+    ``file`` names an image file on Wikipedia to take in place of the article's own.
+    """
+
+    name: str
+    entity_set: str
+    title: str
+    emoji: str
+    labels: dict[str, str]
+    file: str = ""
+
+    @property
+    def slug(self) -> str:
+        """The entity's name as a file name: lower-case ASCII letters, digits and dashes."""
+        return slugify(self.name)
+
+
+def slugify(name: str) -> str:
+    """Turn a name into a safe file name, e.g. ``São Tomé`` into ``sao-tome``.
+
+    Letters without an ASCII form become their code point in hexadecimal, so that no two
+    different letters share a slug by being dropped. Raises `UserError` if nothing is left.
+    """
+    plain = unicodedata.normalize("NFKD", name)
+    plain = "".join(char for char in plain if not unicodedata.combining(char))
+    plain = "".join(
+        char if char.isascii() or not char.isalnum() else f"-{ord(char):x}-" for char in plain
+    )
+    slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+    if not slug:
+        raise UserError(f"the name {name!r} has no letter or digit; give the entity another name.")
+    return slug
+
+
+def read_entities(path: Path) -> list[Entity]:
+    """Read and check one entity table; its file name without ``.csv`` is the entity set.
+
+    Raises `UserError` naming file, row (the line in the file) and column for a duplicate
+    entity, an empty label, a label with stray spaces or a row with too many or few cells.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            reader = csv.reader(handle)
+            header = next(reader, [])
+            rows = [(reader.line_num, row) for row in reader]
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; an entity set needs its table there.") from error
+    _check_header(path, header)
+    label_columns = [name for name in header if _is_label(name)]
+    seen: dict[str, int] = {}
+    entities = []
+    for line, cells in rows:
+        if len(cells) != len(header):
+            raise UserError(
+                f"{path}, row {line}: {len(cells)} cells where the header has {len(header)}; "
+                "quote cells that hold a comma."
+            )
+        row = dict(zip(header, cells, strict=True))
+        _check_cells(path, line, row)
+        entity = Entity(
+            name=row["entity"],
+            entity_set=path.stem,
+            title=row["title"],
+            emoji=row["emoji"],
+            labels={column: row[column] for column in label_columns},
+            file=row.get("file", "").removeprefix("File:"),
+        )
+        if entity.slug in seen:
+            raise UserError(
+                f"{path}, row {line}, column entity: {entity.name!r} stands already in row "
+                f"{seen[entity.slug]}; keep one of the two."
+            )
+        seen[entity.slug] = line
+        entities.append(entity)
+    return entities
+
+
+def digest(path: Path, labels: Iterable[str] = ()) -> str:
+    """A hash of what one task takes of an entity table: the entities, and its own label columns.
+
+    It says whether that changed, not whether it is right: whoever reads the table checks it.
+    """
+    with path.open(encoding="utf-8", newline="") as handle:
+        reader = csv.DictReader(handle)
+        kept = (*IDENTITY_COLUMNS, *OPTIONAL_COLUMNS, *labels)
+        rows = [[row.get(column) for column in kept] for row in reader]
+    names = [name for name in reader.fieldnames or () if _is_label(name)]
+    return hashlib.sha256(json.dumps([names, rows]).encode()).hexdigest()[:16]
+
+
+def _is_label(column: str) -> bool:
+    about = ("_source", "_method", "_url")
+    known = (*IDENTITY_COLUMNS, *OPTIONAL_COLUMNS)
+    return column not in known and not column.endswith(about)
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    for column in IDENTITY_COLUMNS:
+        if column not in header:
+            raise UserError(f"{path}, row 1: column {column} is missing; the header needs it.")
+
+
+def _check_cells(path: Path, line: int, row: dict[str, str]) -> None:
+    for column, value in row.items():
+        if not value and column not in MAY_BE_EMPTY:
+            raise UserError(f"{path}, row {line}, column {column}: the cell is empty; fill it.")
+        if value != " ".join(value.split()):
+            raise UserError(
+                f"{path}, row {line}, column {column}: {value!r} has stray spaces; remove them."
+            )
