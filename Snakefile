@@ -59,5 +59,6 @@ rule run_config:
         code=code_hash("taskvectors.study.config"),
     shell:
         recorded(
-            "run_config", "python -m taskvectors.study.config --merged {params.merged:q} --out {output}"
+            "run_config",
+            "python -m taskvectors.study.config --merged {params.merged:q} --out {output}",
         )

@@ -119,7 +119,9 @@ def model_folders():
     waiting = list(used)
     while waiting:
         source = SOURCES[waiting.pop()]
-        bases = [base for base in (source.language_model, source.tuned) if base and base not in used]
+        bases = [
+            base for base in (source.language_model, source.tuned) if base and base not in used
+        ]
         used |= dict.fromkeys(bases)
         waiting += bases
     return [model_folder(model) for model in used]
@@ -265,7 +267,10 @@ def item_inputs(item):
         "each_template": config["templates"],
         "vlm": list(LANGUAGE_MODELS),
         "read_by": sorted({*LANGUAGE_MODELS, *LANGUAGE_MODELS.values()}),
-        "transfer": [f"{vlm}/{TEMPLATE}/from_{language_model}" for vlm, language_model in LANGUAGE_MODELS.items()],
+        "transfer": [
+            f"{vlm}/{TEMPLATE}/from_{language_model}"
+            for vlm, language_model in LANGUAGE_MODELS.items()
+        ],
     }
     inputs = {name: expand(path, **known) for name, path in items.ITEMS[item].inputs.items()}
     published = f"resources/paper/{item}.csv"
