@@ -19,7 +19,7 @@ from taskvectors.audit.markup import document, link, table, thumbnail
 from taskvectors.audit.origins import read_images
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_json, write_jsonl, write_text
-from taskvectors.collect.packages import package_files
+from taskvectors.base.packages import package_files
 
 WIKIPEDIA = (
     "entity_set,entity,file,rendering,sha256,wiki_file,file_page,revision,author,licence,"

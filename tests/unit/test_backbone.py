@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from taskvectors.base.errors import UserError
-from taskvectors.collect.packages import package_files
+from taskvectors.base.packages import package_files
 from taskvectors.prepare.backbone import FILE, PACKAGE, read_weights
 
 

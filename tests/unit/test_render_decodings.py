@@ -10,6 +10,7 @@ import torch
 from matplotlib import pyplot as plt
 from PIL import Image
 
+from taskvectors.base.figures import DOTS_AN_INCH, save_figure
 from taskvectors.engine.lens import Lens
 from taskvectors.render.decodings import mean_vector, table_2_printed, top_decodings
 from taskvectors.render.evolution import (
@@ -21,7 +22,6 @@ from taskvectors.render.evolution import (
     slices,
 )
 from taskvectors.render.run import shown_layers
-from taskvectors.render.style import DOTS_AN_INCH, save_figure
 from taskvectors.render.words import is_word, visible
 from taskvectors.score.decode import (
     Sets,

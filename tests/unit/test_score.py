@@ -8,9 +8,10 @@ import pytest
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_jsonl
-from taskvectors.score.accuracy import majority_label, random_baseline, score
+from taskvectors.score.accuracy import score
 from taskvectors.score.layer import by_layer, choose_layer
 from taskvectors.study.datasets import ExemplarSet, Item
+from taskvectors.study.majority import majority_label, random_baseline
 from taskvectors.study.metrics import mark, matches
 
 

@@ -21,7 +21,7 @@ from taskvectors.audit.origins import CollectedImage, read_images
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, read_jsonl, sha256, write_text
-from taskvectors.collect.packages import package_files
+from taskvectors.base.packages import package_files
 
 log = logging.getLogger("taskvectors")
 FONT = re.compile(rb"/BaseFont /(?:[A-Z]{6}\+)?([A-Za-z0-9-]+)")

@@ -8,7 +8,7 @@ import pandas as pd
 
 from taskvectors.audit.lineage import Lineage, Record
 from taskvectors.base.errors import UserError
-from taskvectors.score.accuracy import random_baseline
+from taskvectors.study.majority import random_baseline
 from taskvectors.study.metrics import METRICS, mark
 from taskvectors.study.predictions import read_predictions
 

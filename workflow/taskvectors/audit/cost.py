@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
+from taskvectors.base.figures import TASK_COLOURS, apply_style, mark_absent, save_figure
 from taskvectors.base.files import write_text
-from taskvectors.render.style import TASK_COLOURS, apply_style, mark_absent, save_figure
 
 log = logging.getLogger("taskvectors")
 NO_MODEL = "-"

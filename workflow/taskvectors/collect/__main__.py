@@ -13,9 +13,10 @@ from taskvectors.base.command import command_parser, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import sha256, write_text
 from taskvectors.base.images import save_png
+from taskvectors.base.packages import package_files
 from taskvectors.base.progress import start_logging, track
 from taskvectors.collect import wikipedia
-from taskvectors.collect.packages import RENDERINGS, Rendering, package_files, read_image
+from taskvectors.collect.packages import RENDERINGS, Rendering, read_image
 from taskvectors.collect.wikipedia_cache import Cache
 from taskvectors.collect.wikipedia_client import API_URL, Client, Settings
 from taskvectors.study.entities import Entity, read_entities

@@ -10,7 +10,6 @@ import pickletools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import resvg_py
@@ -96,21 +95,6 @@ RENDERINGS = {
         ),
     )
 }  # fmt: skip
-
-
-def package_files(package: str) -> tuple[str, Path, list[str]]:
-    """Version, root folder and file list of an installed package, without importing it.
-
-    Raises `UserError` naming the package and the command that installs it.
-    """
-    try:
-        found = metadata.distribution(package)
-    except metadata.PackageNotFoundError as error:
-        raise UserError(
-            f"the package {package} is not installed; "
-            "run `make setup` (it installs envs/cpu.txt and envs/data.txt)."
-        ) from error
-    return found.version, Path(str(found.locate_file(""))), [str(f) for f in found.files or []]
 
 
 def read_image(file: Path) -> Image.Image:

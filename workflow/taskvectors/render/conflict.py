@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
+from taskvectors.base.figures import apply_style, mark_absent
+from taskvectors.render.drawn import write_figure
 from taskvectors.render.run import Run
-from taskvectors.render.style import apply_style, mark_absent, write_figure
 from taskvectors.render.tables import write_table
 from taskvectors.score.conflict import OUTCOMES, UNPATCHED
 

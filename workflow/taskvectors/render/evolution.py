@@ -14,15 +14,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from taskvectors.render.run import Run, shown_layers
-from taskvectors.render.style import (
+from taskvectors.base.figures import (
     GREY,
     PHASE_COLOURS,
     PHASE_DASHES,
     apply_style,
     mark_absent,
-    write_figure,
 )
+from taskvectors.render.drawn import write_figure
+from taskvectors.render.run import Run, shown_layers
 from taskvectors.render.words import visible
 
 ICL = ("text_icl", "image_icl")

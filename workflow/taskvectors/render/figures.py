@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MultipleLocator
 
-from taskvectors.base.files import read_json
-from taskvectors.render.captions import sample_sentence
-from taskvectors.render.run import Run
-from taskvectors.render.style import (
+from taskvectors.base.figures import (
     BASELINE_COLOUR,
     SPECIFICATION_COLOURS,
     apply_style,
     mark_absent,
-    write_figure,
 )
+from taskvectors.base.files import read_json
+from taskvectors.render.captions import sample_sentence
+from taskvectors.render.drawn import write_figure
+from taskvectors.render.run import Run
 from taskvectors.score.layer import by_layer
 from taskvectors.study.predictions import read_predictions
 

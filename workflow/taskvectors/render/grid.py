@@ -11,8 +11,8 @@ from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from taskvectors.base.figures import GREY, apply_style
 from taskvectors.base.images import open_rgb, resize_to_width
-from taskvectors.render.style import GREY, apply_style
 
 LINE, HEADER, GAP = 0.135, 0.26, 0.06  # inches: a line of text, the header, around cells
 SIZE = 7  # points

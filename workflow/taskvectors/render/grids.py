@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from taskvectors.base.files import read_jsonl
+from taskvectors.render.drawn import write_figure
 from taskvectors.render.grid import Cell, Line, draw_grid
 from taskvectors.render.run import Run
-from taskvectors.render.style import write_figure
 from taskvectors.render.words import visible
 from taskvectors.study.metrics import matches
 

@@ -18,11 +18,11 @@ from taskvectors.render.evolution import decoded_of
 from taskvectors.render.run import Run
 from taskvectors.render.samples import marked
 from taskvectors.render.tables import write_table
-from taskvectors.score.accuracy import random_baseline
 from taskvectors.score.bootstrap import Answers
 from taskvectors.score.claims import MEASURES, UNSIGNED, Evidence, Found, NotMeasured, quantity
 from taskvectors.score.published import published_numbers
 from taskvectors.study.config import read_models
+from taskvectors.study.majority import random_baseline
 from taskvectors.study.predictions import read_predictions
 
 CLAIMS = Path("resources/paper/claims.yaml")

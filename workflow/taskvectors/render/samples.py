@@ -11,16 +11,16 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from taskvectors.render.captions import sample_sentence
-from taskvectors.render.run import Run
-from taskvectors.render.style import (
+from taskvectors.base.figures import (
     SPECIFICATION_COLOURS,
     SPECIFICATION_DASHES,
     SPECIFICATION_MARKERS,
     apply_style,
     mark_absent,
-    write_figure,
 )
+from taskvectors.render.captions import sample_sentence
+from taskvectors.render.drawn import write_figure
+from taskvectors.render.run import Run
 from taskvectors.study.metrics import mark, matches
 from taskvectors.study.predictions import ENSEMBLE, read_predictions, split_samples
 

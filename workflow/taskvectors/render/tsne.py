@@ -20,14 +20,14 @@ from matplotlib.lines import Line2D
 from sklearn.manifold import TSNE
 from sklearn.metrics import silhouette_score
 
-from taskvectors.base.tensors import read_tensors
-from taskvectors.render.run import Run, shown_layers
-from taskvectors.render.style import (
+from taskvectors.base.figures import (
     SPECIFICATION_MARKERS,
     TASK_COLOURS,
     apply_style,
-    write_figure,
 )
+from taskvectors.base.tensors import read_tensors
+from taskvectors.render.drawn import write_figure
+from taskvectors.render.run import Run, shown_layers
 
 LAYERS = 6
 SETS = 30  # per task and specification

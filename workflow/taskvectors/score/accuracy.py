@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import write_text
-from taskvectors.study.datasets import read_exemplar_sets, read_items
+from taskvectors.study.majority import random_baseline
 from taskvectors.study.metrics import METRICS, mark
 from taskvectors.study.predictions import read_predictions
 
@@ -20,38 +19,6 @@ COLUMNS = [
     "method", "query_modality", "metric", "task",
     "accuracy", "low", "high", "spread", "seeds", "items",
 ]  # fmt: skip
-
-
-def majority_label(labels: list[str]) -> str:
-    """The commonest of the exemplars' labels; of equally common ones the first in the prompt."""
-    return Counter(labels).most_common(1)[0][0]
-
-
-def random_baseline(dataset: Path) -> pd.DataFrame:
-    """The baseline ``random`` on the test split: the majority label of a query's exemplars.
-
-    It needs no model, so both metrics compare whole labels, and one number serves queries
-    of every modality.
-    """
-    items = {item.entity: item for item in read_items(dataset / "test.jsonl")}
-    rows = []
-    for drawn in read_exemplar_sets(dataset / "exemplars.jsonl"):
-        if drawn.split != "test":
-            continue
-        item = items[drawn.query]
-        right = majority_label([items[name].label for name in drawn.exemplars]) == item.label
-        rows.append(
-            {
-                "task": item.task,
-                "method": "random",
-                "query_modality": "any",
-                "seed": drawn.seed,
-                "entity": item.entity,
-                "paper": right,
-                "strict": right,
-            }
-        )
-    return pd.DataFrame(rows)
 
 
 def bootstrap_means(right: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:

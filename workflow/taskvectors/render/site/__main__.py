@@ -20,9 +20,9 @@ from PIL import Image
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
+from taskvectors.base.figures import DOTS_AN_INCH
 from taskvectors.base.files import write_text
 from taskvectors.render.captions import REPORT
-from taskvectors.render.style import DOTS_AN_INCH
 
 log = logging.getLogger("taskvectors")
 HERE = Path(__file__).resolve().parent

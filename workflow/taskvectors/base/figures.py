@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
-import pandas as pd
 import seaborn as sns
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
 from PIL import Image
 
-from taskvectors.base.files import write_text, written_whole
-from taskvectors.render.run import Run
+from taskvectors.base.files import written_whole
 
 matplotlib.use("Agg")
 
@@ -80,22 +77,6 @@ def mark_absent(axis: Axes, why: str) -> None:
     axis.text(0.5, 0.5, why, transform=axis.transAxes, ha="center", va="center", color=GREY)
     axis.tick_params(labelbottom=False)
     axis.grid(visible=False)
-
-
-def write_figure(
-    run: Run,
-    figure: Figure,
-    data: pd.DataFrame,
-    samples: list[str],
-    further_pages: Sequence[Figure] = (),
-) -> None:
-    """Write a run's figure, the data that it shows and its caption."""
-    write_text(run.out.with_suffix(".csv"), data.to_csv(index=False, lineterminator="\n"))
-    write_text(run.out.with_suffix(".md"), run.caption(samples) + "\n")
-    pages = [figure, *further_pages]
-    save_figure(pages, run.out)
-    for page in pages:
-        plt.close(page)
 
 
 def save_figure(pages: Sequence[Figure], stem: Path) -> None:

@@ -1,0 +1,94 @@
+"""Manifests: where each collected image lies, where it is from, and under which licence."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from taskvectors.base.errors import UserError
+
+MANIFEST = "manifest.csv"
+
+
+@dataclass(frozen=True)
+class CollectedImage:
+    """One image of a manifest. ``path`` is where it lies, from where the manifest was named;
+    ``source`` names its page, or the package, version and file that it was taken from;
+    ``revision`` is the page's, or empty; ``free`` is False where Wikipedia says that the image
+    is not free."""
+
+    entity_set: str
+    entity: str
+    path: Path
+    sha256: str
+    rendering: str
+    title: str
+    source: str
+    url: str
+    revision: str
+    author: str
+    licence: str
+    licence_url: str
+    free: bool
+
+    @property
+    def origin(self) -> str:
+        """What images that came together have in common."""
+        collection = self.source.partition(":")[0] if self.revision == "" else "Wikipedia"
+        return f"{collection}, {self.author}, {self.licence}"
+
+
+def is_manifest(path: str) -> bool:
+    """Whether a path is that of a manifest."""
+    return PurePosixPath(path).name == MANIFEST
+
+
+def read_manifest(manifest: Path, entity_set: str | None = None) -> list[CollectedImage]:
+    """The images of a manifest, of one entity set where it is named.
+
+    Raises `UserError` where the manifest is missing, lacks a column or names an image outside
+    its folder.
+    """
+    try:
+        images = [_image(manifest, row) for row in read_csv(manifest)]
+    except KeyError as error:
+        raise UserError(f"{manifest} has no column {error}; collect again.") from error
+    return [image for image in images if entity_set in (None, image.entity_set)]
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """A CSV file's rows as text. Raises `UserError` where it cannot be read."""
+    try:
+        with path.open(encoding="utf-8", newline="") as handle:
+            return list(csv.DictReader(handle))
+    except (FileNotFoundError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read ({error}); make or restore it.") from error
+
+
+def _image(manifest: Path, row: dict[str, str]) -> CollectedImage:
+    path = manifest.parent / row["file"]
+    if not path.resolve().is_relative_to(manifest.parent.resolve()):
+        raise UserError(f"{manifest} names {row['file']}, outside its folder; collect again.")
+    if "file_page" in row:  # from Wikipedia
+        title, source, url = row["wiki_file"], row["file_page"], row["file_page"]
+        revision, free = row["revision"], row["free"] == "True"
+    else:
+        title, source = row["entity"], f"{row['package']} {row['version']}: {row['path']}"
+        url = f"https://pypi.org/project/{row['package']}/{row['version']}/"
+        revision, free = "", True
+    return CollectedImage(
+        entity_set=row["entity_set"],
+        entity=row["entity"],
+        path=path,
+        sha256=row["sha256"],
+        rendering=row["rendering"],
+        title=title,
+        source=source,
+        url=url,
+        revision=revision,
+        author=row["author"],
+        licence=row["licence"],
+        licence_url=row["licence_url"],
+        free=free,
+    )
