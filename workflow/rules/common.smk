@@ -175,11 +175,6 @@ def job_memory(wildcards, attempt):
     return round(2500 + 1.3 * SOURCES[wildcards.model].weight_megabytes) * attempt
 
 
-def decode_memory(wildcards, attempt):
-    """Megabytes for a job that needs a model's unembedding in float32, not the model."""
-    return round(2000 + 0.4 * SOURCES[wildcards.model].weight_megabytes) * attempt
-
-
 def job_runtime(wildcards, attempt):
     """Minutes for a job with this model on one task; more when the job is tried again."""
     return round(30 + 15 * SOURCES[wildcards.model].parameters) * attempt

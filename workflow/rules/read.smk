@@ -3,7 +3,6 @@
 # REQUIRED INPUTS: a model folder, curate/<task>/
 # OUTPUTS:         results/<experiment>/read/<model>/<template>/<task>/
 #                  {activations.safetensors,activations.json,baselines.parquet}
-#                  results/<experiment>/read/<model>/lens.{safetensors,json}
 
 
 rule read:
@@ -46,31 +45,4 @@ rule read:
             "--specifications {params.specifications} --dataset {params.dataset} "
             "--out {params.out} --log {log}",
             "instruction",
-        )
-
-
-rule lens:
-    input:
-        model=lambda wildcards: model_folder(wildcards.model),
-    output:
-        lens=f"{RESULTS}/read/{{model}}/lens.safetensors",
-        sidecar=f"{RESULTS}/read/{{model}}/lens.json",
-    log:
-        f"{LOGS}/read/{{model}}/lens.log",
-    benchmark:
-        f"{BENCHMARKS}/lens/{{model}}.jsonl"
-    cache: CACHING
-    conda:
-        "../../envs/cpu.yaml"
-    resources:
-        **GPU_JOB,
-    params:
-        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
-        key=cache_key,
-        code=code_hash("taskvectors.score.lens"),
-    shell:
-        recorded(
-            "lens",
-            "python -m taskvectors.score.lens --model {input.model} --name {wildcards.model} "
-            "--dtype {params.dtype} --out {output.lens} --log {log}",
         )

@@ -88,3 +88,41 @@ rule score_descriptions:
             "python -m taskvectors.score.accuracy --predictions {input} --tasks {params.tasks} "
             "--resamples {params.resamples} --seed {params.seed} --out {output} --log {log}",
         )
+
+
+# What the residual stream decodes to at every layer, for Table 2 and Figures 3 and 4.
+rule decode:
+    input:
+        activations=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
+        baselines=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/baselines.parquet",
+        vectors=f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
+        model=lambda wildcards: model_folder(wildcards.model),
+        tasks=ancient("resources/tasks.yaml"),  # its words that count are a param
+    output:
+        phases=f"{RESULTS}/score/{{model}}/{{template}}/{{task}}/phases.csv",
+        tops=f"{RESULTS}/score/{{model}}/{{template}}/{{task}}/tops.csv",
+        decodings=f"{RESULTS}/score/{{model}}/{{template}}/{{task}}/decodings.csv",
+    log:
+        f"{LOGS}/score/{{model}}/{{template}}/{{task}}.log",
+    benchmark:
+        f"{BENCHMARKS}/decode/{{model}}/{{template}}/{{task}}.jsonl"
+    cache: CACHING
+    conda:
+        "../../envs/cpu.yaml"
+    resources:
+        **GPU_JOB,
+    params:
+        out=subpath(output.tops, parent=True),
+        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        tokens=lambda wildcards: json.dumps(TASKS[wildcards.task].tokens, sort_keys=True),
+        key=cache_key,
+        code=code_hash("taskvectors.score.decode"),
+    shell:
+        recorded(
+            "decode",
+            "python -m taskvectors.score.decode --model {input.model} --name {wildcards.model} "
+            "--dtype {params.dtype} --activations {input.activations} --vectors {input.vectors} "
+            "--baselines {input.baselines} --tasks {input.tasks} --task {wildcards.task} "
+            "--out {params.out} --log {log}",
+            "tokens",
+        )
