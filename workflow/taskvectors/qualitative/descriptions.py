@@ -90,7 +90,8 @@ def describe(
 ) -> DescribedTask:
     """What can be asked and shown of a task; a description that gives its label away cannot."""
     test = {item.entity for item in one.items}
-    queries, exemplars = [], []
+    queries: list[Described] = []
+    exemplars: list[Described] = []
     for entity in entities:
         if entity.name not in descriptions or entity.name not in images:
             continue
