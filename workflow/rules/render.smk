@@ -6,12 +6,11 @@
 #                  results/<experiment>/figures/<item>.{pdf,png,csv,md}
 #                  results/<experiment>/site/index.html
 
-RENDER = (
-    "python -m taskvectors.render --item {params.item} --experiment {params.experiment} "
-    "--template {params.template} --models {params.models} --tasks {params.tasks} "
-    "--results {params.results} --seeing {params.seeing} --out {params.stem} {params.options} "
-    "--log {log}"
-)
+# Options that all items share.
+ITEM = {
+    name: f"params.{name}"
+    for name in ("item", "experiment", "template", "models", "tasks", "results", "seeing")
+}
 
 
 # For every table and figure, the rule that renders it and, by its name, a target:
@@ -30,21 +29,24 @@ for item in ITEMS:
         benchmark:
             f"{BENCHMARKS}/render_{item}/all.jsonl"
         localrule: True
-        conda:
-            "../../envs/cpu.yaml"
         params:
             item=item,
-            template=TEMPLATE,
-            models=MODELS,
+            template=config["templates"][0],
+            models=config["models"],
             tasks=config["tasks"],
             experiment=config["experiment"],
             results=lambda wildcards: RESULTS,
-            seeing=SEEING,
+            seeing=PLAN.seeing,
             options=item_options(item),
             stem=subpath(output.md, strip_suffix=".md"),
             code=items.code_of(item),
         shell:
-            recorded("render_{params.item}", RENDER)
+            recorded(
+                *("render_{params.item}", "render"),
+                **ITEM,
+                out="params.stem",
+                _options="params.options",
+            )
 
     rule:
         name:
@@ -75,8 +77,6 @@ rule site:
     benchmark:
         f"{BENCHMARKS}/site/all.jsonl"
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
         experiment=config["experiment"],
         results=lambda wildcards: RESULTS,
@@ -86,8 +86,11 @@ rule site:
         code=code_hash("taskvectors.render.site"),
     shell:
         recorded(
-            "site",
-            "python -m taskvectors.render.site --experiment {params.experiment} "
-            "--results {params.results} --tasks {params.tasks} --items {params.shown} "
-            "--absent {params.absent} --out {output} --log {log}",
+            *("site", "render.site"),
+            experiment="params.experiment",
+            results="params.results",
+            tasks="params.tasks",
+            items="params.shown",
+            absent="params.absent",
+            out="output",
         )

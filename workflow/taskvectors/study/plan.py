@@ -136,11 +136,14 @@ class Plan:
 
     # -- what a job with a model asks for --------------------------------------------------
 
+    def sizes(self, task: str) -> dict[str, int]:
+        """How many items a task has, by split."""
+        return self.config["splits"][self.tasks[task].entity_set]
+
     def queries(self, tasks: Iterable[str]) -> int:
         """How many queries tasks have: long jobs, and what they wait for, go first, so that none
         runs alone at the end."""
-        sizes = self.config["splits"]
-        return sum(sum(sizes[self.tasks[task].entity_set].values()) for task in tasks)
+        return sum(sum(self.sizes(task).values()) for task in tasks)
 
     def memory(self, model: str, attempt: int) -> int:
         """Megabytes of a host's memory for a job with this model: its weights, which are loaded
@@ -150,6 +153,12 @@ class Plan:
     def runtime(self, model: str, attempt: int) -> int:
         """Minutes for a job with this model on one task; more when the job is tried again."""
         return round(30 + 15 * self.sources[model].parameters) * attempt
+
+    def measured(self) -> list[int]:
+        """How many benchmark files there are, and when the newest was written (nanoseconds)."""
+        files = Path(self.results, "benchmarks").rglob("*.jsonl")
+        written = [path.stat().st_mtime_ns for path in files]
+        return [len(written), max(written, default=0)]
 
     def wikipedia_options(self) -> list[str]:
         """Command line options that say who collects from Wikipedia, and how fast."""
