@@ -120,11 +120,11 @@ rule label_audit:
     conda:
         "../../envs/cpu.yaml"
     params:
-        code=code_hash("taskvectors.curate.audit"),
+        code=code_hash("taskvectors.curate.label_audit"),
     shell:
         recorded(
             "label_audit",
-            "python -m taskvectors.curate.audit --entities {input.entities} "
+            "python -m taskvectors.curate.label_audit --entities {input.entities} "
             "--infoboxes {input.infoboxes} --out {output} --log {log}",
         )
 
