@@ -1,7 +1,7 @@
 """Every table and figure by its name: the module that renders it, and what it reads.
 
 A module is imported only for its own items, and an item's rule hashes only the code of its own
-renderer, so that a changed figure leaves the others as they are.
+module, so that a changed figure leaves those of other modules as they are.
 """
 
 from __future__ import annotations
@@ -145,12 +145,6 @@ def module_of(item: str) -> str:
     return f"taskvectors.render.{ITEMS[item].module}"
 
 
-def renderer_of(item: str) -> str:
-    """The item's entry in ``RENDERERS``, as `taskvectors.record.code` knows it."""
-    return f"{module_of(item)}.RENDERERS[{item}]"
-
-
 def code_of(item: str) -> str:
-    """The hash of an item's code: of its own renderer, and of the command that looks it up. The
-    list of all items does not count: what it says of this one is in the rule itself."""
-    return code_hash("taskvectors.render", uses=[renderer_of(item)], apart=[__name__])
+    """The hash of the code of an item's renderer."""
+    return code_hash(module_of(item))
