@@ -26,7 +26,7 @@ include: "workflow/rules/score.smk"
 include: "workflow/rules/transfer.smk"
 include: "workflow/rules/render.smk"
 include: "workflow/rules/audit.smk"
-include: "workflow/rules/cache.smk"
+include: "workflow/rules/every.smk"
 
 
 # Everything that the experiment shows. Each table and figure is a target of its own, too.
