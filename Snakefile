@@ -42,17 +42,3 @@ rule all:
 rule fetch_models:
     input:
         PLAN.model_folders(),
-
-
-# The merged configuration, as it was run.
-rule run_config:
-    output:
-        f"{RESULTS}/run_config.yaml",
-    log:
-        f"{LOGS}/run_config.log",
-    localrule: True
-    params:
-        merged=json.dumps(config, sort_keys=True, ensure_ascii=False),
-        code=code_hash("taskvectors.study.config"),
-    shell:
-        recorded(*("run_config", "study.config"), merged="params.merged", out="output")
