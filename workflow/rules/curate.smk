@@ -37,6 +37,7 @@ rule curate:
         split_seed=config["split_seed"],
         seeds=SEEDS,
         exemplars=config["exemplars"],
+        images_evaluation=config["images"]["evaluation"],
         code=code_hash("taskvectors.curate"),
     shell:
         recorded(
@@ -48,6 +49,7 @@ rule curate:
             "--exemplars {params.exemplars} --out {params.out} --log {log}",
             "label",
             "labels",
+            "images_evaluation",
         )
 
 
@@ -73,12 +75,14 @@ rule contact_sheet:
     conda:
         "../../envs/cpu.yaml"
     params:
+        images_evaluation=config["images"]["evaluation"],
         code=code_hash("taskvectors.curate.sheets"),
     shell:
         recorded(
             "contact_sheet",
             "python -m taskvectors.curate.sheets --entities {input.entities} "
             "--manifest {input.manifest} --out {output} --log {log}",
+            "images_evaluation",
         )
 
 
@@ -96,12 +100,14 @@ rule near_duplicates:
     conda:
         "../../envs/cpu.yaml"
     params:
+        images_evaluation=config["images"]["evaluation"],
         code=code_hash("taskvectors.curate.duplicates"),
     shell:
         recorded(
             "near_duplicates",
             "python -m taskvectors.curate.duplicates --manifest {input.manifest} "
             "--out {output} --log {log}",
+            "images_evaluation",
         )
 
 
@@ -142,11 +148,13 @@ rule croissant:
     conda:
         "../../envs/cpu.yaml"
     params:
-        name=config["experiment"],
+        experiment=config["experiment"],
+        tasks=config["tasks"],
         code=code_hash("taskvectors.curate.croissant"),
     shell:
         recorded(
             "croissant",
-            "python -m taskvectors.curate.croissant --name {params.name} --items {input} "
+            "python -m taskvectors.curate.croissant --name {params.experiment} --items {input} "
             "--out {output} --log {log}",
+            "tasks",
         )

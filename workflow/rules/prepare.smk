@@ -52,17 +52,22 @@ rule vision_tower:
         mem_mb=lambda wildcards, attempt: 5000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        copies=config["vision_tower"]["copies"],
-        steps=config["vision_tower"]["steps"],
-        seed=config["vision_tower"]["seed"],
+        images_evaluation=config["images"]["evaluation"],
+        images_training=config["images"]["training"],
+        vision_tower_copies=config["vision_tower"]["copies"],
+        vision_tower_steps=config["vision_tower"]["steps"],
+        vision_tower_seed=config["vision_tower"]["seed"],
         key=cache_key,
         code=code_hash("taskvectors.prepare.vision"),
     shell:
         recorded(
             "vision_tower",
             "python -m taskvectors.prepare.vision --language-model {input.language_model} "
-            "--training {input.training} --held-out {input.held_out} --copies {params.copies} "
-            "--steps {params.steps} --seed {params.seed} --out {output} --log {log}",
+            "--training {input.training} --held-out {input.held_out} "
+            "--copies {params.vision_tower_copies} --steps {params.vision_tower_steps} "
+            "--seed {params.vision_tower_seed} --out {output} --log {log}",
+            "images_evaluation",
+            "images_training",
         )
 
 
@@ -86,15 +91,19 @@ rule tune:
         mem_mb=lambda wildcards, attempt: 5000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        steps=config["tuning"]["steps"],
-        seed=config["tuning"]["seed"],
+        images_evaluation=config["images"]["evaluation"],
+        images_training=config["images"]["training"],
+        tuning_steps=config["tuning"]["steps"],
+        tuning_seed=config["tuning"]["seed"],
         code=code_hash("taskvectors.prepare.tune"),
     shell:
         recorded(
             "tune",
             "python -m taskvectors.prepare.tune --model {input.model} --training {input.training} "
-            "--held-out {input.held_out} --steps {params.steps} --seed {params.seed} "
+            "--held-out {input.held_out} --steps {params.tuning_steps} --seed {params.tuning_seed} "
             "--out {output} --log {log}",
+            "images_evaluation",
+            "images_training",
         )
 
 

@@ -38,21 +38,21 @@ rule qualitative:
         **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
-        studied=config["tasks"],
+        tasks=config["tasks"],
         specifications=exemplar_specifications,
         seeds=SEEDS,
-        in_context=config["exemplars"],
+        exemplars=config["exemplars"],
         out=subpath(output.answers, parent=True),
         code=code_hash("taskvectors.qualitative"),
     shell:
         recorded(
             "qualitative",
             "python -m taskvectors.qualitative --model {input.model} --name {wildcards.model} "
-            "--dtype {params.dtype} --tasks {input.tasks} --studied {params.studied} "
+            "--dtype {params.dtype} --tasks {input.tasks} --studied {params.tasks} "
             "--templates {input.templates} --template {wildcards.template} "
             "--specifications {params.specifications} --items {input.queries} "
             "--exemplar-sets {input.exemplars} --vectors {input.vectors} --layer {input.layer} "
             "--entities {input.entities} --manifest {input.manifest} "
             "--descriptions {input.descriptions} --seeds {params.seeds} "
-            "--exemplars {params.in_context} --out {params.out} --log {log}",
+            "--exemplars {params.exemplars} --out {params.out} --log {log}",
         )

@@ -29,15 +29,16 @@ rule score:
     params:
         datasets=expand(f"{RESULTS}/curate/{{task}}", task=config["tasks"]),
         tasks=config["tasks"],
-        resamples=config["bootstrap"]["resamples"],
-        seed=config["bootstrap"]["seed"],
+        bootstrap_resamples=config["bootstrap"]["resamples"],
+        bootstrap_seed=config["bootstrap"]["seed"],
         code=code_hash("taskvectors.score.accuracy"),
     shell:
         recorded(
             "score",
             "python -m taskvectors.score.accuracy --predictions {input.baselines} {input.patched} "
-            "--datasets {params.datasets} --tasks {params.tasks} --resamples {params.resamples} "
-            "--seed {params.seed} --out {output} --log {log}",
+            "--datasets {params.datasets} --tasks {params.tasks} "
+            "--resamples {params.bootstrap_resamples} --seed {params.bootstrap_seed} "
+            "--out {output} --log {log}",
         )
 
 
@@ -54,14 +55,15 @@ rule score_conflict:
     conda:
         "../../envs/cpu.yaml"
     params:
-        resamples=config["bootstrap"]["resamples"],
-        seed=config["bootstrap"]["seed"],
+        bootstrap_resamples=config["bootstrap"]["resamples"],
+        bootstrap_seed=config["bootstrap"]["seed"],
         code=code_hash("taskvectors.score.conflict"),
     shell:
         recorded(
             "score_conflict",
-            "python -m taskvectors.score.conflict --conflicts {input} --resamples {params.resamples} "
-            "--seed {params.seed} --out {output} --log {log}",
+            "python -m taskvectors.score.conflict --conflicts {input} "
+            "--resamples {params.bootstrap_resamples} --seed {params.bootstrap_seed} "
+            "--out {output} --log {log}",
         )
 
 
@@ -79,12 +81,13 @@ rule score_descriptions:
         "../../envs/cpu.yaml"
     params:
         tasks=config["tasks"],
-        resamples=config["bootstrap"]["resamples"],
-        seed=config["bootstrap"]["seed"],
+        bootstrap_resamples=config["bootstrap"]["resamples"],
+        bootstrap_seed=config["bootstrap"]["seed"],
         code=code_hash("taskvectors.score.accuracy"),
     shell:
         recorded(
             "score_descriptions",
             "python -m taskvectors.score.accuracy --predictions {input} --tasks {params.tasks} "
-            "--resamples {params.resamples} --seed {params.seed} --out {output} --log {log}",
+            "--resamples {params.bootstrap_resamples} --seed {params.bootstrap_seed} "
+            "--out {output} --log {log}",
         )
