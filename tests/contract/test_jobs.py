@@ -17,8 +17,8 @@ from taskvectors import write
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_json, write_jsonl
 from taskvectors.base.tensors import read_tensors
-from taskvectors.read import __main__ as read
 from taskvectors.curate.draws import exemplar_sets
+from taskvectors.read import __main__ as read
 from taskvectors.study.datasets import ExemplarSet, Item
 
 from .families import FAMILIES
