@@ -141,6 +141,9 @@ class EmbeddedProcessor(ProcessorMixin):
 class VisionTower(nn.Module):
     """The vision tower: frozen backbone, standardised features, averaged classifiers of names."""
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, names: int, heads: int):
         super().__init__()
         self.backbone = EfficientNetLite0()
@@ -166,6 +169,8 @@ class VisionTower(nn.Module):
 
 class NameLookup(nn.Module):
     """The projector: name logits to ``tokens`` input embeddings, by the names' own embeddings."""
+
+    table: Tensor
 
     def __init__(self, names: int, tokens: int, width: int, temperature: float):
         super().__init__()
