@@ -26,7 +26,6 @@ include: "workflow/rules/score.smk"
 include: "workflow/rules/transfer.smk"
 include: "workflow/rules/render.smk"
 include: "workflow/rules/audit.smk"
-include: "workflow/rules/cost.smk"
 include: "workflow/rules/cache.smk"
 
 
@@ -42,7 +41,7 @@ rule all:
 # Images, datasets and models only: what a machine with a network prepares for one without.
 rule fetch_models:
     input:
-        [model_folder(model) for model in dict.fromkeys([*MODELS, *LANGUAGE_MODELS.values()])],
+        PLAN.model_folders(),
 
 
 # The merged configuration, as it was run.
@@ -52,13 +51,8 @@ rule run_config:
     log:
         f"{LOGS}/run_config.log",
     localrule: True
-    conda:
-        "envs/cpu.yaml"
     params:
         merged=json.dumps(config, sort_keys=True, ensure_ascii=False),
         code=code_hash("taskvectors.study.config"),
     shell:
-        recorded(
-            "run_config",
-            "python -m taskvectors.study.config --merged {params.merged:q} --out {output}",
-        )
+        recorded(*("run_config", "study.config"), merged="params.merged", out="output")

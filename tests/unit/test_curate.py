@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from taskvectors.base.errors import UserError
 from taskvectors.curate.__main__ import curate
-from taskvectors.study.datasets import Item, exemplar_sets, split_entities
+from taskvectors.curate.draws import exemplar_sets, split_entities
+from taskvectors.study.datasets import Item
 from taskvectors.study.entities import Entity
 from taskvectors.study.tasks import Task
 
@@ -64,7 +65,7 @@ def test_a_seeds_exemplars_do_not_depend_on_the_other_seeds():
 def test_every_entity_has_a_decision_and_tasks_of_a_set_share_the_splits():
     images = {name: f"{name}.png" for name in NAMES[:35]}
     sizes = {"validation": 10, "test": 20}
-    kept, decisions = curate(TASK, entities(NAMES), images, sizes, seed=0)
+    kept, decisions = curate(TASK, entities(NAMES), images, sizes, 0, {})
     assert [row["entity"] for row in decisions] == NAMES
     counts = [row["decision"] for row in decisions]
     assert counts.count("kept: validation") == 10
@@ -73,13 +74,13 @@ def test_every_entity_has_a_decision_and_tasks_of_a_set_share_the_splits():
     assert counts.count("left out: no image") == 5
     assert all(item.label == f"City of {item.entity}" for item in kept)
     other = Task("country-currency", "countries", "capital", "Money:")
-    also_kept, _ = curate(other, entities(NAMES), images, sizes, seed=0)
+    also_kept, _ = curate(other, entities(NAMES), images, sizes, 0, {})
     assert [(i.split, i.entity) for i in also_kept] == [(i.split, i.entity) for i in kept]
 
 
 def test_a_image_of_no_entity_and_a_label_with_no_column_are_named():
     with pytest.raises(UserError, match=r"image x\.png is of 'Atlantis'.*countries\.csv"):
-        curate(TASK, entities(NAMES), {"Atlantis": "x.png"}, {"validation": 2, "test": 2}, 0)
+        curate(TASK, entities(NAMES), {"Atlantis": "x.png"}, {"validation": 2, "test": 2}, 0, {})
     stranger = Task("t", "countries", "anthem", "The anthem:")
     with pytest.raises(UserError, match=r"no label column 'anthem'.*it has capital"):
-        curate(stranger, entities(NAMES), {}, {"validation": 2, "test": 2}, 0)
+        curate(stranger, entities(NAMES), {}, {"validation": 2, "test": 2}, 0, {})

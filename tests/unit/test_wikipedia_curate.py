@@ -12,12 +12,13 @@ from PIL import Image, ImageDraw
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import sha256, write_jsonl
 from taskvectors.curate.__main__ import read_dropped, read_reasons
-from taskvectors.curate.audit import audit, verdict
 from taskvectors.curate.croissant import describe
 from taskvectors.curate.duplicates import near_duplicates
+from taskvectors.curate.label_audit import audit_labels, verdict
 from taskvectors.curate.sheets import COLUMNS, MARGIN, TILE, contact_sheet
 from taskvectors.study.datasets import Item
 from taskvectors.study.entities import Entity
+from taskvectors.study.manifest import CollectedImage
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_the_audit_links_the_revision_and_puts_disagreements_first():
         ],
         columns=["entity_set", "entity", "label", "infobox", "title", "revision"],
     )
-    table = audit(entities, said)
+    table = audit_labels(entities, said)
     assert table["entity"].tolist() == ["Bolivia", "France"]
     assert table["verdict"].tolist() == ["disagrees", "agrees"]
     assert table["url"].tolist()[0].endswith("?oldid=8")
@@ -74,12 +75,12 @@ def test_alike_images_are_found_and_different_ones_are_not(tmp_path):
         "Other": striped(["black", "red", "gold"]),
         "Upside down": striped(["blue", "white", "red"]),
     }
-    rows = []
+    collected = []
     for name, image in images.items():
-        image.save(tmp_path / f"{name}.png")
-        digest = sha256(tmp_path / f"{name}.png")
-        rows.append({"entity_set": "s", "entity": name, "file": f"{name}.png", "sha256": digest})
-    found = near_duplicates(pd.DataFrame(rows), tmp_path)
+        path = tmp_path / f"{name}.png"
+        image.save(path)
+        collected.append(CollectedImage("s", name, path, sha256(path), *[""] * 8, free=True))
+    found = near_duplicates(collected)
     pairs = {tuple(row) for row in found[["entity", "other", "identical"]].to_numpy()}
     assert pairs == {
         ("A", "A again", True),

@@ -6,12 +6,15 @@ import re
 from urllib.parse import unquote, urlsplit
 
 from bs4 import BeautifulSoup
+from mwparserfromhell import parse
+from mwparserfromhell.nodes import Comment, Node, Tag, Template, Wikilink
+from mwparserfromhell.wikicode import Wikicode
 
-NOTES = re.compile(r"<!--.*?-->|<ref[^>]*/>|<ref\b.*?</ref>", re.DOTALL)
 SMALLEST = 60  # pixels; narrower images in an infobox are icons
-# Which parameter of which infobox says what a label of ours says.
-FIELDS = {"capital": ("capital",), "currency": ("currency",)}
+COUNTRY_LABELS = ("capital", "currency")
 SPECIES_BOXES = ("speciesbox", "subspeciesbox", "taxobox", "automatic taxobox", "hybridbox")
+# Their items are what the page shows; other templates in a value are notes and flags.
+LISTS = ("plainlist", "plain list", "unbulleted list", "ubl", "nowrap", "hlist")
 
 
 def image_in_infobox(html: str) -> str | None:
@@ -37,73 +40,54 @@ def plain_text(html: str) -> str:
 
 
 def infobox_labels(source: str) -> dict[str, str]:
-    """What the infobox in a page's wikitext says: ``capital``, ``currency``, ``latin``."""
+    """What the infobox in a page's wikitext says: ``capital``, ``currency``, ``latin``.
+
+    Where several infoboxes state a label, the first one counts.
+    """
     labels: dict[str, str] = {}
-    source = NOTES.sub(" ", source)
-    for name, fields in _templates(source):
+    for template in parse(source).filter_templates(recursive=Wikicode.RECURSE_OTHERS):
+        name = _name(template)
         if name.startswith("infobox country"):
-            for label, keys in FIELDS.items():
-                said = next((fields[key] for key in keys if fields.get(key)), "")
-                if said:
-                    labels.setdefault(label, clean(said))
+            said = _parameters(template)
+            found = {label: said.get(label, "") for label in COUNTRY_LABELS}
         elif name in SPECIES_BOXES:
-            said = fields.get("binomial") or fields.get("taxon") or ""
-            if not said and fields.get("genus") and fields.get("species"):
-                said = f"{fields['genus']} {fields['species']}"
-            if said:
-                labels.setdefault("latin", clean(said))
+            said = _parameters(template)
+            genus, species = said.get("genus"), said.get("species")
+            both = f"{genus} {species}" if genus and species else ""
+            found = {"latin": said.get("binomial") or said.get("taxon") or both}
+        else:
+            continue
+        labels = {label: words for label, words in found.items() if words} | labels
     return labels
 
 
-def clean(wikitext: str) -> str:
+def clean(wikitext: str | Wikicode) -> str:
     """Wikitext as plain text: references, comments and templates go, links keep their words."""
-    text = NOTES.sub(" ", wikitext)
-    # A list template's items are what the page shows; other templates are notes and flags.
-    text = re.sub(
-        r"\{\{\s*(?:plain ?list|unbulleted list|ubl|nowrap|hlist)\s*\|", " ", text, flags=re.I
-    )
-    while True:
-        shorter = re.sub(r"\{\{[^{}]*\}\}", " ", text)
-        if shorter == text:
-            break
-        text = shorter
-    text = re.sub(r"\[\[(?:File|Image):[^\]]*\]\]", " ", text)
-    text = re.sub(r"\[\[(?:[^\]|]*\|)?([^\]]*)\]\]", r"\1", text)
-    text = re.sub(r"'{2,}|[{}*|]", " ", text)
-    return plain_text(text)
+    code = parse(wikitext)
+    # From the last to the first, so that what is inside a list is done before the list.
+    for node in reversed(code.filter()):
+        if isinstance(node, Template) and _name(node) in LISTS:
+            items = (item.value for item in node.params if str(item.name).strip().isdigit())
+            code.replace(node, " ".join(map(str, items)))
+        elif _is_note(node):
+            code.replace(node, " ")
+    # Marks that were no mark-up where they stood: an indented bullet, quotes without a pair.
+    return plain_text(re.sub(r"'{2,}|[{}*|]", " ", code.strip_code(normalize=False)))
 
 
-def _templates(source: str) -> list[tuple[str, dict[str, str]]]:
-    """All templates that stand outside other templates: lower-case name, named parameters."""
-    found = []
-    start = source.find("{{")
-    while start >= 0:
-        end = _closing(source, start)
-        name, *parts = _split(source[start + 2 : end - 2])
-        pairs = (part.split("=", 1) for part in parts if "=" in part)
-        fields = {key.strip().lower(): value.strip() for key, value in pairs}
-        found.append((name.strip().lower().replace("_", " "), fields))
-        start = source.find("{{", end)
-    return found
+def _is_note(node: Node) -> bool:
+    """Whether a node is no words of the value: what stands there is replaced by a space."""
+    if isinstance(node, Wikilink):
+        return str(node.title).strip().lower().startswith(("file:", "image:"))
+    if isinstance(node, Tag):
+        return str(node.tag).strip().lower() in ("ref", "br")
+    return isinstance(node, Comment | Template)
 
 
-def _closing(source: str, start: int) -> int:
-    """The place after the braces that close those at ``start``, or the source's end."""
-    depth = 0
-    for match in re.compile(r"\{\{|\}\}").finditer(source, start):
-        depth += 1 if match[0] == "{{" else -1
-        if depth == 0:
-            return match.end()
-    return len(source)
+def _name(template: Template) -> str:
+    return template.name.strip_code().strip().lower().replace("_", " ")
 
 
-def _split(inside: str) -> list[str]:
-    """Split at the bars that stand in no inner template or link."""
-    parts, depth, last = [], 0, 0
-    for match in re.finditer(r"\{\{|\[\[|\}\}|\]\]|\|", inside):
-        if match[0] == "|" and depth == 0:
-            parts.append(inside[last : match.start()])
-            last = match.end()
-        elif match[0] != "|":
-            depth += 1 if match[0] in ("{{", "[[") else -1
-    return [*parts, inside[last:]]
+def _parameters(template: Template) -> dict[str, str]:
+    """A template's parameters as plain text, by their names in lower case."""
+    return {str(item.name).strip().lower(): clean(item.value) for item in template.params}

@@ -7,13 +7,13 @@ import random
 from dataclasses import asdict
 from pathlib import Path
 
-import pandas as pd
-
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_jsonl
-from taskvectors.study.datasets import SPLITS, Item, exemplar_sets, split_entities
+from taskvectors.curate.draws import exemplar_sets, split_entities
+from taskvectors.study.datasets import SPLITS, Item
 from taskvectors.study.entities import Entity, read_entities
+from taskvectors.study.manifest import read_csv, read_manifest
 from taskvectors.study.tasks import Task, find_task
 
 log = logging.getLogger("taskvectors")
@@ -25,13 +25,13 @@ def curate(
     images: dict[str, str],
     sizes: dict[str, int],
     seed: int,
-    missing: dict[str, str] | None = None,
+    missing: dict[str, str],
 ) -> tuple[list[Item], list[dict[str, str]]]:
     """The task's items, and one decision per entity: kept in a split, or left out and why.
 
-    ``images`` maps an entity's name to its image's path, ``missing`` to the reason that it
-    has none, where that is known. Raises `UserError` for a label
-    column that the entity table lacks, an image of no entity, or too few entities.
+    ``images`` maps an entity's name to its image's path, ``missing`` to the reason that it has
+    none, where that is known. Raises `UserError` for a label column that the entity table lacks,
+    an image of no entity, or too few entities.
     """
     by_name = {entity.name: entity for entity in entities}
     for name, image in images.items():
@@ -53,40 +53,28 @@ def curate(
         for split in SPLITS
         for name in splits[split]
     ]
-    kept = {item.entity: f"kept: {item.split}" for item in items}
-    decisions = []
-    for entity in entities:
-        reason = (missing or {}).get(entity.name)
-        no_image = f"left out: no image: {reason}" if reason else "left out: no image"
-        spare = "left out: not drawn" if entity.name in images else no_image
-        decisions.append({"entity": entity.name, "decision": kept.get(entity.name, spare)})
+    decided = {name: f"left out: no image: {reason}" for name, reason in missing.items()}
+    decided |= dict.fromkeys(names, "left out: not drawn")
+    decided |= {item.entity: f"kept: {item.split}" for item in items}
+    decisions = [
+        {"entity": entity.name, "decision": decided.get(entity.name, "left out: no image")}
+        for entity in entities
+    ]
     return items, decisions
-
-
-def read_images(manifest: Path, entity_set: str) -> dict[str, str]:
-    """Entity name to image path, relative to where the command runs."""
-    table = pd.read_csv(manifest, keep_default_na=False)
-    table = table[table["entity_set"] == entity_set]
-    files = [(manifest.parent / file).as_posix() for file in table["file"]]
-    return dict(zip(table["entity"], files, strict=True))
 
 
 def read_reasons(missing: Path, entity_set: str) -> dict[str, str]:
     """Why entities have no image; only Wikipedia's manifest has that table beside it."""
-    if not missing.is_file():
-        return {}
-    table = pd.read_csv(missing, keep_default_na=False)
-    table = table[table["entity_set"] == entity_set]
-    return dict(zip(table["entity"], table["reason"], strict=True))
+    rows = read_csv(missing) if missing.is_file() else []
+    return {row["entity"]: row["reason"] for row in rows if row["entity_set"] == entity_set}
 
 
 def read_dropped(path: Path, entity_set: str) -> list[dict[str, str]]:
     """Decisions about entities that were considered and never entered the entity table."""
-    table = pd.read_csv(path, keep_default_na=False)
-    table = table[table["entity_set"] == entity_set]
     return [
         {"entity": row["entity"], "decision": f"dropped: {row['label']}: {row['reason']}"}
-        for row in table.to_dict("records")
+        for row in read_csv(path)
+        if row["entity_set"] == entity_set
     ]
 
 
@@ -105,12 +93,12 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
     task = find_task(args.tasks, args.task)
-    sizes = {"validation": args.validation, "test": args.test}
+    images = read_manifest(args.manifest, task.entity_set)
     items, decisions = curate(
         task,
         read_entities(args.entities),
-        read_images(args.manifest, task.entity_set),
-        sizes,
+        {image.entity: image.path.as_posix() for image in images},
+        {"validation": args.validation, "test": args.test},
         args.split_seed,
         read_reasons(args.manifest.with_name("missing.csv"), task.entity_set),
     )

@@ -12,9 +12,10 @@ import pandas as pd
 from PIL import Image
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.files import write_text
+from taskvectors.base.files import write_csv
 from taskvectors.base.images import open_rgb
 from taskvectors.base.progress import track
+from taskvectors.study.manifest import CollectedImage, read_manifest
 
 GRID = 8  # cells a side of the small image that is compared
 NEAR_BITS = 8  # of 192
@@ -33,11 +34,10 @@ def average_hash(cells: np.ndarray) -> np.ndarray:
     return (cells > cells.mean()).astype(np.float32)
 
 
-def near_duplicates(manifest: pd.DataFrame, folder: Path) -> pd.DataFrame:
+def near_duplicates(images: list[CollectedImage]) -> pd.DataFrame:
     """Pairs of near images, nearest first; ``identical`` where the files are the same."""
-    rows = manifest.to_dict("records")
     cells = np.stack(
-        [small(open_rgb(folder / row["file"])) for row in track(rows, len(rows), "compare")]
+        [small(open_rgb(image.path)) for image in track(images, len(images), "compare")]
     )
     bits = np.stack([average_hash(one) for one in cells])
     distance = bits @ (1 - bits).T + (1 - bits) @ bits.T
@@ -45,9 +45,9 @@ def near_duplicates(manifest: pd.DataFrame, folder: Path) -> pd.DataFrame:
     for i, j in np.argwhere(np.triu(distance <= NEAR_BITS, k=1)):
         colour = float(np.abs(cells[i] - cells[j]).mean())
         if colour <= NEAR_COLOUR:
-            one, other = rows[i], rows[j]
-            names = [one["entity_set"], one["entity"], other["entity_set"], other["entity"]]
-            same = one["sha256"] == other["sha256"]
+            one, other = images[i], images[j]
+            names = [one.entity_set, one.entity, other.entity_set, other.entity]
+            same = one.sha256 == other.sha256
             pairs.append([*names, int(distance[i, j]), round(colour, 1), same])
     return pd.DataFrame(pairs, columns=COLUMNS).sort_values(["bits", "colour"], kind="stable")
 
@@ -57,8 +57,7 @@ def main() -> None:
     parser.add_argument("--manifest", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
-    found = near_duplicates(pd.read_csv(args.manifest, keep_default_na=False), args.manifest.parent)
-    write_text(args.out, found.to_csv(index=False, lineterminator="\n"))
+    write_csv(args.out, near_duplicates(read_manifest(args.manifest)))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from taskvectors.base.command import command_parser, parse, run_command
@@ -12,6 +11,7 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.images import open_rgb, save_png
 from taskvectors.base.progress import track
 from taskvectors.study.entities import Entity, read_entities
+from taskvectors.study.manifest import read_manifest
 
 COLUMNS = 10
 TILE = 140  # pixels a side of an image's place
@@ -59,10 +59,8 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
     entities = read_entities(args.entities)
-    table = pd.read_csv(args.manifest, keep_default_na=False)
-    table = table[table["entity_set"] == args.entities.stem]
-    files = [args.manifest.parent / file for file in table["file"]]
-    save_png(contact_sheet(entities, dict(zip(table["entity"], files, strict=True))), args.out)
+    images = read_manifest(args.manifest, args.entities.stem)
+    save_png(contact_sheet(entities, {image.entity: image.path for image in images}), args.out)
 
 
 if __name__ == "__main__":

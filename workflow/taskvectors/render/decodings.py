@@ -8,7 +8,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from taskvectors.average import parse_vector_name
 from taskvectors.base.files import read_json
 from taskvectors.base.tensors import read_tensors
 from taskvectors.engine.lens import Lens, read_lens
@@ -16,6 +15,7 @@ from taskvectors.render.run import Run
 from taskvectors.render.tables import write_table
 from taskvectors.render.words import NON_WORD, is_word, visible
 from taskvectors.score.decode import read_vocabulary
+from taskvectors.study.vectors import parse_vector_name
 
 ICL = ("text_icl", "image_icl")
 TOP = 5

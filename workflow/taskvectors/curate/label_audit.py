@@ -1,4 +1,4 @@
-"""``python -m taskvectors.curate.audit``: our labels beside what Wikipedia's infoboxes say.
+"""``python -m taskvectors.curate.label_audit``: our labels beside what Wikipedia's infoboxes say.
 
 It changes nothing: a disagreement is for a person to look at, by the link beside it.
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.files import write_text
+from taskvectors.base.files import write_csv
 from taskvectors.study.entities import Entity, read_entities
 
 log = logging.getLogger("taskvectors")
@@ -36,7 +36,7 @@ def verdict(ours: str, infobox: str) -> str:
     return "agrees" if f" {fold(ours)} " in f" {fold(infobox)} " else "disagrees"
 
 
-def audit(entities: list[Entity], infoboxes: pd.DataFrame) -> pd.DataFrame:
+def audit_labels(entities: list[Entity], infoboxes: pd.DataFrame) -> pd.DataFrame:
     """One row per label that an infobox could state; disagreements first."""
     labels = {(entity.entity_set, entity.name): entity.labels for entity in entities}
     rows = []
@@ -60,11 +60,11 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
     entities = [entity for table in args.entities for entity in read_entities(table)]
-    table = audit(entities, pd.read_csv(args.infoboxes, keep_default_na=False))
+    table = audit_labels(entities, pd.read_csv(args.infoboxes, keep_default_na=False))
     for label, part in table.groupby("label"):
         counts = part["verdict"].value_counts()
         log.info("%s: %s", label, ", ".join(f"{n} {name}" for name, n in counts.items()))
-    write_text(args.out, table.to_csv(index=False, lineterminator="\n"))
+    write_csv(args.out, table)
 
 
 if __name__ == "__main__":
