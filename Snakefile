@@ -26,7 +26,7 @@ include: "workflow/rules/score.smk"
 include: "workflow/rules/transfer.smk"
 include: "workflow/rules/render.smk"
 include: "workflow/rules/audit.smk"
-include: "workflow/rules/cache.smk"
+include: "workflow/rules/every.smk"
 
 
 # Everything that the experiment shows. Each table and figure is a target of its own, too.
@@ -42,17 +42,3 @@ rule all:
 rule fetch_models:
     input:
         PLAN.model_folders(),
-
-
-# The merged configuration, as it was run.
-rule run_config:
-    output:
-        f"{RESULTS}/run_config.yaml",
-    log:
-        f"{LOGS}/run_config.log",
-    localrule: True
-    params:
-        merged=json.dumps(config, sort_keys=True, ensure_ascii=False),
-        code=code_hash("taskvectors.study.config"),
-    shell:
-        recorded(*("run_config", "study.config"), merged="params.merged", out="output")

@@ -17,8 +17,9 @@ from taskvectors import write
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_json, write_jsonl
 from taskvectors.base.tensors import read_tensors
+from taskvectors.curate.draws import exemplar_sets
 from taskvectors.read import __main__ as read
-from taskvectors.study.datasets import ExemplarSet, Item, exemplar_sets
+from taskvectors.study.datasets import ExemplarSet, Item
 
 from .families import FAMILIES
 from .tiny import LAYERS, WIDTH

@@ -20,7 +20,7 @@ SHOP = {
     "goods.py": "from shop import prices\n\nclass Box:\n    size = 106\n",
     "late.py": "late = 107",
     "sell/__init__.py": "SOLD = 108",
-    "sell/__main__.py": "from shop.goods import Box\n\nif __name__ == '__main__':\n    print(109)\n",
+    "sell/__main__.py": "from shop.goods import Box\n\nif __name__ == '__main__':\n    109\n",
     "buy.py": "import json\nimport shop.tools\n\ndef main():\n    from shop.late import late\n",
 }
 REACHED = {

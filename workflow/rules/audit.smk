@@ -5,6 +5,7 @@
 # OUTPUTS:         results/<experiment>/ATTRIBUTION.html
 #                  results/<experiment>/{ro-crate-metadata.json,source/}
 #                  results/<experiment>/cost/cost.{csv,md,pdf,png}
+#                  results/<experiment>/run_config.yaml
 
 
 rule attribution:
@@ -76,3 +77,17 @@ rule cost:
             experiment="params.experiment",
             out="params.stem",
         )
+
+
+# The merged configuration, as it was run.
+rule run_config:
+    output:
+        f"{RESULTS}/run_config.yaml",
+    log:
+        f"{LOGS}/run_config.log",
+    localrule: True
+    params:
+        merged=json.dumps(config, sort_keys=True, ensure_ascii=False),
+        code=code_hash("taskvectors.study.config"),
+    shell:
+        recorded(*("run_config", "study.config"), merged="params.merged", out="output")

@@ -145,7 +145,7 @@ def item_inputs(item):
         "images": PLAN.images,
         "each_template": config["templates"],
         "vlm": list(config["language_models"]),
-        "read_by": sorted({*LANGUAGE_config["models"], *LANGUAGE_MODELS.values()}),
+        "read_by": sorted({*config["language_models"], *config["language_models"].values()}),
         "transfer": [
             f"{vlm}/{config['templates'][0]}/from_{language_model}"
             for vlm, language_model in config["language_models"].items()

@@ -20,8 +20,6 @@ rule language_model:
     wildcard_constraints:
         model=PLAN.models_from("package"),
     cache: CACHING
-    conda:
-        "../../envs/cpu.yaml"
     resources:
         **MODEL_JOBS,
     params:
@@ -52,8 +50,6 @@ rule vision_tower:
     wildcard_constraints:
         model=PLAN.models_from("language_model"),
     cache: CACHING
-    conda:
-        "../../envs/cpu.yaml"
     threads: 2
     resources:
         **TRAINING,
@@ -91,8 +87,6 @@ rule tune:
         f"{BENCHMARKS}/tune/{{model}}.jsonl"
     wildcard_constraints:
         model=PLAN.models_from("tuned"),
-    conda:
-        "../../envs/cpu.yaml"
     threads: 2
     resources:
         **TRAINING,

@@ -29,8 +29,6 @@ rule qualitative:
     benchmark:
         f"{BENCHMARKS}/qualitative/{MODEL_JOB}.jsonl"
     priority: queries
-    conda:
-        "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:

@@ -24,8 +24,6 @@ rule read:
         f"{BENCHMARKS}/read/{TASK_JOB}.jsonl"
     cache: CACHING
     priority: queries
-    conda:
-        "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:

@@ -106,8 +106,6 @@ rule decode:
     benchmark:
         f"{BENCHMARKS}/decode/{TASK_JOB}.jsonl"
     cache: CACHING
-    conda:
-        "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:

@@ -30,8 +30,6 @@ rule write_validation:
         f"{BENCHMARKS}/write_validation/{TASK_JOB}.jsonl"
     cache: CACHING
     priority: queries
-    conda:
-        "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:
@@ -82,8 +80,6 @@ rule write_test:
         f"{BENCHMARKS}/write_test/{TASK_JOB}.jsonl"
     cache: CACHING
     priority: queries
-    conda:
-        "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:

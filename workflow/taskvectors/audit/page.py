@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskvectors.audit.lineage import Lineage, Record
-from taskvectors.audit.trace import tree, used_labels
+from taskvectors.audit.tree import tree, used_labels
 from taskvectors.base.pages import render_page
 from taskvectors.study.manifest import is_manifest, read_manifest
 

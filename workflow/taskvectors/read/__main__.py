@@ -174,6 +174,7 @@ def main() -> None:
                 EXEMPLAR_SITE: "delimiter of the last exemplar, where the task vector is read",
                 QUERY_SITE: "delimiter of the query",
             },
+            "seeds": sorted({drawn.seed for drawn in sets}),
             "rows": {split: [item.entity for item in items[split]] for split in SPLITS},
         },
     )

@@ -30,19 +30,17 @@ class Item:
 SCORE = "{results}/score/{model}/{template}"
 READ = "{results}/read/{model}/{template}/{task}"
 WRITE = "{results}/write/{model}/{template}/{task}"
-RENDER = "{results}/render/{model}/{template}/{task}"
+DECODED = "{results}/score/{model}/{template}/{task}"
 MODEL = "{results}/prepare/{model}"
 
 _DECODED = {
     "layer": f"{SCORE}/layer.json",
-    "lens": "{results}/read/{model}/lens.safetensors",
-    "models": MODEL,
-    "vectors": "{results}/average/{model}/{template}/{task}/vectors.safetensors",
+    "decodings": "{results}/score/{model}/{template}/{task}/decodings.csv",
     "prompts": f"{READ}/activations.json",
 }
 _SCORES = {"scores": f"{SCORE}/accuracy.csv"}
-_PHASES = {"phases": f"{RENDER}/phases.csv"}
-_TOPS = {"tops": f"{RENDER}/tops.csv"}
+_PHASES = {"phases": f"{DECODED}/phases.csv"}
+_TOPS = {"tops": f"{DECODED}/tops.csv"}
 _ANSWERS = {
     "answers": "{results}/qualitative/{model}/{template}/answers.jsonl",
     "images": "{images}",
