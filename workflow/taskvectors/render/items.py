@@ -91,7 +91,7 @@ ITEMS = {
             "tasks": "resources/tasks.yaml",
             "examples": "{results}/curate/{task}/validation.jsonl",
             "images": "{images}",
-            "page": template_files("render/printed.html.j2"),
+            "page": template_files("render/table_1.html.j2"),
         },
     ),
     "table_2": Item("decodings", _DECODED),

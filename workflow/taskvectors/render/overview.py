@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import read_json
-from taskvectors.render.printed import PrintedCell, write_page, write_table
+from taskvectors.base.files import read_json, write_text
+from taskvectors.base.pages import render_page
+from taskvectors.render.printed import PrintedCell, printed_table, write_table
 from taskvectors.render.run import PUBLISHED, Run
 from taskvectors.study.config import ModelSource, read_models
 from taskvectors.study.datasets import read_items
@@ -52,12 +53,17 @@ def table_1_printed(data: pd.DataFrame) -> pd.DataFrame:
     return data[["task", "instruction"]].assign(**exemplars)
 
 
+def table_1_page(printed: pd.DataFrame, caption: str) -> str:
+    """Table 1 as one page that needs no other file: the images are inside."""
+    return render_page("render/table_1.html.j2", table=printed_table(printed, caption))
+
+
 def render_table_1(run: Run) -> None:
     """Write Table 1, and a page of it that has the images inside; its CSV has their paths."""
     data = table_1_data(read_tasks(TASKS), run.results, run.tasks)
     printed, caption = table_1_printed(data), run.caption([])
     write_table(data, printed, caption, run.out)
-    write_page(printed, "Table 1", caption, run.out.with_suffix(".html"))
+    write_text(run.out.with_suffix(".html"), table_1_page(printed, caption))
 
 
 def count_parameters(folder: Path) -> int:

@@ -1,4 +1,4 @@
-"""A table as it is printed: as Markdown, as LaTeX, as a page, and as cells for the site."""
+"""A table as it is printed: as Markdown, as LaTeX, and as cells for pages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pandas as pd
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, write_json, write_text
-from taskvectors.base.pages import render_page
 
 
 @dataclass(frozen=True)
@@ -53,12 +52,6 @@ def write_table(
     write_text(stem.with_suffix(".md"), f"{caption}\n\n{markdown}\n")
     write_text(stem.with_suffix(".tex"), latex(printed, caption, stem.name, widths))
     write_json(stem.with_suffix(".json"), asdict(printed_table(printed, caption)))
-
-
-def write_page(printed: pd.DataFrame, title: str, caption: str, path: Path) -> None:
-    """Write a printed table as one page that needs no other file: the images are inside."""
-    table = printed_table(printed, caption)
-    write_text(path, render_page("render/printed.html.j2", title=title, table=table))
 
 
 def read_printed(path: Path, results: Path) -> PrintedTable:
