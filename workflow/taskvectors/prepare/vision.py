@@ -1,7 +1,7 @@
 """``python -m taskvectors.prepare.vision``: train the embedded model's vision tower.
 
-The language model and the convolutional backbone stay frozen. The vision tower learns each image's
-*name* and never a label of any task, and they are tested on a rendering that training never
+The language model and the convolutional backbone stay frozen. The vision tower learns each
+image's *name* and never a label of any task, and it is tested on a rendering that training never
 saw. Every choice here was made on that held-out naming alone, so it is slightly optimistic;
 nothing was chosen by looking at transfer.
 """
