@@ -26,8 +26,7 @@ include: "workflow/rules/score.smk"
 include: "workflow/rules/transfer.smk"
 include: "workflow/rules/render.smk"
 include: "workflow/rules/audit.smk"
-include: "workflow/rules/cost.smk"
-include: "workflow/rules/cache.smk"
+include: "workflow/rules/every.smk"
 
 
 # Everything that the experiment shows. Each table and figure is a target of its own, too.
@@ -42,23 +41,4 @@ rule all:
 # Images, datasets and models only: what a machine with a network prepares for one without.
 rule fetch_models:
     input:
-        [model_folder(model) for model in dict.fromkeys([*MODELS, *LANGUAGE_MODELS.values()])],
-
-
-# The merged configuration, as it was run.
-rule run_config:
-    output:
-        f"{RESULTS}/run_config.yaml",
-    log:
-        f"{LOGS}/run_config.log",
-    localrule: True
-    conda:
-        "envs/cpu.yaml"
-    params:
-        merged=json.dumps(config, sort_keys=True, ensure_ascii=False),
-        code=code_hash("taskvectors.study.config"),
-    shell:
-        recorded(
-            "run_config",
-            "python -m taskvectors.study.config --merged {params.merged:q} --out {output}",
-        )
+        PLAN.model_folders(),

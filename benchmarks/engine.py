@@ -27,7 +27,7 @@ from pathlib import Path
 import torch
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, LlavaForConditionalGeneration
 
-from taskvectors.base.tensors import writing_activations
+from taskvectors.base.tensors import unwritten, write_tensors
 from taskvectors.engine.forward import run
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site, sweep
@@ -134,14 +134,11 @@ def read_to_disk(count: int) -> None:
     """Read ``count`` prompts in batches of four and print the peak resident kilobytes."""
     adapter = random_model(NARROW)
     with tempfile.TemporaryDirectory() as folder:
-        shapes = {"query": (count, LAYERS, NARROW)}
-        path = Path(folder) / "activations.safetensors"
-        with writing_activations(path, shapes, torch.float32) as writer:
-            for first in range(0, count, 4):
-                batch = [prompt(seed) for seed in range(first, min(first + 4, count))]
-                activations = read(adapter, batch)[1::2]
-                for row, activation in enumerate(activations, start=first):
-                    writer.put("query", row, activation)
+        activations = unwritten((count, LAYERS, NARROW), torch.float32)
+        for first in range(0, count, 4):
+            batch = [prompt(seed) for seed in range(first, min(first + 4, count))]
+            activations[first : first + len(batch)] = read(adapter, batch)[1::2]
+        write_tensors(Path(folder) / "activations.safetensors", {"query": activations})
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 

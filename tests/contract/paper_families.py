@@ -63,12 +63,12 @@ def embedded(folder: Path) -> None:
     config = EmbeddedConfig(
         text_config={"model_type": "llama", **text_sizes(tokenizer)},
         names=["Japan", "France", "Peru"],
-        image_tokens=2,
+        tokens_per_image=2,
         image_token_id=tokenizer.convert_tokens_to_ids("<reponame>"),
     )
     model = EmbeddedForConditionalGeneration(config)
     nn.init.normal_(model.projector.table)
-    processor = EmbeddedProcessor(EmbeddedImageProcessor(), tokenizer, image_tokens=2)
+    processor = EmbeddedProcessor(EmbeddedImageProcessor(), tokenizer, tokens_per_image=2)
     save(folder, model, processor)
 
 

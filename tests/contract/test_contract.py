@@ -17,6 +17,7 @@ from taskvectors.engine.load import load_adapter
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import Row, cut, whole
+from taskvectors.jobs.arguments import check_vectors
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.generic import GenericAdapter
 from taskvectors.study.prompts import (
@@ -29,7 +30,6 @@ from taskvectors.study.prompts import (
     Template,
     Text,
 )
-from taskvectors.write import check_vectors
 
 from .families import FAMILIES
 

@@ -32,14 +32,14 @@ def load(family: str, folder: Path) -> Adapter:
 
 def test_fuyu_cuts_patches_as_its_image_processor_does(tmp_path, images):
     adapter = load("fuyu", tmp_path)
-    images = adapter.processor.image_processor
-    found = images([open_rgb(Path(images[0]))])
+    processor = adapter.processor.image_processor
+    found = processor([open_rgb(Path(images[0]))])
     pixels = found["images"][0][0]
     height = found["image_unpadded_heights"][0][0]
     width = found["image_unpadded_widths"][0][0]
     cut = pixels[:, : -(-height // 8) * 8, : -(-width // 8) * 8]
     # With torchvision, the image processor's own function takes a batch only.
-    expected = images.patchify_image(cut[None] if isinstance(cut, torch.Tensor) else cut)
+    expected = processor.patchify_image(cut[None] if isinstance(cut, torch.Tensor) else cut)
     expected = torch.as_tensor(expected).reshape(-1, 192)
     torch.testing.assert_close(adapter.alone(images[0])["pixel_values"], expected)
 

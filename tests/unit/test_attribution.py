@@ -16,10 +16,10 @@ from taskvectors.audit.attribution import (
     training_table,
 )
 from taskvectors.audit.markup import document, link, table, thumbnail
-from taskvectors.audit.origins import read_images
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_json, write_jsonl, write_text
 from taskvectors.base.packages import package_files
+from taskvectors.study.manifest import read_manifest
 
 WIKIPEDIA = (
     "entity_set,entity,file,rendering,sha256,wiki_file,file_page,revision,author,licence,"
@@ -39,7 +39,7 @@ def images(tmp_path):
     write_text(tmp_path / "manifest.csv", WIKIPEDIA)
     rows = [{"task": "food-color", "image": str(tmp_path / f"images/{name}.png")} for name in "bk"]
     write_jsonl(tmp_path / "test.jsonl", rows)
-    return read_images(tmp_path / "manifest.csv"), shown_in([tmp_path / "test.jsonl"])
+    return read_manifest(tmp_path / "manifest.csv"), shown_in([tmp_path / "test.jsonl"])
 
 
 def test_each_shown_image_has_title_author_licence_and_page(images):

@@ -5,13 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from taskvectors.average import (
-    ensemble_vectors,
-    parse_vector_name,
-    subset_vectors,
-    task_vectors,
-)
-from taskvectors.study.predictions import method_name, split_samples
+from taskvectors.average import ensemble_vectors, subset_vectors, task_vectors
+from taskvectors.study.predictions import method_name
+from taskvectors.study.vectors import parse_vector_name, split_samples
 from taskvectors.write import separate
 
 LAYERS, WIDTH = 3, 4

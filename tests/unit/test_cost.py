@@ -8,7 +8,7 @@ import math
 import pandas as pd
 import pytest
 
-from taskvectors.audit.cost import cost_table, draw, printed, read_benchmark
+from taskvectors.audit.cost import cost_table, draw, main, printed, read_benchmark
 from taskvectors.base.errors import UserError
 
 
@@ -63,6 +63,19 @@ def test_a_rule_that_did_not_run_has_no_row_and_no_bar(table):
     drawn = [bar.get_width() for bar in wall.patches if bar.get_width() > 0]
     assert sorted(drawn) == pytest.approx(sorted(rows["wall_minutes"]))
     assert [bar.get_width() for bar in gpus.patches if bar.get_width() > 0] == [4.0]
+
+
+def test_the_command_writes_the_table_and_the_figure(tmp_path, monkeypatch):
+    benchmark(tmp_path / "a.jsonl", "read", "big", 1800.0, 60.0, 9000.5, 2)
+    benchmark(tmp_path / "b.jsonl", "curate", None, 3.0, "NA", "NA", None)
+    stem = tmp_path / "cost/cost"
+    options = f"--benchmarks {tmp_path} --experiment small --out {stem}"
+    monkeypatch.setattr("sys.argv", ["cost", *options.split()])
+    main()
+    assert list(pd.read_csv(stem.with_suffix(".csv"))["rule"]) == ["curate", "read"]
+    assert "the experiment small took" in stem.with_suffix(".md").read_text(encoding="utf-8")
+    assert stem.with_suffix(".pdf").read_bytes().startswith(b"%PDF")
+    assert stem.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("text", ["s\th:m:s\n1.0\t0:00:01\n", '{"s": 1.0, "cpu_time": 2.0}\n'])

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from taskvectors.audit import diff
-from taskvectors.audit.diff import Run, compare
+from taskvectors.audit.diff import Side, compare
 
 MODEL = {
     "name": "small", "revision": "a" * 40, "dtype": "float32", "quantisation": None,
@@ -51,7 +51,7 @@ def run(made, label="yellow", image="a", code="0" * 16, seeds=(1, 2), **changed)
         ["results/made/read/activations.safetensors"],
         code=code,
     )
-    return Run.of(made.folder)
+    return Side.of(made.folder)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_equal_bytes_made_differently_are_equal_and_it_is_said(new_results):
     first, second = new_results(), new_results()
     first.job("average", {"average/v.csv": "x"}, code="0" * 16)
     second.job("average", {"average/v.csv": "x"}, code="f" * 16)
-    lines, equal = compare(Run.of(first.folder), Run.of(second.folder))
+    lines, equal = compare(Side.of(first.folder), Side.of(second.folder))
     assert equal
     assert lines[1].startswith("though the code of the rule average is")
 
@@ -130,7 +130,7 @@ def test_an_output_of_one_run_alone_is_a_difference(new_results):
     first, second = new_results(), new_results()
     run(first), run(second)
     first.job("render_naming", {"tables/naming.csv": "x"})
-    lines, equal = compare(Run.of(first.folder), Run.of(second.folder))
+    lines, equal = compare(Side.of(first.folder), Side.of(second.folder))
     assert not equal
     assert lines[0] == "only in the first: tables/naming.csv"
 

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all; activations stream; code hashes see code only."""
+"""Files are written whole or not at all; tensors are checked before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import torch
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import folder_written_whole, read_jsonl, write_text, written_whole
-from taskvectors.base.tensors import read_tensors, writing_activations
+from taskvectors.base.tensors import check_finite, read_tensors, unwritten, write_tensors
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -27,47 +27,31 @@ def test_bad_json_lines_are_named_by_file_and_line(tmp_path):
         read_jsonl(path)
 
 
-SHAPES = {"text_icl/test/1/query": (3, 2, 4), "instruction": (1, 2, 4)}
-
-
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_streamed_activations_read_back_as_they_were_put(tmp_path, dtype):
+def test_tensors_read_back_as_they_were_written(tmp_path, dtype):
     path = tmp_path / "activations.safetensors"
-    put = {name: torch.randn(shape).to(dtype) for name, shape in SHAPES.items()}
-    with writing_activations(path, SHAPES, dtype) as writer:
-        for name, tensor in reversed(put.items()):
-            for row in reversed(range(len(tensor))):
-                writer.put(name, row, tensor[row])
+    tensors = {"text_icl/test/1/query": torch.randn(3, 2, 4).to(dtype)}
+    tensors["instruction"] = torch.randn(1, 2, 4).to(dtype)
+    write_tensors(path, tensors)
     found = read_tensors(path)
-    assert found.keys() == put.keys()
-    assert all(torch.equal(found[name], put[name]) for name in put)
+    assert found.keys() == tensors.keys()
+    assert all(torch.equal(found[name], tensors[name]) for name in tensors)
     assert read_tensors(path, "text_icl").keys() == {"text_icl/test/1/query"}
 
 
-def test_a_row_that_was_never_written_leaves_no_file(tmp_path):
-    path = tmp_path / "activations.safetensors"
-    with (
-        pytest.raises(RuntimeError, match="3 rows were never written"),
-        writing_activations(path, SHAPES, torch.float32) as writer,
-    ):
-        writer.put("instruction", 0, torch.zeros(2, 4))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_activations_that_are_not_finite_are_refused(tmp_path):
-    path = tmp_path / "activations.safetensors"
-    with (
-        pytest.raises(UserError, match="instruction, row 0, is not finite"),
-        writing_activations(path, SHAPES, torch.float32) as writer,
-    ):
-        writer.put("instruction", 0, torch.full((2, 4), torch.nan))
-    assert list(tmp_path.iterdir()) == []
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_row_that_was_never_written_is_found_by_name(dtype):
+    tensors = {"instruction": torch.zeros(1, 2, 4), "text_icl": unwritten((3, 2, 4), dtype)}
+    tensors["text_icl"][0] = 1
+    with pytest.raises(UserError, match="the activation text_icl, row 1, is not finite; read it"):
+        check_finite(tensors, "the activation", "read it again")
+    tensors["text_icl"][1:] = 1
+    check_finite(tensors, "the activation", "read it again")
 
 
 def test_a_truncated_file_is_refused_by_name(tmp_path):
     path = tmp_path / "vectors.safetensors"
-    with writing_activations(path, {"instruction": (1, 2, 4)}, torch.float32) as writer:
-        writer.put("instruction", 0, torch.zeros(2, 4))
+    write_tensors(path, {"instruction": torch.zeros(1, 2, 4)})
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(UserError, match=r"vectors\.safetensors is not a whole safetensors file"):
         read_tensors(path)

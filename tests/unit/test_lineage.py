@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskvectors.audit.lineage import find_target, in_order, open_results
-from taskvectors.audit.origins import read_images
-from taskvectors.audit.trace import as_data, condensed, tree
+from taskvectors.audit.trace import as_data
+from taskvectors.audit.tree import condensed, tree
 from taskvectors.base.errors import UserError
+from taskvectors.study.manifest import read_manifest
 
 
 class Node:
@@ -188,7 +189,7 @@ def test_a_manifest_cannot_name_images_elsewhere(made):
     manifest = made.folder / "collect/noto/manifest.csv"
     manifest.write_text(manifest.read_text().replace("images/banana.png", "../../../secret.png"))
     with pytest.raises(UserError, match="outside its folder"):
-        read_images(manifest)
+        read_manifest(manifest)
 
 
 def test_no_results_folder_is_refused(tmp_path):

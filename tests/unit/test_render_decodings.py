@@ -1,18 +1,14 @@
-"""The logit lens of Table 2 and Figures 3 and 4, computed again on a small made-up model."""
+"""Table 2 and Figures 3 and 4, from tables as `taskvectors.score.decode` writes them."""
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pandas as pd
 import pytest
-import torch
 from matplotlib import pyplot as plt
 from PIL import Image
 
 from taskvectors.base.figures import DOTS_AN_INCH, save_figure
-from taskvectors.engine.lens import Lens
-from taskvectors.render.decodings import mean_vector, table_2_printed, top_decodings
+from taskvectors.render.decodings import table_2_printed
 from taskvectors.render.evolution import (
     draw_figure_3,
     draw_figure_4,
@@ -22,120 +18,27 @@ from taskvectors.render.evolution import (
     slices,
 )
 from taskvectors.render.run import shown_layers
-from taskvectors.render.words import is_word, visible
-from taskvectors.score.decode import (
-    Sets,
-    decode,
-    decode_task,
-    read_vocabulary,
-    take_sets,
-    word_ids,
-)
-from taskvectors.study.tasks import read_tasks
+from taskvectors.study.words import is_word, visible
 
-LAYERS, WIDTH = 3, 4
-VOCABULARY = [" ", ":", " city", "City", " Paris", "par", "NA", " (", "\n"]
+LAYERS = 3
 
 
-@pytest.fixture
-def lens() -> Lens:
-    generator = torch.Generator().manual_seed(1)
-    unembedding = torch.randn(len(VOCABULARY), WIDTH, generator=generator)
-    return Lens("rms", 1e-6, torch.ones(WIDTH), torch.zeros(WIDTH), unembedding)
+def test_tokens_survive_the_files_even_where_they_read_like_missing_values(tmp_path):
+    path = tmp_path / "tops.csv"
+    path.write_text("specification,seed,token,sets\ntext_icl,1,NA,2\ninstruction,,nan,1\n")
+    again = read_decoded(path)
+    assert again["token"].tolist() == ["NA", "nan"]
+    assert again["seed"].isna().tolist() == [False, True]
 
 
-def activations(**rows: int) -> dict[str, torch.Tensor]:
-    generator = torch.Generator().manual_seed(2)
-    shapes = {name.replace("__", "/"): count for name, count in rows.items()}
-    return {
-        name: torch.randn(count, LAYERS, WIDTH, generator=generator)
-        for name, count in shapes.items()
-    }
-
-
-def probabilities(lens: Lens, hidden: torch.Tensor) -> torch.Tensor:
-    """The lens, written again on purpose."""
-    normed = hidden / (hidden.square().mean() + lens.epsilon).sqrt()
-    exponentials = (lens.unembedding @ normed).exp()
-    return exponentials / exponentials.sum()
-
-
-def test_probabilities_sum_to_one_and_phases_are_their_sums(lens):
-    hidden = activations(text_icl__test__1__query=3)["text_icl/test/1/query"]
-    sets = Sets(hidden, (1, 1, 2))
-    everything = list(range(len(VOCABULARY)))
-    rows, tops = decode(lens, sets, {"task": [2, 3], "answer": everything})
-    table = pd.DataFrame(rows).set_index(["seed", "layer", "phase"])
-    assert table.loc[(1, 0, "answer"), "probability"] == pytest.approx(1)
-    by_hand = [probabilities(lens, hidden[i, 1])[[2, 3]].sum().item() for i in (0, 1)]
-    assert table.loc[(1, 1, "task"), "probability"] == pytest.approx(sum(by_hand) / 2)
-    assert table.loc[(1, 1, "task"), "sets"] == 2
-    seeds = (1, 1, 2)
-    best = Counter((seeds[i], int(probabilities(lens, hidden[i, 2]).argmax())) for i in range(3))
-    assert tops[2] == best
-
-
-def test_sets_are_taken_in_turn_from_every_seed_up_to_the_limit():
-    read = activations(
-        text_icl__test__1__query=4, text_icl__test__2__query=2, text_icl__validation__1__query=9
-    )
-    taken = take_sets(read, "text_icl", most=5)
-    assert taken.seeds == (1, 2, 1, 2, 1)
-    assert torch.equal(taken.activations[3], read["text_icl/test/2/query"][1])
-    assert torch.equal(taken.activations[4], read["text_icl/test/1/query"][2])
-    assert take_sets(read, "image_icl") is None
-    assert take_sets(read, "instruction") is None
-
-
-def test_words_are_found_whatever_their_case_and_space_and_a_space_is_itself():
-    assert word_ids(["city"], VOCABULARY) == [2, 3]
-    assert word_ids([" ", ":"], VOCABULARY) == [0, 1]
-    assert [is_word(text) for text in (" city", " (", " ", "A", "auf")] == [
-        True,
-        *[False] * 3,
-        True,
-    ]
-
-
-def test_every_task_has_tokens_for_figure_3(root):
-    for task in read_tasks(root / "resources/tasks.yaml").values():
-        assert {"input", "task"} <= set(task.tokens)
-        assert ":" in task.tokens["input"]
-
-
-def test_tokens_survive_the_files_even_where_they_read_like_missing_values(lens, tmp_path):
-    read = activations(text_icl__test__1__query=6, instruction=1)
-    phases, tops = decode_task(lens, read, {"input": [0]}, VOCABULARY)
-    assert set(phases["specification"]) == {"text_icl", "instruction"}
-    tops.loc[0, "token"] = "NA"
-    tops.to_csv(tmp_path / "tops.csv", index=False, lineterminator="\n")
-    again = read_decoded(tmp_path / "tops.csv")
-    assert again["token"].tolist() == tops["token"].tolist()
-    assert tops.groupby(["specification", "layer"])["sets"].sum().unique().tolist() == [1, 6]
-
-
-def test_a_missing_tokenizer_is_named(tmp_path):
-    with pytest.raises(Exception, match=r"tokenizer\.json is missing"):
-        read_vocabulary(tmp_path / "tokenizer.json")
-
-
-def test_table_2_has_the_five_likeliest_tokens_and_marks_what_is_no_word(lens):
-    vectors = activations(**{"text_icl__1": 1, "text_icl__2": 1})
-    vectors = {name: tensor[0] for name, tensor in vectors.items()}
-    mean = mean_vector(vectors, "text_icl")
-    assert torch.allclose(mean, (vectors["text_icl/1"] + vectors["text_icl/2"]) / 2)
-    assert mean_vector(vectors, "image_icl") is None
-    tops = top_decodings(lens, mean[1], VOCABULARY)
-    scores = probabilities(lens, mean[1]).tolist()
-    ranked = sorted(range(len(VOCABULARY)), key=lambda i: -scores[i])[:5]
-    assert [top["token"] for top in tops] == [VOCABULARY[i] for i in ranked]
-    assert [top["probability"] for top in tops] == pytest.approx([scores[i] for i in ranked])
+def test_table_2_marks_what_is_no_word():
+    tokens = [" city", " (", " Paris", "\n", "NA"]
     about = {"model": "m", "source": "ours", "layer": 1, "task": "t", "specification": "text_icl"}
-    data = pd.DataFrame([{**about, **top} for top in tops])
+    data = pd.DataFrame(
+        [{**about, "rank": 1 + i, "token": t, "word": is_word(t)} for i, t in enumerate(tokens)]
+    )
     printed = table_2_printed(data, ("text_icl", "image_icl")).iloc[0]
-    shown = printed["text_icl"].split(", ")
-    for cell, i in zip(shown, ranked, strict=True):
-        assert cell.startswith("◇") == (not is_word(VOCABULARY[i]))
+    assert printed["text_icl"] == "city, ◇(, Paris, ◇↵, NA"
     assert printed["image_icl"] == "–"
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from taskvectors.audit.settings import KEYS
+from taskvectors.audit.today import read_today, settings_of
 from taskvectors.audit.verify import verify
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, write_json
@@ -23,7 +25,7 @@ DATASET = "results/embedded/curate/animal-latin/test.jsonl"
 IMAGES = "results/embedded/collect/twemoji/images"
 
 
-def keep_record(output, rule, command, code, inputs=(), **more):
+def keep_record(output, rule, inputs=(), **more):
     """Record an output of the experiment as it is now."""
     record = {
         "schema": 1,
@@ -31,8 +33,8 @@ def keep_record(output, rule, command, code, inputs=(), **more):
         "inputs": [check_input(path) for path in inputs],
         "rule": rule,
         "wildcards": {"task": "animal-latin"},
-        "command": command,
-        "code": code_hash(code),
+        "command": f"python -m taskvectors.{rule}",
+        "code": code_hash(f"taskvectors.{rule}"),
         "params": {},
         "config": resolve(read_yaml(Path("config.yaml")), {}, Path("resources")),
         "git": None,
@@ -58,15 +60,16 @@ def results(tmp_path, root, monkeypatch) -> Path:
     for path in (ACTIVATIONS, VECTORS, DATASET, f"{IMAGES}/a.png", f"{IMAGES}/b.png"):
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(path)
-    keep_record(IMAGES, "collect", "python -m taskvectors.collect", "taskvectors.collect")
-    keep_record(
-        DATASET, "curate", "python -m taskvectors.curate", "taskvectors.curate",
-        ["resources/tasks.yaml"], params={"label": "latin"},
-    )  # fmt: skip
-    keep_record(ACTIVATIONS, "read", "python -m taskvectors.read", "taskvectors.read", [DATASET])
-    keep_record(
-        VECTORS, "average", "python -m taskvectors.average", "taskvectors.average", [ACTIVATIONS]
-    )
+    keep_record(IMAGES, "collect")
+    about = {
+        "exemplars": 5, "images_evaluation": "twemoji", "label": "latin", "seeds": [1, 2, 3],
+        "split_seed": 0, "test": 32, "validation": 20,
+    }  # fmt: skip
+    keep_record(DATASET, "curate", ["resources/tasks.yaml"], params=about)
+    about = {"dtype": "float32", "specifications": ["text_icl", "image_icl", "instruction"]}
+    task = {"task": "animal-latin", "model": "embedded"}
+    keep_record(ACTIVATIONS, "read", [DATASET], params=about, wildcards=task)
+    keep_record(VECTORS, "average", [ACTIVATIONS], params={"exemplars": 5})
     return tmp_path / "results/embedded"
 
 
@@ -116,6 +119,7 @@ def test_changed_code_names_the_outputs_of_its_rule_alone(results):
         ("exemplars", 4, {DATASET, VECTORS}),
         ("seeds", [1], {DATASET}),
         ("specifications", ["text_icl"], {ACTIVATIONS}),
+        ("images", {"evaluation": "openmoji", "training": ["noto"]}, {DATASET}),
         ("bootstrap", {"resamples": 100, "seed": 1}, set()),
         ("wikipedia", {"contact": "A <a@b.c>"}, set()),
     ],
@@ -125,7 +129,7 @@ def test_a_changed_setting_names_what_it_bears_on(results, key, value, named):
     Path("config.yaml").write_text(yaml.safe_dump({**config, key: value}))
     found = findings(results)
     assert set(found) == named
-    assert all(f"made with other settings: {key} was" in what for what in found.values())
+    assert all(f"made with other settings: {key}" in what for what in found.values())
 
 
 def test_a_split_bears_on_the_tasks_of_its_entity_set(results):
@@ -147,8 +151,39 @@ def test_in_the_table_of_tasks_only_a_tasks_own_line_counts(results):
     written["animal-latin"]["label"] = "name"
     tasks.write_text(yaml.safe_dump(written))
     assert findings(results) == {
-        DATASET: "made with other settings: the label was 'latin' and is 'name'"
+        DATASET: "made with other settings: label was 'latin' and is 'name'"
     }
+
+
+def test_of_the_models_only_a_jobs_own_counts(results):
+    models = Path("resources/models.yaml")
+    written = read_yaml(models)
+    written["smollm2"]["dtype"] = "bfloat16"
+    models.write_text(yaml.safe_dump(written))
+    assert findings(results) == {}
+    written["embedded"] |= {"dtype": "bfloat16", "image_icl": False}
+    models.write_text(yaml.safe_dump(written))
+    changed = {finding.what.split(" was ")[0] for finding in verify(results)[1]}
+    assert changed == {f"made with other settings: {one}" for one in ("dtype", "specifications")}
+
+
+def test_the_configuration_itself_is_compared_whole(results):
+    path = "results/embedded/run_config.yaml"
+    Path(path).touch()
+    keep_record(path, "study.config", params={"merged": json.dumps({"the": "configuration"})})
+    config = read_yaml(Path("config.yaml"))
+    Path("config.yaml").write_text(
+        yaml.safe_dump({**config, "wikipedia": {"contact": "A <a@b.c>"}})
+    )
+    assert findings(results) == {}
+    Path("config.yaml").write_text(yaml.safe_dump({**config, "templates": ["chat"]}))
+    assert set(findings(results)) == {path}
+
+
+def test_code_that_is_gone_has_changed(results):
+    place = record_path(VECTORS)
+    write_json(place, {**read_json(place), "command": "python -m taskvectors.averaged"})
+    assert findings(results) == {VECTORS: "the code of the rule average has changed"}
 
 
 def test_a_damaged_record_is_named_and_its_output_has_none(results):
@@ -174,11 +209,17 @@ def test_records_that_cannot_be_trusted_end_in_one_sentence(results):
 
 @pytest.mark.parametrize("place", ["results", "results/nothing", "resources", "/"])
 def test_a_folder_that_is_no_result_is_refused(results, place):
-    with pytest.raises(UserError, match="is not an experiment's results"):
+    with pytest.raises(UserError, match=r"name .* results/"):
         verify(Path(place))
 
 
-def test_every_setting_bears_on_something(root):
-    known = set(read_yaml(root / "config.yaml"))
-    bearing = {key.split(".")[0] for keys in KEYS.values() for key in keys}
-    assert known - bearing == {"wikipedia", "refresh"}
+def test_every_setting_is_a_param_by_its_name(root):
+    rules = [*(root / "workflow/rules").glob("*.smk"), root / "Snakefile"]
+    params = set(re.findall(r"^ +(\w+)=", "\n".join(map(Path.read_text, rules)), re.MULTILINE))
+    today = read_today(root, "results/embedded")
+    known = set(settings_of({"task": "animal-latin", "model": "embedded"}, today))
+    for key, value in today.config.items():
+        below = value if isinstance(value, dict) else {}
+        names = {key, *(f"{key}_{name}" for name in below)}
+        assert names & params & known or key in {"templates", "language_models", "splits"}, key
+    assert {"template", "validation", "test", "label", "labels", "revision"} <= params & known

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from taskvectors.audit.cell import show_cell
-from taskvectors.audit.diff import Run, compare
+from taskvectors.audit.diff import Side, compare
 from taskvectors.audit.lineage import open_results
 from taskvectors.base.errors import UserError
 from taskvectors.record.provenance import describe
@@ -127,8 +127,8 @@ def test_a_cell_that_is_not_there_is_one_sentence(tiny_run, cell, sentence):
 
 
 def test_a_run_equals_itself_and_a_changed_label_is_the_first_cause(tiny_run, copy):
-    here, there = Run.of(tiny_run.results), copy / "results/tiny"
-    lines, equal = compare(here, Run.of(there))
+    here, there = Side.of(tiny_run.results), copy / "results/tiny"
+    lines, equal = compare(here, Side.of(there))
     assert equal and len(lines) == 1
     path = "results/tiny/curate/food-color/test.jsonl"
     rewrite(copy / path, (copy / path).read_text().replace('"red"', '"mauve"'))

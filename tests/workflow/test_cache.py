@@ -1,6 +1,6 @@
 """--cache: a second checkout takes expensive results from the first one's, and only the same ones.
 
-The rule lens stands for all that are cached: it is the quickest that loads a model.
+The rule decode stands for all that are cached: it is the quickest that loads a model.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ import pytest
 from checkouts import Checkout
 
 pytestmark = pytest.mark.workflow
-LENS = "results/tiny/read/embedded/lens.safetensors"
+DECODED = "results/tiny/score/embedded/spaced/country-capital/tops.csv"
 EXPENSIVE = {
     *("language_model", "vision_tower", "fetch_model"),
-    *("read", "lens", "write_validation", "write_test"),
+    *("read", "decode", "write_validation", "write_test"),
 }
 
 
-def without_lens(tiny_run: Checkout, folder) -> Checkout:
-    """The finished experiment as another checkout that has yet to make the lens."""
-    left_out = shutil.ignore_patterns("lens.*", "benchmarks", "figures", "tables", "logs")
+def without_scores(tiny_run: Checkout, folder) -> Checkout:
+    """The finished experiment as another checkout that has yet to decode."""
+    left_out = shutil.ignore_patterns("score", "benchmarks", "figures", "tables", "logs")
     ours = folder / "checkout"
     shutil.copytree(tiny_run.folder, ours, ignore=left_out, copy_function=os.link)
     for name in ("resources", "workflow"):  # edited by the tests: files of their own
@@ -33,49 +33,50 @@ def without_lens(tiny_run: Checkout, folder) -> Checkout:
     return Checkout(ours)
 
 
-def make_lens(checkout: Checkout, cache) -> bool:
-    """Make the lens with ``--cache`` and the checkout's own package; say whether a job ran."""
+def decoded_anew(checkout: Checkout, cache) -> bool:
+    """Decode one task with ``--cache`` and the checkout's own package; say whether a job ran."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(cache))
         patch.setenv("PYTHONPATH", str(checkout.folder / "workflow"))
-        done = checkout.tiny(LENS, "--cache")
+        done = checkout.tiny(DECODED, "--cache")
     assert done.returncode == 0, done.stdout
-    return "wrote" in (checkout.folder / "logs/tiny/read/embedded/lens.log").read_text()
+    log = checkout.folder / "logs/tiny/score/embedded/spaced/country-capital.log"
+    return log.is_file() and "country-capital: tokens" in log.read_text()
 
 
 @pytest.fixture(scope="module")
 def cache(tiny_run, tmp_path_factory):
-    """A cache that one checkout has put its lens into."""
+    """A cache that one checkout has put its decodings into."""
     place = tmp_path_factory.mktemp("cache")
-    assert make_lens(without_lens(tiny_run, tmp_path_factory.mktemp("first")), place)
+    assert decoded_anew(without_scores(tiny_run, tmp_path_factory.mktemp("first")), place)
     return place
 
 
 def test_a_second_checkout_runs_nothing_expensive(tiny_run, cache, tmp_path):
-    second = without_lens(tiny_run, tmp_path)
-    assert not make_lens(second, cache)
-    made = second.folder / LENS
+    second = without_scores(tiny_run, tmp_path)
+    assert not decoded_anew(second, cache)
+    made = second.folder / DECODED
     assert made.resolve().parent == cache
-    assert made.read_bytes() == (tiny_run.folder / LENS).read_bytes()
+    assert made.read_bytes() == (tiny_run.folder / DECODED).read_bytes()
 
 
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
         ("resources/models.yaml", "dtype: float32", "dtype: bfloat16"),
-        ("workflow/taskvectors/lens.py", 'log.info("', 'log.info("lens: " "'),
+        ("workflow/taskvectors/score/decode.py", "TOP = 5", "TOP = 6"),
     ],
     ids=["dtype", "code"],
 )
 def test_what_changes_the_result_changes_the_key(tiny_run, cache, tmp_path, name, old, new):
-    second = without_lens(tiny_run, tmp_path)
+    second = without_scores(tiny_run, tmp_path)
     path = second.folder / name
     changed = path.read_text().replace(old, new, 1)
     assert changed != path.read_text()
     path.write_text(changed)
     before = set(cache.iterdir())
-    assert make_lens(second, cache)
-    assert len(set(cache.iterdir()) - before) == 2  # the lens and its sidecar, under another key
+    assert decoded_anew(second, cache)
+    assert len(set(cache.iterdir()) - before) == 3  # a task's three tables, under another key
 
 
 def test_every_expensive_rule_is_cached_and_no_other(pristine):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
 import random
@@ -16,8 +15,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
 from checkouts import Checkout
@@ -25,15 +22,15 @@ from safetensors.torch import save_file
 
 pytestmark = pytest.mark.workflow
 log = logging.getLogger(__name__)
-RUNS, KILLS = 2, 15  # side by side, and kills of each
+RUNS, KILLS = 2, 8  # side by side, and kills of each
 PREPARED = ("collect", "prepare")  # half of the run's time, and no part of the comparison
 TARGETS = ("table_3", "table_8", "figure_8", "figure_11")
 COMPARED = ("read", "average", "write", "score", "tables", "figures")
 OTHER_SCORES = ("score/embedded/spaced/conflict.", "score/embedded/spaced/descriptions.")
 WATCHED = ("curate", *COMPARED)
-# After how many changes in the results a run is killed. A job with several outputs makes over ten,
+# After how many changes in the results a run is killed. A job with several outputs makes over five,
 # so that the large ones let the work go on, and the small ones come again and again.
-CHANGES = (1, 2, 3, 5, 8, 13, 21, 34)
+CHANGES = (1, 2, 3, 5, 8, 13, 21)
 
 
 def files_of(folder: Path, stages: tuple[str, ...] = COMPARED) -> dict[str, bytes]:
@@ -49,23 +46,6 @@ def files_of(folder: Path, stages: tuple[str, ...] = COMPARED) -> dict[str, byte
         and not any(name.startswith(".") for name in path.relative_to(folder).parts)
         and path.suffix not in (".pdf", ".png")
     }
-
-
-def is_the_same(name: str, ours: bytes, theirs: bytes) -> bool:
-    """Byte for byte, or for patched queries, the same predictions.
-
-    Those of all seeds come from one forward pass. Where a kill falls between the parts that keep
-    them, the rest comes from a pass of its own, and logit_differences differ in their last digits.
-    """
-    if ours == theirs or not name.startswith("write/"):
-        return ours == theirs
-    if name.endswith("part.json"):  # hashes of the predictions beside it
-        return True
-    one, other = (pd.read_parquet(io.BytesIO(data)) for data in (ours, theirs))
-    same_differences = np.allclose(
-        one.pop("logit_difference"), other.pop("logit_difference"), atol=1e-3
-    )
-    return same_differences and one.equals(other)
 
 
 def copied(tiny_run: Checkout, folder: Path) -> Checkout:
@@ -148,24 +128,24 @@ def kill_and_go_on(checkout: Checkout, undisturbed: dict[str, bytes], seed: int)
             for stage in ("score", "tables", "figures"):
                 shutil.rmtree(checkout.results / stage)
         for name, data in files_of(checkout.results).items():
-            assert is_the_same(name, data, undisturbed[name]), f"{name} after {kills} kills"
+            assert data == undisturbed[name], f"{name} after {kills} kills"
     done = checkout.tiny("--nolock", *TARGETS)
     assert done.returncode == 0, done.stdout[-3000:]
 
 
-def test_thirty_kills_leave_no_half_file_and_the_same_results(tiny_run, tmp_path):
+def test_kills_leave_no_half_file_and_the_same_results(tiny_run, tmp_path):
     undisturbed = files_of(tiny_run.results)
     runs = [copied(tiny_run, tmp_path / str(number)) for number in range(RUNS)]
     with ThreadPoolExecutor(RUNS) as pool:
         list(pool.map(lambda n: kill_and_go_on(runs[n], undisturbed, seed=n), range(RUNS)))
-    others = ("tables/", "figures/", "read/embedded/lens.", *OTHER_SCORES)
+    others = ("tables/", "figures/", *OTHER_SCORES)
     needed = {
         name for name in undisturbed if not name.startswith(others) or Path(name).stem in TARGETS
     }
     for run in runs:
         finished = files_of(run.results)
         assert set(finished) == needed
-        assert all(is_the_same(name, finished[name], undisturbed[name]) for name in finished)
+        assert all(finished[name] == undisturbed[name] for name in finished)
 
 
 def test_a_killed_runs_lock_is_removed_only_where_nobody_works(started):

@@ -18,7 +18,7 @@ from taskvectors.base.schemas import check
 from taskvectors.record.provenance import record_path
 
 pytestmark = pytest.mark.workflow
-LOADING = {"vision_tower", "lens", "qualitative", "read", "write_test", "write_validation"}
+LOADING = {"vision_tower", "decode", "qualitative", "read", "write_test", "write_validation"}
 PLACE = "embedded/spaced/food-color"
 # An input of each kind, as a rule names it, and the file of it that is changed.
 KINDS = {

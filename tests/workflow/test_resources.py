@@ -10,7 +10,7 @@ from taskvectors.study.config import read_models
 
 PAPER = ("--config", "experiment=paper", 'wikipedia={contact: "A B <a@example.org>"}')
 ON_A_CLUSTER = ("--dry-run", "--profile", "slurm", *PAPER)
-GPU_RULES = {"read", "lens", "write_validation", "write_test"}
+GPU_RULES = {"read", "decode", "write_validation", "write_test"}
 
 
 @pytest.fixture(scope="module")

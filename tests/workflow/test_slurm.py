@@ -29,7 +29,7 @@ if what_is_missing() and not os.environ.get("CI"):
 
 pytestmark = pytest.mark.workflow
 HERE = Path(__file__).resolve().parents[1] / "servers/slurm"
-LENS = "results/tiny/read/embedded/lens.safetensors"
+TESTED = "results/tiny/write/embedded/spaced/food-color/test.parquet"
 PREPARED = ("collect", "curate", "prepare")
 PREDICTIONS = [
     f"{stage}/embedded/spaced/{task}/{name}.parquet"
@@ -182,7 +182,7 @@ def test_predictions_are_those_of_a_local_run(tiny_run, finished):
 
 
 def test_jobs_with_a_model_run_on_the_gpu_partition_and_without_a_hub(finished):
-    for module in ("taskvectors.read", "taskvectors.score.lens", "taskvectors.write"):
+    for module in ("taskvectors.read", "taskvectors.score.decode", "taskvectors.write"):
         for note in finished.notes(module):
             assert note["SLURM_JOB_PARTITION"] == "gpu"
             assert note["CUDA_VISIBLE_DEVICES"] in {"0", "1"}
@@ -191,12 +191,10 @@ def test_jobs_with_a_model_run_on_the_gpu_partition_and_without_a_hub(finished):
     assert both == {"0", "1"}  # side by side: the limit of a workstation does not hold here
 
 
-def test_other_jobs_ask_for_no_gpu(finished):
+def test_small_jobs_are_submitted_together_or_not_at_all(finished):
     decoded = finished.notes("taskvectors.score.decode")
-    assert {note["SLURM_JOB_PARTITION"] for note in decoded} == {"cpu"}
     # All tasks in one job, whether or not one had begun before the kill.
     assert len({note["SLURM_JOB_ID"] for note in decoded[-2:]}) == 1
-    assert not any(note["CUDA_VISIBLE_DEVICES"] for note in decoded)
     small = [*finished.notes("taskvectors.average"), *finished.notes("taskvectors.score.accuracy")]
     assert small
     assert {note["SLURM_JOB_ID"] for note in small} == {None}  # where Snakemake runs
@@ -223,13 +221,13 @@ def test_a_failing_job_stops_with_the_reason(finished):
     """The model's folder is damaged: the log that Snakemake names has one clear sentence."""
     (finished.folder / "results/tiny/prepare/embedded/config.json").unlink()
     tiny = ("--configfile", "tests/workflow/tiny.yaml")
-    assert finished.run("--retries", "0", "--force", *tiny, "--", LENS) != 0
-    assert "Error in rule lens" in finished.said
-    logs = list((finished.folder / "logs/slurm").rglob("rule_lens/**/*.log"))
+    assert finished.run("--retries", "0", "--force", *tiny, "--", TESTED) != 0
+    assert "Error in rule write_test" in finished.said
+    logs = list((finished.folder / "logs/slurm").rglob("rule_write_test/**/*.log"))
     sentence = "error: results/tiny/prepare/embedded has no config.json; prepare the model"
     assert any(sentence in log.read_text() for log in logs)
     assert any(str(log.relative_to(finished.folder)) in finished.said for log in logs)
-    assert not (finished.folder / LENS).exists()
+    assert not (finished.folder / TESTED).exists()
 
 
 @pytest.mark.parametrize("command", ["squeue", "sacct"])

@@ -153,7 +153,7 @@ def test_a_changed_instruction_rereads_its_task(copied):
         assert planned(copied) == expected
 
 
-def test_an_added_seed_is_read_alone(copied):
+def test_an_added_seed_leaves_the_other_seeds_as_they_are(copied):
     place = f"read/embedded/spaced/{COLOR}"
     before = read_tensors(copied.results / place / "activations.safetensors")
     file = copied.results / f"curate/{COLOR}/exemplars.jsonl"
@@ -161,9 +161,6 @@ def test_an_added_seed_is_read_alone(copied):
     target = f"results/tiny/{place}/activations.safetensors"
     done = copied.tiny(target, "--config", "seeds=[1,2,3]")
     assert done.returncode == 0, done.stdout[-3000:]
-    log = (copied.folder / f"logs/tiny/{place}.log").read_text()
-    # Two specifications in two splits; of two seeds and the queries without context kept.
-    assert "parts: 9 kept, 4 to make" in log
     assert [one for one in read_exemplar_sets(file) if one.seed != 3] == sets
     after = read_tensors(copied.results / place / "activations.safetensors")
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())

@@ -10,8 +10,9 @@ import pytest
 from safetensors import safe_open
 
 from taskvectors.base.files import sha256
+from taskvectors.base.parquet import schema_of
 from taskvectors.study.datasets import read_exemplar_sets, read_items
-from taskvectors.study.predictions import SCHEMA, read_predictions
+from taskvectors.study.predictions import Prediction, read_predictions
 
 pytestmark = pytest.mark.workflow
 TASKS = ["country-capital", "food-color", "food-flavor"]
@@ -70,7 +71,7 @@ def test_vectors_are_the_means_of_the_activations(tiny_run):
 def test_predictions_have_every_query_once_and_show_the_colon_they_patched(tiny_run, task):
     folder = tiny_run.results / "write/embedded/spaced" / task
     for path in (folder / "test.parquet", folder / "validation.parquet"):
-        assert pq.read_table(path).schema.equals(SCHEMA)
+        assert pq.read_table(path).schema.equals(schema_of(Prediction))
     test = read_predictions([folder / "test.parquet"])
     keys = ["method", "query_modality", "seed", "entity"]
     assert not test.duplicated(keys).any()

@@ -4,13 +4,15 @@
 # REQUIRED INPUTS: everything that the experiment shows, and its records
 # OUTPUTS:         results/<experiment>/ATTRIBUTION.html
 #                  results/<experiment>/{ro-crate-metadata.json,source/}
+#                  results/<experiment>/cost/cost.{csv,md,pdf,png}
+#                  results/<experiment>/run_config.yaml
 
 
 rule attribution:
     input:
-        manifests=[manifest(rendering) for rendering in ALL_RENDERINGS],
-        datasets=DATASETS,
-        models=model_folders(),
+        manifests=[PLAN.manifest(rendering) for rendering in PLAN.renderings],
+        datasets=PLAN.datasets,
+        models=PLAN.model_folders(),
         packages="envs/data.txt",
         figures=[f"{item_stem(item)}.pdf" for item in ITEMS if item.startswith("figure")],
     output:
@@ -18,17 +20,19 @@ rule attribution:
     log:
         f"{LOGS}/attribution.log",
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
         experiment=config["experiment"],
         code=code_hash("taskvectors.audit.attribution"),
     shell:
         recorded(
-            "attribution",
-            "python -m taskvectors.audit.attribution --experiment {params.experiment} "
-            "--manifests {input.manifests} --datasets {input.datasets} --models {input.models} "
-            "--packages {input.packages} --figures {input.figures} --out {output} --log {log}",
+            *("attribution", "audit.attribution"),
+            experiment="params.experiment",
+            manifests="input.manifests",
+            datasets="input.datasets",
+            models="input.models",
+            packages="input.packages",
+            figures="input.figures",
+            out="output",
         )
 
 
@@ -44,14 +48,45 @@ rule crate:
     log:
         f"{LOGS}/crate.log",
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
         results=lambda wildcards: RESULTS,
         code=code_hash("taskvectors.audit.crate"),
     shell:
+        recorded(*("crate", "audit.crate"), results="params.results", shown="input")
+
+
+# What the experiment took, by rule and model.
+rule cost:
+    output:
+        multiext(f"{RESULTS}/cost/cost", ".csv", ".md", ".pdf", ".png"),
+    log:
+        f"{LOGS}/cost.log",
+    localrule: True
+    params:
+        benchmarks=BENCHMARKS,
+        experiment=config["experiment"],
+        # No inputs: as such, measurements would make their rules run again.
+        measured=PLAN.measured(),
+        stem=subpath(output[0], strip_suffix=".csv"),
+        code=code_hash("taskvectors.audit.cost"),
+    shell:
         recorded(
-            "crate",
-            "python -m taskvectors.audit.crate --results {params.results} --shown {input} "
-            "--log {log}",
+            *("cost", "audit.cost"),
+            benchmarks="params.benchmarks",
+            experiment="params.experiment",
+            out="params.stem",
         )
+
+
+# The merged configuration, as it was run.
+rule run_config:
+    output:
+        f"{RESULTS}/run_config.yaml",
+    log:
+        f"{LOGS}/run_config.log",
+    localrule: True
+    params:
+        merged=json.dumps(config, sort_keys=True, ensure_ascii=False),
+        code=code_hash("taskvectors.study.config"),
+    shell:
+        recorded(*("run_config", "study.config"), merged="params.merged", out="output")

@@ -7,23 +7,22 @@
 
 rule average:
     input:
-        f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
+        f"{RESULTS}/read/{TASK_JOB}/activations.safetensors",
     output:
-        f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
+        f"{RESULTS}/average/{TASK_JOB}/vectors.safetensors",
     log:
-        f"{LOGS}/average/{{model}}/{{template}}/{{task}}.log",
+        f"{LOGS}/average/{TASK_JOB}.log",
     benchmark:
-        f"{BENCHMARKS}/average/{{model}}/{{template}}/{{task}}.jsonl"
+        f"{BENCHMARKS}/average/{TASK_JOB}.jsonl"
     priority: queries
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
         exemplars=config["exemplars"],
         code=code_hash("taskvectors.average"),
     shell:
         recorded(
-            "average",
-            "python -m taskvectors.average --activations {input} --exemplars {params.exemplars} "
-            "--out {output} --log {log}",
+            *("average", "average"),
+            activations="input",
+            exemplars="params.exemplars",
+            out="output",
         )

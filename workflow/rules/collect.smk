@@ -8,7 +8,7 @@
 
 rule collect:
     input:
-        tables=ancient(ENTITY_TABLES),  # what counts of them is a param
+        tables=ancient(PLAN.entity_tables),  # what counts of them is a param
     output:
         manifest=f"{RESULTS}/collect/{{rendering}}/manifest.csv",
         attribution=f"{RESULTS}/collect/{{rendering}}/ATTRIBUTION.md",
@@ -20,18 +20,16 @@ rule collect:
     wildcard_constraints:
         rendering="(?!wikipedia/)[a-z]+",
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
         out=subpath(output.manifest, parent=True),
-        entities=entities_digest,
+        entities=PLAN.entities_digest(),
         code=code_hash("taskvectors.collect"),
     shell:
         recorded(
-            "collect",
-            "python -m taskvectors.collect --rendering {wildcards.rendering} "
-            "--entities {input.tables} --out {params.out} --log {log}",
-            "entities",
+            *("collect", "collect", "entities"),
+            rendering="wildcards.rendering",
+            entities="input.tables",
+            out="params.out",
         )
 
 
@@ -39,7 +37,7 @@ rule collect:
 # are functions of resources. `snakemake -f collect_wikipedia --config refresh=true` runs it again.
 rule collect_wikipedia:
     input:
-        tables=ancient(ENTITY_TABLES),  # what counts of them is a param
+        tables=ancient(PLAN.entity_tables),  # what counts of them is a param
     output:
         manifest=f"{RESULTS}/collect/wikipedia/manifest.csv",
         attribution=f"{RESULTS}/collect/wikipedia/ATTRIBUTION.md",
@@ -51,17 +49,16 @@ rule collect_wikipedia:
     benchmark:
         f"{BENCHMARKS}/collect_wikipedia/wikipedia.jsonl"
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
         out=subpath(output.manifest, parent=True),
-        entities=entities_digest,
-        options=lambda wildcards, resources: wikipedia_options(),
+        entities=PLAN.entities_digest(),
+        options=lambda wildcards, resources: PLAN.wikipedia_options(),
         code=code_hash("taskvectors.collect"),
     shell:
         recorded(
-            "collect_wikipedia",
-            "python -m taskvectors.collect --rendering wikipedia {params.options} "
-            "--entities {input.tables} --out {params.out} --log {log}",
-            "entities",
+            *("collect_wikipedia", "collect", "entities"),
+            rendering="wikipedia",
+            _options="params.options",
+            entities="input.tables",
+            out="params.out",
         )

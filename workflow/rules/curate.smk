@@ -9,11 +9,12 @@
 rule curate:
     input:
         tasks=ancient("resources/tasks.yaml"),  # its one line that counts is a param
-        entities=lambda wildcards: ancient(entity_table(wildcards.task)),  # what counts is a param
+        # What counts of the table is a param, too.
+        entities=lambda wildcards: ancient(PLAN.entity_table(wildcards.task)),
         dropped="resources/entities/dropped.csv",
         # The manifest has the hash of every image: when it is unchanged, so are they.
-        manifest=manifest(config["images"]["evaluation"]),
-        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
+        manifest=PLAN.manifest(EVALUATION),
+        images=ancient(PLAN.images),
     output:
         validation=f"{RESULTS}/curate/{{task}}/validation.jsonl",
         test=f"{RESULTS}/curate/{{task}}/test.jsonl",
@@ -24,45 +25,46 @@ rule curate:
     benchmark:
         f"{BENCHMARKS}/curate/{{task}}.jsonl"
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
         out=subpath(output.test, parent=True),
-        validation=lambda wildcards: config["splits"][TASKS[wildcards.task].entity_set][
-            "validation"
-        ],
-        test=lambda wildcards: config["splits"][TASKS[wildcards.task].entity_set]["test"],
+        validation=lambda wildcards: PLAN.sizes(wildcards.task)["validation"],
+        test=lambda wildcards: PLAN.sizes(wildcards.task)["test"],
         label=lambda wildcards: TASKS[wildcards.task].label,
-        labels=labels_digest,
+        labels=lambda wildcards: PLAN.labels_digest(wildcards.task),
         split_seed=config["split_seed"],
-        seeds=SEEDS,
+        seeds=config["seeds"],
         exemplars=config["exemplars"],
+        images_evaluation=EVALUATION,
         code=code_hash("taskvectors.curate"),
     shell:
         recorded(
-            "curate",
-            "python -m taskvectors.curate --tasks {input.tasks} --task {wildcards.task} "
-            "--entities {input.entities} --dropped {input.dropped} --manifest {input.manifest} "
-            "--validation {params.validation} --test {params.test} "
-            "--split-seed {params.split_seed} --seeds {params.seeds} "
-            "--exemplars {params.exemplars} --out {params.out} --log {log}",
-            "label",
-            "labels",
+            *("curate", "curate", "label", "labels", "images_evaluation"),
+            tasks="input.tasks",
+            task="wildcards.task",
+            entities="input.entities",
+            dropped="input.dropped",
+            manifest="input.manifest",
+            validation="params.validation",
+            test="params.test",
+            split_seed="params.split_seed",
+            seeds="params.seeds",
+            exemplars="params.exemplars",
+            out="params.out",
         )
 
 
 # All images with their labels, one sheet per entity set, and images that look alike.
 rule contact_sheets:
     input:
-        [f"{RESULTS}/curate/contact_sheets/{name}.png" for name in ENTITY_SETS],
+        [f"{RESULTS}/curate/contact_sheets/{name}.png" for name in PLAN.entity_sets],
         f"{RESULTS}/curate/near_duplicates.csv",
 
 
 rule contact_sheet:
     input:
         entities="resources/entities/{entity_set}.csv",
-        manifest=manifest(config["images"]["evaluation"]),
-        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
+        manifest=PLAN.manifest(EVALUATION),
+        images=ancient(PLAN.images),
     output:
         f"{RESULTS}/curate/contact_sheets/{{entity_set}}.png",
     log:
@@ -70,22 +72,22 @@ rule contact_sheet:
     benchmark:
         f"{BENCHMARKS}/contact_sheet/{{entity_set}}.jsonl"
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
+        images_evaluation=EVALUATION,
         code=code_hash("taskvectors.curate.sheets"),
     shell:
         recorded(
-            "contact_sheet",
-            "python -m taskvectors.curate.sheets --entities {input.entities} "
-            "--manifest {input.manifest} --out {output} --log {log}",
+            *("contact_sheet", "curate.sheets", "images_evaluation"),
+            entities="input.entities",
+            manifest="input.manifest",
+            out="output",
         )
 
 
 rule near_duplicates:
     input:
-        manifest=manifest(config["images"]["evaluation"]),
-        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
+        manifest=PLAN.manifest(EVALUATION),
+        images=ancient(PLAN.images),
     output:
         f"{RESULTS}/curate/near_duplicates.csv",
     log:
@@ -93,22 +95,21 @@ rule near_duplicates:
     benchmark:
         f"{BENCHMARKS}/near_duplicates/all.jsonl"
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
+        images_evaluation=EVALUATION,
         code=code_hash("taskvectors.curate.duplicates"),
     shell:
         recorded(
-            "near_duplicates",
-            "python -m taskvectors.curate.duplicates --manifest {input.manifest} "
-            "--out {output} --log {log}",
+            *("near_duplicates", "curate.duplicates", "images_evaluation"),
+            manifest="input.manifest",
+            out="output",
         )
 
 
 # Our labels beside Wikipedia's infoboxes; needs wikipedia.contact, whatever the images are.
 rule label_audit:
     input:
-        entities=ENTITY_TABLES,
+        entities=PLAN.entity_tables,
         infoboxes=f"{RESULTS}/collect/wikipedia/infoboxes.csv",
     output:
         f"{RESULTS}/curate/label_audit.csv",
@@ -117,21 +118,20 @@ rule label_audit:
     benchmark:
         f"{BENCHMARKS}/label_audit/all.jsonl"
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
         code=code_hash("taskvectors.curate.label_audit"),
     shell:
         recorded(
-            "label_audit",
-            "python -m taskvectors.curate.label_audit --entities {input.entities} "
-            "--infoboxes {input.infoboxes} --out {output} --log {log}",
+            *("label_audit", "curate.label_audit"),
+            entities="input.entities",
+            infoboxes="input.infoboxes",
+            out="output",
         )
 
 
 rule croissant:
     input:
-        DATASETS,
+        PLAN.datasets,
     output:
         f"{RESULTS}/curate/croissant.json",
     log:
@@ -139,14 +139,14 @@ rule croissant:
     benchmark:
         f"{BENCHMARKS}/croissant/all.jsonl"
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
-        name=config["experiment"],
+        experiment=config["experiment"],
+        tasks=config["tasks"],
         code=code_hash("taskvectors.curate.croissant"),
     shell:
         recorded(
-            "croissant",
-            "python -m taskvectors.curate.croissant --name {params.name} --items {input} "
-            "--out {output} --log {log}",
+            *("croissant", "curate.croissant", "tasks"),
+            name="params.experiment",
+            items="input",
+            out="output",
         )

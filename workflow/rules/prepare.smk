@@ -3,6 +3,12 @@
 # REQUIRED INPUTS: resources/models.yaml; packages (envs/data.txt), images, or a model hub
 # OUTPUTS:         results/<experiment>/prepare/<model>/
 
+# What training a vision tower or tuning a language model takes.
+TRAINING = {
+    "mem_mb": lambda wildcards, attempt: 5000 * attempt,
+    "runtime": lambda wildcards, attempt: 60 * attempt,
+}
+
 
 rule language_model:
     output:
@@ -12,12 +18,10 @@ rule language_model:
     benchmark:
         f"{BENCHMARKS}/language_model/{{model}}.jsonl"
     wildcard_constraints:
-        model=models_from("package"),
+        model=PLAN.models_from("package"),
     cache: CACHING
-    conda:
-        "../../envs/cpu.yaml"
     resources:
-        **MODEL_JOB,
+        **MODEL_JOBS,
     params:
         package=lambda wildcards: SOURCES[wildcards.model].package,
         file=lambda wildcards: SOURCES[wildcards.model].file,
@@ -25,17 +29,18 @@ rule language_model:
         code=code_hash("taskvectors.prepare.language_model"),
     shell:
         recorded(
-            "language_model",
-            "python -m taskvectors.prepare.language_model --package {params.package} "
-            "--file {params.file} --out {output} --log {log}",
+            *("language_model", "prepare.language_model"),
+            package="params.package",
+            file="params.file",
+            out="output",
         )
 
 
 rule vision_tower:
     input:
-        language_model=lambda wildcards: model_folder(SOURCES[wildcards.model].language_model),
-        training=[manifest(rendering) for rendering in config["images"]["training"]],
-        held_out=manifest(config["images"]["evaluation"]),
+        language_model=lambda wildcards: PLAN.model_folder(SOURCES[wildcards.model].language_model),
+        training=[PLAN.manifest(rendering) for rendering in config["images"]["training"]],
+        held_out=PLAN.manifest(EVALUATION),
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:
@@ -43,34 +48,37 @@ rule vision_tower:
     benchmark:
         f"{BENCHMARKS}/vision_tower/{{model}}.jsonl"
     wildcard_constraints:
-        model=models_from("language_model"),
+        model=PLAN.models_from("language_model"),
     cache: CACHING
-    conda:
-        "../../envs/cpu.yaml"
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 5000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        **TRAINING,
     params:
-        copies=config["vision_tower"]["copies"],
-        steps=config["vision_tower"]["steps"],
-        seed=config["vision_tower"]["seed"],
+        images_evaluation=EVALUATION,
+        images_training=config["images"]["training"],
+        vision_tower_copies=config["vision_tower"]["copies"],
+        vision_tower_steps=config["vision_tower"]["steps"],
+        vision_tower_seed=config["vision_tower"]["seed"],
         key=cache_key,
         code=code_hash("taskvectors.prepare.vision"),
     shell:
         recorded(
-            "vision_tower",
-            "python -m taskvectors.prepare.vision --language-model {input.language_model} "
-            "--training {input.training} --held-out {input.held_out} --copies {params.copies} "
-            "--steps {params.steps} --seed {params.seed} --out {output} --log {log}",
+            *("vision_tower", "prepare.vision", "images_evaluation", "images_training"),
+            language_model="input.language_model",
+            training="input.training",
+            held_out="input.held_out",
+            copies="params.vision_tower_copies",
+            steps="params.vision_tower_steps",
+            seed="params.vision_tower_seed",
+            out="output",
         )
 
 
 rule tune:
     input:
-        model=lambda wildcards: model_folder(SOURCES[wildcards.model].tuned),
-        training=[manifest(rendering) for rendering in config["images"]["training"]],
-        held_out=manifest(config["images"]["evaluation"]),
+        model=lambda wildcards: PLAN.model_folder(SOURCES[wildcards.model].tuned),
+        training=[PLAN.manifest(rendering) for rendering in config["images"]["training"]],
+        held_out=PLAN.manifest(EVALUATION),
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:
@@ -78,23 +86,25 @@ rule tune:
     benchmark:
         f"{BENCHMARKS}/tune/{{model}}.jsonl"
     wildcard_constraints:
-        model=models_from("tuned"),
-    conda:
-        "../../envs/cpu.yaml"
+        model=PLAN.models_from("tuned"),
     threads: 2
     resources:
-        mem_mb=lambda wildcards, attempt: 5000 * attempt,
-        runtime=lambda wildcards, attempt: 60 * attempt,
+        **TRAINING,
     params:
-        steps=config["tuning"]["steps"],
-        seed=config["tuning"]["seed"],
+        images_evaluation=EVALUATION,
+        images_training=config["images"]["training"],
+        tuning_steps=config["tuning"]["steps"],
+        tuning_seed=config["tuning"]["seed"],
         code=code_hash("taskvectors.prepare.tune"),
     shell:
         recorded(
-            "tune",
-            "python -m taskvectors.prepare.tune --model {input.model} --training {input.training} "
-            "--held-out {input.held_out} --steps {params.steps} --seed {params.seed} "
-            "--out {output} --log {log}",
+            *("tune", "prepare.tune", "images_evaluation", "images_training"),
+            model="input.model",
+            training="input.training",
+            held_out="input.held_out",
+            steps="params.tuning_steps",
+            seed="params.tuning_seed",
+            out="output",
         )
 
 
@@ -106,18 +116,17 @@ rule fetch_model:
     benchmark:
         f"{BENCHMARKS}/fetch_model/{{model}}.jsonl"
     wildcard_constraints:
-        model=models_from("hub"),
+        model=PLAN.models_from("hub"),
     cache: CACHING
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
         hub=lambda wildcards: SOURCES[wildcards.model].hub,
         revision=lambda wildcards: SOURCES[wildcards.model].revision,
         code=code_hash("taskvectors.prepare.fetch"),
     shell:
         recorded(
-            "fetch_model",
-            "python -m taskvectors.prepare.fetch --hub {params.hub} --revision {params.revision} "
-            "--out {output} --log {log}",
+            *("fetch_model", "prepare.fetch"),
+            hub="params.hub",
+            revision="params.revision",
+            out="output",
         )

@@ -9,50 +9,52 @@
 
 rule qualitative:
     input:
-        model=lambda wildcards: model_folder(wildcards.model),
+        model=model_folder,
         tasks="resources/tasks.yaml",
         templates="resources/templates.yaml",
-        entities=sorted({entity_table(task) for task in config["tasks"]}),
+        entities=[f"resources/entities/{name}.csv" for name in PLAN.entity_sets],
         descriptions="resources/qualitative/descriptions.yaml",
-        manifest=manifest(config["images"]["evaluation"]),
-        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
+        manifest=PLAN.manifest(config["images"]["evaluation"]),
+        images=ancient(PLAN.images),
         queries=expand(f"{RESULTS}/curate/{{task}}/test.jsonl", task=config["tasks"]),
         exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
-        vectors=expand(
-            f"{RESULTS}/average/{{{{model}}}}/{{{{template}}}}/{{task}}/vectors.safetensors",
-            task=config["tasks"],
-        ),
-        layer=f"{RESULTS}/score/{{model}}/{{template}}/layer.json",
+        vectors=of_tasks("average", "vectors.safetensors"),
+        layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
     output:
-        conflict=f"{RESULTS}/qualitative/{{model}}/{{template}}/conflict.parquet",
-        descriptions=f"{RESULTS}/qualitative/{{model}}/{{template}}/descriptions.parquet",
-        answers=f"{RESULTS}/qualitative/{{model}}/{{template}}/answers.jsonl",
+        conflict=f"{RESULTS}/qualitative/{MODEL_JOB}/conflict.parquet",
+        descriptions=f"{RESULTS}/qualitative/{MODEL_JOB}/descriptions.parquet",
+        answers=f"{RESULTS}/qualitative/{MODEL_JOB}/answers.jsonl",
     log:
-        f"{LOGS}/qualitative/{{model}}/{{template}}.log",
+        f"{LOGS}/qualitative/{MODEL_JOB}.log",
     benchmark:
-        f"{BENCHMARKS}/qualitative/{{model}}/{{template}}.jsonl"
+        f"{BENCHMARKS}/qualitative/{MODEL_JOB}.jsonl"
     priority: queries
-    conda:
-        "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
-        studied=config["tasks"],
-        specifications=exemplar_specifications,
-        seeds=SEEDS,
-        in_context=config["exemplars"],
+        tasks=config["tasks"],
+        specifications=lambda wildcards: PLAN.specifications(wildcards.model),
+        seeds=config["seeds"],
+        exemplars=config["exemplars"],
         out=subpath(output.answers, parent=True),
         code=code_hash("taskvectors.qualitative"),
     shell:
         recorded(
-            "qualitative",
-            "python -m taskvectors.qualitative --model {input.model} --name {wildcards.model} "
-            "--dtype {params.dtype} --tasks {input.tasks} --studied {params.studied} "
-            "--templates {input.templates} --template {wildcards.template} "
-            "--specifications {params.specifications} --items {input.queries} "
-            "--exemplar-sets {input.exemplars} --vectors {input.vectors} --layer {input.layer} "
-            "--entities {input.entities} --manifest {input.manifest} "
-            "--descriptions {input.descriptions} --seeds {params.seeds} "
-            "--exemplars {params.in_context} --out {params.out} --log {log}",
+            *("qualitative", "qualitative"),
+            **MODEL,
+            **TEMPLATE,
+            tasks="input.tasks",
+            studied="params.tasks",
+            specifications="params.specifications",
+            items="input.queries",
+            exemplar_sets="input.exemplars",
+            vectors="input.vectors",
+            layer="input.layer",
+            entities="input.entities",
+            manifest="input.manifest",
+            descriptions="input.descriptions",
+            seeds="params.seeds",
+            exemplars="params.exemplars",
+            out="params.out",
         )

@@ -3,74 +3,45 @@
 # REQUIRED INPUTS: a model folder, curate/<task>/
 # OUTPUTS:         results/<experiment>/read/<model>/<template>/<task>/
 #                  {activations.safetensors,activations.json,baselines.parquet}
-#                  results/<experiment>/read/<model>/lens.{safetensors,json}
 
 
 rule read:
     input:
-        model=lambda wildcards: model_folder(wildcards.model),
+        model=model_folder,
         tasks=ancient("resources/tasks.yaml"),  # its one line that counts is a param
         templates="resources/templates.yaml",
         validation=f"{RESULTS}/curate/{{task}}/validation.jsonl",
         test=f"{RESULTS}/curate/{{task}}/test.jsonl",
         exemplars=f"{RESULTS}/curate/{{task}}/exemplars.jsonl",
-        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
+        images=ancient(PLAN.images),
     output:
-        activations=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
-        sidecar=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.json",
-        baselines=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/baselines.parquet",
+        activations=f"{RESULTS}/read/{TASK_JOB}/activations.safetensors",
+        sidecar=f"{RESULTS}/read/{TASK_JOB}/activations.json",
+        baselines=f"{RESULTS}/read/{TASK_JOB}/baselines.parquet",
     log:
-        f"{LOGS}/read/{{model}}/{{template}}/{{task}}.log",
+        f"{LOGS}/read/{TASK_JOB}.log",
     benchmark:
-        f"{BENCHMARKS}/read/{{model}}/{{template}}/{{task}}.jsonl"
+        f"{BENCHMARKS}/read/{TASK_JOB}.jsonl"
     cache: CACHING
     priority: queries
-    conda:
-        "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:
         dataset=subpath(input.test, parent=True),
         out=subpath(output.sidecar, parent=True),
-        specifications=exemplar_specifications,
+        specifications=lambda wildcards: PLAN.specifications(wildcards.model),
         instruction=lambda wildcards: TASKS[wildcards.task].instruction,
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
         key=cache_key,
         code=code_hash("taskvectors.read"),
     shell:
         recorded(
-            "read",
-            "python -m taskvectors.read --model {input.model} --name {wildcards.model} "
-            "--dtype {params.dtype} --tasks {input.tasks} --task {wildcards.task} "
-            "--templates {input.templates} --template {wildcards.template} "
-            "--specifications {params.specifications} --dataset {params.dataset} "
-            "--out {params.out} --log {log}",
-            "instruction",
-        )
-
-
-rule lens:
-    input:
-        model=lambda wildcards: model_folder(wildcards.model),
-    output:
-        lens=f"{RESULTS}/read/{{model}}/lens.safetensors",
-        sidecar=f"{RESULTS}/read/{{model}}/lens.json",
-    log:
-        f"{LOGS}/read/{{model}}/lens.log",
-    benchmark:
-        f"{BENCHMARKS}/lens/{{model}}.jsonl"
-    cache: CACHING
-    conda:
-        "../../envs/cpu.yaml"
-    resources:
-        **GPU_JOB,
-    params:
-        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
-        key=cache_key,
-        code=code_hash("taskvectors.score.lens"),
-    shell:
-        recorded(
-            "lens",
-            "python -m taskvectors.score.lens --model {input.model} --name {wildcards.model} "
-            "--dtype {params.dtype} --out {output.lens} --log {log}",
+            *("read", "read", "instruction"),
+            **MODEL,
+            **TEMPLATE,
+            tasks="input.tasks",
+            task="wildcards.task",
+            specifications="params.specifications",
+            dataset="params.dataset",
+            out="params.out",
         )

@@ -5,49 +5,12 @@
 #                  results/<experiment>/tables/table_1.html
 #                  results/<experiment>/figures/<item>.{pdf,png,csv,md}
 #                  results/<experiment>/site/index.html
-#                  results/<experiment>/render/<model>/<template>/<task>/{phases,tops}.csv
 
-RENDER = (
-    "python -m taskvectors.render --item {params.item} --experiment {params.experiment} "
-    "--template {params.template} --models {params.models} --tasks {params.tasks} "
-    "--results {params.results} --seeing {params.seeing} --out {params.stem} {params.options} "
-    "--log {log}"
-)
-
-
-# What the delimiter decodes to at every layer, for Figures 3 and 4.
-rule decode:
-    input:
-        activations=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
-        baselines=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/baselines.parquet",
-        lens=f"{RESULTS}/read/{{model}}/lens.safetensors",
-        model=lambda wildcards: model_folder(wildcards.model),
-        tasks=ancient("resources/tasks.yaml"),  # its words that count are a param
-    output:
-        phases=f"{RESULTS}/render/{{model}}/{{template}}/{{task}}/phases.csv",
-        tops=f"{RESULTS}/render/{{model}}/{{template}}/{{task}}/tops.csv",
-    log:
-        f"{LOGS}/render/{{model}}/{{template}}/{{task}}.log",
-    benchmark:
-        f"{BENCHMARKS}/decode/{{model}}/{{template}}/{{task}}.jsonl"
-    conda:
-        "../../envs/cpu.yaml"
-    resources:
-        mem_mb=decode_memory,
-        runtime=job_runtime,
-    params:
-        out=subpath(output.tops, parent=True),
-        tokens=lambda wildcards: json.dumps(TASKS[wildcards.task].tokens, sort_keys=True),
-        code=code_hash("taskvectors.score.decode"),
-    shell:
-        recorded(
-            "decode",
-            "python -m taskvectors.score.decode --activations {input.activations} "
-            "--baselines {input.baselines} --lens {input.lens} "
-            "--tokenizer {input.model}/tokenizer.json --tasks {input.tasks} "
-            "--task {wildcards.task} --out {params.out} --log {log}",
-            "tokens",
-        )
+# Options that all items share.
+ITEM = {
+    name: f"params.{name}"
+    for name in ("item", "experiment", "template", "models", "tasks", "results", "seeing")
+}
 
 
 # For every table and figure, the rule that renders it and, by its name, a target:
@@ -66,21 +29,24 @@ for item in ITEMS:
         benchmark:
             f"{BENCHMARKS}/render_{item}/all.jsonl"
         localrule: True
-        conda:
-            "../../envs/cpu.yaml"
         params:
             item=item,
-            template=TEMPLATE,
-            models=MODELS,
+            template=config["templates"][0],
+            models=config["models"],
             tasks=config["tasks"],
             experiment=config["experiment"],
             results=lambda wildcards: RESULTS,
-            seeing=SEEING,
+            seeing=PLAN.seeing,
             options=item_options(item),
             stem=subpath(output.md, strip_suffix=".md"),
             code=items.code_of(item),
         shell:
-            recorded("render_{params.item}", RENDER)
+            recorded(
+                *("render_{params.item}", "render"),
+                **ITEM,
+                out="params.stem",
+                _options="params.options",
+            )
 
     rule:
         name:
@@ -111,8 +77,6 @@ rule site:
     benchmark:
         f"{BENCHMARKS}/site/all.jsonl"
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
         experiment=config["experiment"],
         results=lambda wildcards: RESULTS,
@@ -122,8 +86,11 @@ rule site:
         code=code_hash("taskvectors.render.site"),
     shell:
         recorded(
-            "site",
-            "python -m taskvectors.render.site --experiment {params.experiment} "
-            "--results {params.results} --tasks {params.tasks} --items {params.shown} "
-            "--absent {params.absent} --out {output} --log {log}",
+            *("site", "render.site"),
+            experiment="params.experiment",
+            results="params.results",
+            tasks="params.tasks",
+            items="params.shown",
+            absent="params.absent",
+            out="output",
         )

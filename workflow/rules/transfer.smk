@@ -1,6 +1,6 @@
-# Stages write and score once more, with the task vectors of a VLM's language model in
-# the VLM's queries (paper, section 3.1). On validation every layer is patched; on test only the
-# layer that the VLM's own vectors chose.
+# Stages write and score once more, with the task vectors of a VLM's language model in the VLM's
+# queries (paper, section 3.1). On validation every layer is patched; on test only the layer that
+# the VLM's own vectors chose.
 #
 # REQUIRED INPUTS: as write.smk and score.smk, with average/<language_model>/.../vectors.safetensors
 # OUTPUTS:         results/<experiment>/write/<model>/<template>/<task>/from_<language_model>/
@@ -8,66 +8,61 @@
 #                  results/<experiment>/score/<model>/<template>/from_<language_model>/
 #                  {layer.json,by_layer.csv,accuracy.csv}
 
+FROM = "from_{language_model}"
+READ_IN = f"{RESULTS}/average/{{language_model}}/{{template}}/{{task}}/vectors.safetensors"
+
 
 use rule write_validation as transfer_validation with:
     input:
-        model=lambda wildcards: model_folder(wildcards.model),
+        model=model_folder,
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/validation.jsonl",
-        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
-        vectors=f"{RESULTS}/average/{{language_model}}/{{template}}/{{task}}/vectors.safetensors",
+        images=ancient(PLAN.images),
+        vectors=READ_IN,
     output:
-        f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/from_{{language_model}}/validation.parquet",
+        f"{RESULTS}/write/{TASK_JOB}/{FROM}/validation.parquet",
     log:
-        f"{LOGS}/write/{{model}}/{{template}}/{{task}}/from_{{language_model}}/validation.log",
+        f"{LOGS}/write/{TASK_JOB}/{FROM}/validation.log",
     benchmark:
-        f"{BENCHMARKS}/transfer_validation/{{model}}/{{template}}/{{task}}/from_{{language_model}}.jsonl"
+        f"{BENCHMARKS}/transfer_validation/{TASK_JOB}/{FROM}.jsonl"
 
 
 use rule choose_layer as choose_transfer_layer with:
     input:
-        expand(
-            f"{RESULTS}/write/{{{{model}}}}/{{{{template}}}}/{{task}}/from_{{{{language_model}}}}/"
-            "validation.parquet",
-            task=config["tasks"],
-        ),
+        of_tasks("write", f"{FROM}/validation.parquet"),
     output:
-        layer=f"{RESULTS}/score/{{model}}/{{template}}/from_{{language_model}}/layer.json",
-        by_layer=f"{RESULTS}/score/{{model}}/{{template}}/from_{{language_model}}/by_layer.csv",
+        layer=f"{RESULTS}/score/{MODEL_JOB}/{FROM}/layer.json",
+        by_layer=f"{RESULTS}/score/{MODEL_JOB}/{FROM}/by_layer.csv",
     log:
-        f"{LOGS}/score/{{model}}/{{template}}/from_{{language_model}}/choose.log",
+        f"{LOGS}/score/{MODEL_JOB}/{FROM}/choose.log",
     benchmark:
-        f"{BENCHMARKS}/choose_transfer_layer/{{model}}/{{template}}/from_{{language_model}}.jsonl"
+        f"{BENCHMARKS}/choose_transfer_layer/{MODEL_JOB}/{FROM}.jsonl"
 
 
 use rule write_test as transfer_test with:
     input:
-        model=lambda wildcards: model_folder(wildcards.model),
+        model=model_folder,
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/test.jsonl",
-        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
-        vectors=f"{RESULTS}/average/{{language_model}}/{{template}}/{{task}}/vectors.safetensors",
-        layer=f"{RESULTS}/score/{{model}}/{{template}}/layer.json",
+        images=ancient(PLAN.images),
+        vectors=READ_IN,
+        layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
     output:
-        f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/from_{{language_model}}/test.parquet",
+        f"{RESULTS}/write/{TASK_JOB}/{FROM}/test.parquet",
     log:
-        f"{LOGS}/write/{{model}}/{{template}}/{{task}}/from_{{language_model}}/test.log",
+        f"{LOGS}/write/{TASK_JOB}/{FROM}/test.log",
     benchmark:
-        f"{BENCHMARKS}/transfer_test/{{model}}/{{template}}/{{task}}/from_{{language_model}}.jsonl"
+        f"{BENCHMARKS}/transfer_test/{TASK_JOB}/{FROM}.jsonl"
 
 
 use rule score as score_transfer with:
     input:
         baselines=[],
-        patched=expand(
-            f"{RESULTS}/write/{{{{model}}}}/{{{{template}}}}/{{task}}/from_{{{{language_model}}}}/"
-            "test.parquet",
-            task=config["tasks"],
-        ),
+        patched=of_tasks("write", f"{FROM}/test.parquet"),
         exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
     output:
-        f"{RESULTS}/score/{{model}}/{{template}}/from_{{language_model}}/accuracy.csv",
+        f"{RESULTS}/score/{MODEL_JOB}/{FROM}/accuracy.csv",
     log:
-        f"{LOGS}/score/{{model}}/{{template}}/from_{{language_model}}/score.log",
+        f"{LOGS}/score/{MODEL_JOB}/{FROM}/score.log",
     benchmark:
-        f"{BENCHMARKS}/score_transfer/{{model}}/{{template}}/from_{{language_model}}.jsonl"
+        f"{BENCHMARKS}/score_transfer/{MODEL_JOB}/{FROM}.jsonl"

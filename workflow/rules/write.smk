@@ -5,31 +5,31 @@
 # OUTPUTS:         results/<experiment>/write/<model>/<template>/<task>/{validation,test}.parquet
 #                  results/<experiment>/score/<model>/<template>/{layer.json,by_layer.csv}
 
-WRITE = (
-    "python -m taskvectors.write --model {input.model} --name {wildcards.model} "
-    "--dtype {params.dtype} --task {wildcards.task} --templates {input.templates} "
-    "--template {wildcards.template} --items {input.queries} --vectors {input.vectors} "
-    "--out {output} --log {log} "
-)
+WRITE = {
+    **MODEL,
+    **TEMPLATE,
+    "task": "wildcards.task",
+    "items": "input.queries",
+    "vectors": "input.vectors",
+    "out": "output",
+}
 
 
 rule write_validation:
     input:
-        model=lambda wildcards: model_folder(wildcards.model),
+        model=model_folder,
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/validation.jsonl",
-        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
-        vectors=f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
+        images=ancient(PLAN.images),
+        vectors=f"{RESULTS}/average/{TASK_JOB}/vectors.safetensors",
     output:
-        f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/validation.parquet",
+        f"{RESULTS}/write/{TASK_JOB}/validation.parquet",
     log:
-        f"{LOGS}/write/{{model}}/{{template}}/{{task}}/validation.log",
+        f"{LOGS}/write/{TASK_JOB}/validation.log",
     benchmark:
-        f"{BENCHMARKS}/write_validation/{{model}}/{{template}}/{{task}}.jsonl"
+        f"{BENCHMARKS}/write_validation/{TASK_JOB}.jsonl"
     cache: CACHING
     priority: queries
-    conda:
-        "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:
@@ -37,55 +37,49 @@ rule write_validation:
         key=cache_key,
         code=code_hash("taskvectors.write"),
     shell:
-        recorded("write_validation", WRITE)
+        recorded("write_validation", "write", **WRITE)
 
 
 rule choose_layer:
     input:
-        expand(
-            f"{RESULTS}/write/{{{{model}}}}/{{{{template}}}}/{{task}}/validation.parquet",
-            task=config["tasks"],
-        ),
+        of_tasks("write", "validation.parquet"),
     output:
-        layer=f"{RESULTS}/score/{{model}}/{{template}}/layer.json",
-        by_layer=f"{RESULTS}/score/{{model}}/{{template}}/by_layer.csv",
+        layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
+        by_layer=f"{RESULTS}/score/{MODEL_JOB}/by_layer.csv",
     log:
-        f"{LOGS}/score/{{model}}/{{template}}/choose.log",
+        f"{LOGS}/score/{MODEL_JOB}/choose.log",
     benchmark:
-        f"{BENCHMARKS}/choose_layer/{{model}}/{{template}}.jsonl"
+        f"{BENCHMARKS}/choose_layer/{MODEL_JOB}.jsonl"
     localrule: True
-    conda:
-        "../../envs/cpu.yaml"
     params:
         tasks=config["tasks"],
         out=subpath(output.layer, parent=True),
         code=code_hash("taskvectors.score.layer"),
     shell:
         recorded(
-            "choose_layer",
-            "python -m taskvectors.score.layer --predictions {input} --tasks {params.tasks} "
-            "--out {params.out} --log {log}",
+            *("choose_layer", "score.layer"),
+            predictions="input",
+            tasks="params.tasks",
+            out="params.out",
         )
 
 
 rule write_test:
     input:
-        model=lambda wildcards: model_folder(wildcards.model),
+        model=model_folder,
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/test.jsonl",
-        images=ancient(f"{RESULTS}/collect/{config['images']['evaluation']}/images"),
-        vectors=f"{RESULTS}/average/{{model}}/{{template}}/{{task}}/vectors.safetensors",
-        layer=f"{RESULTS}/score/{{model}}/{{template}}/layer.json",
+        images=ancient(PLAN.images),
+        vectors=f"{RESULTS}/average/{TASK_JOB}/vectors.safetensors",
+        layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
     output:
-        f"{RESULTS}/write/{{model}}/{{template}}/{{task}}/test.parquet",
+        f"{RESULTS}/write/{TASK_JOB}/test.parquet",
     log:
-        f"{LOGS}/write/{{model}}/{{template}}/{{task}}/test.log",
+        f"{LOGS}/write/{TASK_JOB}/test.log",
     benchmark:
-        f"{BENCHMARKS}/write_test/{{model}}/{{template}}/{{task}}.jsonl"
+        f"{BENCHMARKS}/write_test/{TASK_JOB}.jsonl"
     cache: CACHING
     priority: queries
-    conda:
-        "../../envs/cpu.yaml"
     resources:
         **GPU_JOB,
     params:
@@ -93,4 +87,4 @@ rule write_test:
         key=cache_key,
         code=code_hash("taskvectors.write"),
     shell:
-        recorded("write_test", WRITE + "--layer {input.layer}")
+        recorded("write_test", "write", **WRITE, layer="input.layer")

@@ -1,6 +1,6 @@
 """``python -m taskvectors.average``: task vectors, the mean activations of a task.
 
-A vector is the mean over the validation prompts of the residual streams at the last exemplar's
+A vector is the mean over the validation prompts of the residual stream at the last exemplar's
 delimiter, per specification and seed and for every layer (paper, section 2.1). An
 instruction's vector is its one activation. For Figure 8 there are also means over the first
 1 to 6 prompts of a seeded permutation (named by their samples, ``text_icl_n5/1``), and
@@ -13,39 +13,34 @@ import logging
 import random
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.errors import UserError
-from taskvectors.base.tensors import read_tensors, write_tensors
-from taskvectors.study.predictions import ENSEMBLE
+from taskvectors.base.tensors import check_finite, read_tensors, write_tensors
+from taskvectors.study.vectors import (
+    ENSEMBLE,
+    EXEMPLAR_SITE,
+    INSTRUCTION,
+    activations_by_seed,
+    parse_activation_name,
+    samples_name,
+    vector_name,
+)
 
 log = logging.getLogger("taskvectors")
 PROMPTS = 6  # the largest subset of the prompts; 30 samples in the paper's Figure 8
 SUBSETS_OF = "text_icl"
 
 
-def vector_name(specification: str, seed: int | None) -> str:
-    """Name of a vector in ``vectors.safetensors``."""
-    return specification if seed is None else f"{specification}/{seed}"
-
-
-def parse_vector_name(name: str) -> tuple[str, int | None]:
-    """The specification and seed in a vector's name."""
-    specification, _, seed = name.partition("/")
-    return specification, int(seed) if seed else None
-
-
 def task_vectors(activations: dict[str, Tensor]) -> dict[str, Tensor]:
     """Activations (prompts, layers, width) by name to float32 vectors (layers, width) by name."""
     vectors = {}
-    for name, tensor in activations.items():
-        specification, *where = name.split("/")
-        if not where:
-            vectors[vector_name(specification, None)] = tensor.float().mean(0)
-        elif where[0] == "validation" and where[2] == "exemplar":
-            vectors[vector_name(specification, int(where[1]))] = tensor.float().mean(0)
+    for text, tensor in activations.items():
+        name = parse_activation_name(text)
+        if name is None:
+            vectors[text] = tensor.float().mean(0)
+        elif (name.split, name.site) == ("validation", EXEMPLAR_SITE):
+            vectors[vector_name(name.specification, name.seed)] = tensor.float().mean(0)
     return vectors
 
 
@@ -56,15 +51,12 @@ def subset_vectors(activations: dict[str, Tensor], exemplars: int) -> dict[str, 
     there are fewer prompts, there are as many vectors as prompts.
     """
     vectors = {}
-    for name, tensor in activations.items():
-        specification, *where = name.split("/")
-        if specification != SUBSETS_OF or where[0] != "validation" or where[2] != "exemplar":
-            continue
-        seed, prompts = int(where[1]), len(tensor)
-        order = random.Random(f"{seed}/subsets").sample(range(prompts), k=prompts)
-        for count in range(1, min(PROMPTS, prompts) + 1):
-            subset = f"{specification}_n{count * exemplars}"
-            vectors[vector_name(subset, seed)] = tensor[order[:count]].float().mean(0)
+    by_seed = activations_by_seed(activations, SUBSETS_OF, "validation", EXEMPLAR_SITE)
+    for seed, tensor in by_seed.items():
+        order = random.Random(f"{seed}/subsets").sample(range(len(tensor)), k=len(tensor))
+        for count in range(1, min(PROMPTS, len(tensor)) + 1):
+            name = vector_name(samples_name(SUBSETS_OF, count * exemplars), seed)
+            vectors[name] = tensor[order[:count]].float().mean(0)
     return vectors
 
 
@@ -73,10 +65,10 @@ def ensemble_vectors(vectors: dict[str, Tensor]) -> dict[str, Tensor]:
 
     Empty where the activations hold no instruction.
     """
-    if "instruction" not in vectors:
+    if INSTRUCTION not in vectors:
         return {}
     return {
-        ENSEMBLE + name.removeprefix(SUBSETS_OF): (vector + vectors["instruction"]) / 2
+        ENSEMBLE + name.removeprefix(SUBSETS_OF): (vector + vectors[INSTRUCTION]) / 2
         for name, vector in vectors.items()
         if name.startswith(SUBSETS_OF)
     }
@@ -92,12 +84,7 @@ def main() -> None:
     vectors = task_vectors(activations)
     vectors |= subset_vectors(activations, args.exemplars)
     vectors |= ensemble_vectors(vectors)
-    for name, vector in vectors.items():
-        if not torch.isfinite(vector).all():
-            raise UserError(
-                f"{args.activations}: the mean of {name} is not finite; "
-                "read the activations again in float32."
-            )
+    check_finite(vectors, f"{args.activations}: the mean", "read the activations again in float32")
     write_tensors(args.out, vectors)
     log.info("%d vectors", len(vectors))
 

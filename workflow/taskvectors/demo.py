@@ -9,7 +9,7 @@ with ``input`` or ``image``; ``label``. The same functions serve the workflow.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,10 @@ from taskvectors.base.tensors import write_tensors
 from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.generate import generate
 from taskvectors.engine.load import load_adapter
-from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
+from taskvectors.engine.patching import TOKENS_PER_PASS, first_answers, patched_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import packed, whole
+from taskvectors.jobs.arguments import check_vectors
 from taskvectors.jobs.named import find_model
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.chat import fitted
@@ -43,7 +44,6 @@ from taskvectors.study.prompts import (
     find_template,
     instruction,
 )
-from taskvectors.write import check_vectors
 
 log = logging.getLogger("taskvectors")
 TEMPLATES = Path(__file__).resolve().parents[2] / "resources/templates.yaml"
@@ -98,7 +98,8 @@ def read_vectors(adapter: Adapter, lines: Sequence[Line]) -> dict[str, Tensor]:
     prompts = [adapter.encode(line.specified) for line in lines]
     ends = [prompt.marks[line.read_mark] for prompt, line in zip(prompts, lines, strict=True)]
     found: dict[str, list[Tensor]] = {}
-    for group in batches(prompts, f"read {adapter.name}"):
+    groups = packed(prompts, [len(prompt.ids) for prompt in prompts], TOKENS_PER_PASS)
+    for group in track(groups, len(prompts), f"read {adapter.name}", size=len):
         rows = [whole(prompts[number]) for number in group]
         read, _ = run(adapter, rows, [(row, ends[number]) for row, number in enumerate(group)])
         for number, residuals in zip(group, read, strict=True):
@@ -106,21 +107,11 @@ def read_vectors(adapter: Adapter, lines: Sequence[Line]) -> dict[str, Tensor]:
     return {name: torch.stack(read).mean(0) for name, read in found.items()}
 
 
-def batches(prompts: Sequence[Encoded], doing: str) -> Iterator[list[int]]:
-    """Prompt numbers in batches of like lengths, with progress."""
-    groups = packed(prompts, [len(prompt.ids) for prompt in prompts], TOKENS_PER_PASS)
-    yield from track(groups, len(prompts), doing, size=len)
-
-
-def first_tokens(adapter: Adapter, prompts: Sequence[Encoded], doing: str) -> list[Answer]:
+def first_tokens(adapter: Adapter, prompts: Sequence[Encoded]) -> list[Answer]:
     """The first token after each prompt's delimiter."""
-    answered: dict[int, Answer] = {}
-    for group in batches(prompts, doing):
-        rows = [whole(prompts[number]) for number in group]
-        ends = [(row, prompts[n].marks[QUERY.name]) for row, n in enumerate(group)]
-        _, answers = run(adapter, rows, answers=ends)
-        answered.update(zip(group, answers, strict=True))
-    return [answered[number] for number in range(len(prompts))]
+    ends = [[prompt.marks[QUERY.name]] for prompt in prompts]
+    answers = first_answers(adapter, [whole(prompt) for prompt in prompts], ends)
+    return [answer for (answer,) in answers]
 
 
 def shown(adapter: Adapter, encoded: Encoded, given: Answer) -> dict[str, Any]:
@@ -171,8 +162,8 @@ def answer_lines(
     """For each line the answers of no_context, base and of the patch at every layer."""
     queries = [adapter.encode(line.query) for line in lines]
     bases = [adapter.encode(line.base) for line in lines]
-    no_context = first_tokens(adapter, queries, "no_context")
-    base = first_tokens(adapter, bases, "base")
+    no_context = first_tokens(adapter, queries)
+    base = first_tokens(adapter, bases)
     patched = patch_lines(adapter, lines, queries, vectors, layers, tokens)
     return [
         {

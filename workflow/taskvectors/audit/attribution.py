@@ -17,11 +17,11 @@ from pathlib import Path
 from gguf import GGUFReader
 
 from taskvectors.audit.markup import Markup, document, link, table
-from taskvectors.audit.origins import CollectedImage, read_images
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, read_jsonl, sha256, write_text
 from taskvectors.base.packages import package_files
+from taskvectors.study.manifest import CollectedImage, read_manifest
 
 log = logging.getLogger("taskvectors")
 FONT = re.compile(rb"/BaseFont /(?:[A-Z]{6}\+)?([A-Za-z0-9-]+)")
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--figures", required=True, nargs="+", type=Path, help="PDFs")
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
-    images = [image for path in args.manifests for image in read_images(path)]
+    images = [image for path in args.manifests for image in read_manifest(path.resolve())]
     tasks = shown_in(args.datasets)
     lines = args.packages.read_text(encoding="utf-8").splitlines()
     packages = [line.partition("==")[0] for line in lines if line and not line.startswith("#")]

@@ -143,7 +143,7 @@ def main() -> None:
     write_text(args.out.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
     write_text(args.out.with_suffix(".md"), f"{caption}\n\n{printed(table)}\n")
     figure = draw(table)
-    save_figure(figure, args.out)
+    save_figure([figure], args.out)
     plt.close(figure)
     log.info("%d jobs of %d rules and models", len(jobs), len(table))
 

@@ -24,11 +24,11 @@ from rocrate.model.entity import Entity
 from rocrate.rocrate import ROCrate
 
 from taskvectors.audit.lineage import Lineage, Record, open_results
-from taskvectors.audit.origins import is_manifest, read_images
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_text
 from taskvectors.base.schemas import read_yaml
+from taskvectors.study.manifest import is_manifest, read_manifest
 
 log = logging.getLogger("taskvectors")
 METADATA, SOURCE = "ro-crate-metadata.json", "source"
@@ -45,10 +45,8 @@ TERMS = {"sha256": "https://w3id.org/ro/terms/workflow-run#sha256"}
 MEDIA_TYPES = {
     ".parquet": "application/vnd.apache.parquet",
     ".jsonl": "application/jsonlines",
-    ".md": "text/markdown",
     ".yaml": "application/yaml",
     ".safetensors": "application/octet-stream",
-    ".tex": "application/x-tex",
 }
 
 
@@ -63,25 +61,37 @@ class Builder:
 
     def add(self, identifier: str, kind: str, **properties: Any) -> Entity:
         """Add a contextual entity, once; later calls return the first."""
-        known = self.crate.get(identifier)
-        if known is not None:
-            return known
         given = {key: single(v) for key, v in properties.items() if v not in (None, "", [])}
-        entity = ContextEntity(self.crate, identifier, {"@type": kind, **given})
-        return self.crate.add(entity)
+        return self.crate.get(identifier) or self.crate.add(
+            ContextEntity(self.crate, identifier, {"@type": kind, **given})
+        )
 
-    def data(self, path: str, place: str, **properties: Any) -> Entity:
-        """Add a file or folder of the crate: recorded ``path``, relative ``place``."""
-        folder = self.lineage.folder / place
-        named = {"name": path, **properties}
-        if folder.is_dir():
+    def named(self, prefix: str, kind: str, name: str, **properties: Any) -> Entity:
+        """Add a contextual entity whose identifier is made of its name, once."""
+        return self.add(f"{prefix}{quote(name)}", kind, name=name, **properties)
+
+    def data(self, described: dict[str, Any], place: str, **properties: Any) -> None:
+        """Add a file or folder of the crate as a record describes it; ``place`` is relative."""
+        named = {"name": described["path"], **properties}
+        if "sha256" in described:
+            named |= {"sha256": described["sha256"], "contentSize": str(described["size"])}
+        if (self.lineage.folder / place).is_dir():
             entity = self.crate.add_dataset(dest_path=place, properties=named)
         else:
             kind = MEDIA_TYPES.get(Path(place).suffix) or mimetypes.guess_type(place)[0]
-            named |= {"encodingFormat": kind} if kind else {}
-            entity = self.crate.add_file(dest_path=place, properties=named)
-        self.files[path] = entity
-        return entity
+            about = {"encodingFormat": kind} if kind else {}
+            entity = self.crate.add_file(dest_path=place, properties={**about, **named})
+        self.files[described["path"]] = entity
+
+    def entities(self, given: Iterable[dict[str, Any]]) -> list[Entity]:
+        """The data entities of recorded inputs; a file inside an output folder is that folder."""
+        records = ((one["path"], self.lineage.record(one["path"])) for one in given)
+        paths = dict.fromkeys(record.path if record else path for path, record in records)
+        return [self.files[path] for path in paths]
+
+    def licence(self) -> Entity:
+        """The workflow's own."""
+        return self.named("https://spdx.org/licenses/", "CreativeWork", self.citation["license"])
 
 
 def single(value: Any) -> Any:
@@ -109,33 +119,30 @@ def build(lineage: Lineage, records: list[Record], agent: str | None) -> ROCrate
 def _outputs(builder: Builder, records: Iterable[Record]) -> None:
     lineage = builder.lineage
     for record in records:
-        place = PurePosixPath(record.path).relative_to(lineage.prefix).as_posix()
+        place = record.path.removeprefix(f"{lineage.prefix}/")
         path = lineage.root / record.path
         if not path.exists() or (path.is_file() and path.stat().st_size != record.output["size"]):
             raise UserError(
                 f"{record.path} is not what its record says; see `python -m taskvectors.audit "
                 "verify`, and run `snakemake` before making a crate."
             )
-        about = {"sha256": record.output["sha256"], "contentSize": str(record.output["size"])}
+        about = {}
         if place == CROISSANT:
             croissant = "http://mlcommons.org/croissant/1.0"
-            builder.add(croissant, "CreativeWork", name="Croissant", version="1.0")
-            about |= {"conformsTo": {"@id": croissant}, "encodingFormat": "application/ld+json"}
-        builder.data(record.path, place, **about)
+            form = builder.add(croissant, "CreativeWork", name="Croissant", version="1.0")
+            about = {"conformsTo": form, "encodingFormat": "application/ld+json"}
+        builder.data(record.output, place, **about)
 
 
 def _sources(builder: Builder, records: Iterable[Record]) -> None:
     """The files of the repository that jobs read, as copied to ``source/``."""
     for record in records:
         for given in builder.lineage.sources(record):
-            path = given["path"]
-            if path in builder.files:
-                continue
-            place = f"{SOURCE}/{path}"
+            path, place = given["path"], f"{SOURCE}/{given['path']}"
             if not (builder.lineage.folder / place).exists():
                 raise UserError(f"{path}, which {record.path} was made from, is gone; restore it.")
-            about = {"sha256": given["sha256"], "contentSize": str(given["size"])}
-            builder.data(path, place, **about)
+            if path not in builder.files:
+                builder.data(given, place)
 
 
 def _licences(builder: Builder, records: Iterable[Record]) -> None:
@@ -143,20 +150,22 @@ def _licences(builder: Builder, records: Iterable[Record]) -> None:
     for record in records:
         if not is_manifest(record.path):
             continue
-        images = read_images(builder.lineage.root / record.path)
-        licences = [
+        images = read_manifest(builder.lineage.root / record.path)
+        licences = dict.fromkeys(
             builder.add(
-                p.licence_url or f"#licence/{quote(p.licence)}", "CreativeWork", name=p.licence
+                image.licence_url or f"#licence/{quote(image.licence)}",
+                "CreativeWork",
+                name=image.licence,
             )
-            for p in images
-        ]
+            for image in images
+        )
         # A page of Wikipedia names people; a package's art is a group's or a firm's.
-        kinds = {p.author: "Person" if p.revision else "Organization" for p in images}
-        authors = [builder.add(f"#author/{quote(a)}", kind, name=a) for a, kind in kinds.items()]
+        kinds = {image.author: "Person" if image.revision else "Organization" for image in images}
+        authors = [builder.named("#author/", kind, name) for name, kind in kinds.items()]
         folder = builder.files.get(f"{PurePosixPath(record.path).parent}/images")
         if folder is not None:
-            folder["license"] = single(list(dict.fromkeys(licences)))
-            folder["author"] = single(list(dict.fromkeys(authors)))
+            folder["license"] = single(list(licences))
+            folder["author"] = single(authors)
 
 
 def _workflow(builder: Builder, records: list[Record]) -> Entity:
@@ -180,7 +189,7 @@ def _workflow(builder: Builder, records: list[Record]) -> Entity:
         properties={
             "name": builder.citation["title"],
             "version": str(builder.citation["version"]),
-            "license": _licence(builder),
+            "license": builder.licence(),
             "encodingFormat": "text/plain",
             "@type": ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"],
         },
@@ -189,10 +198,10 @@ def _workflow(builder: Builder, records: list[Record]) -> Entity:
     for record in records:
         codes.setdefault(record.rule, set()).add(record.code)
     for position, (rule, code) in enumerate(codes.items(), start=1):
-        tool = builder.add(
-            f"#tool/{quote(rule)}",
+        tool = builder.named(
+            "#tool/",
             "SoftwareApplication",
-            name=rule,
+            rule,
             softwareVersion=", ".join(sorted(code)),
             softwareRequirements=packages,
         )
@@ -210,34 +219,23 @@ def _actions(builder: Builder, records: list[Record], workflow: Entity, agent: s
     jobs: dict[Any, list[Record]] = {}
     for record in records:
         jobs.setdefault(record.job, []).append(record)
-    controls, actions = [], []
-    for (rule, wildcards), made in jobs.items():
-        identifier = "/".join([rule, *(quote(value, safe="") for _, value in wildcards)])
-        first = made[0]
-        action = builder.add(
-            f"#job/{identifier}",
-            "CreateAction",
-            name=" ".join([rule, *(value for _, value in wildcards)]),
-            description=first.command,
-            instrument=builder.crate.get(f"#tool/{quote(rule)}"),
-            object=_entities(builder, (i["path"] for r in made for i in r.inputs)),
-            result=[builder.files[record.path] for record in made],
-            startTime=first.started,
-            endTime=first.ended,
-            agent=person,
+    actions = [_action(builder, made, person) for made in jobs.values()]
+    controls = [
+        builder.add(
+            action.id.replace("#job/", "#control/"),
+            "ControlAction",
+            instrument=builder.crate.get(f"#step/{quote(rule)}"),
+            object=action,
         )
-        step = builder.crate.get(f"#step/{quote(rule)}")
-        controls.append(
-            builder.add(f"#control/{identifier}", "ControlAction", instrument=step, object=action)
-        )
-        actions.append(action)
+        for (rule, _), action in zip(jobs, actions, strict=True)
+    ]
     run = builder.add(
         "#run",
         "CreateAction",
         name=f"Run of the experiment {builder.lineage.folder.name}",
         description=f"All jobs of {builder.lineage.prefix}",
         instrument=workflow,
-        object=_entities(builder, (s["path"] for r in records for s in builder.lineage.sources(r))),
+        object=builder.entities(s for r in records for s in builder.lineage.sources(r)),
         result=[builder.files[record.path] for record in records],
         startTime=min(record.started for record in records),
         endTime=max(record.ended for record in records),
@@ -255,81 +253,62 @@ def _actions(builder: Builder, records: list[Record], workflow: Entity, agent: s
     builder.crate.root_dataset["mentions"] = [run, *actions]
 
 
-def _entities(builder: Builder, paths: Iterable[str]) -> list[Entity]:
-    """The data entities of recorded paths; a file inside an output folder is that folder."""
-    found = {}
-    for path in paths:
-        record = builder.lineage.record(path)
-        known = record.path if record else path
-        found[known] = builder.files[known]
-    return list(found.values())
-
-
-def _licence(builder: Builder) -> Entity:
-    name = builder.citation["license"]
-    return builder.add(f"https://spdx.org/licenses/{name}", "CreativeWork", name=name)
+def _action(builder: Builder, made: list[Record], person: Entity | None) -> Entity:
+    """One job, from the records of what it made."""
+    first = made[0]
+    wildcards = [value for _, value in first.job[1]]
+    return builder.add(
+        "#job/" + "/".join([first.rule, *(quote(value, safe="") for value in wildcards)]),
+        "CreateAction",
+        name=" ".join([first.rule, *wildcards]),
+        description=first.command,
+        instrument=builder.crate.get(f"#tool/{quote(first.rule)}"),
+        object=builder.entities(given for record in made for given in record.inputs),
+        result=[builder.files[record.path] for record in made],
+        startTime=first.started,
+        endTime=first.ended,
+        agent=person,
+    )
 
 
 def _root(builder: Builder, records: list[Record]) -> None:
     """What the crate is, and the profiles that it follows."""
-    root, lineage = builder.crate.root_dataset, builder.lineage
-    root["name"] = f"{builder.citation['title']}: experiment {lineage.folder.name}"
+    root, experiment = builder.crate.root_dataset, builder.lineage.folder.name
+    root["name"] = f"{builder.citation['title']}: experiment {experiment}"
     root["description"] = (
-        f"Inputs, outputs and jobs of the experiment {lineage.folder.name}. Images keep their "
+        f"Inputs, outputs and jobs of the experiment {experiment}. Images keep their "
         "own licences: see the folders of images and the manifests beside them."
     )
-    root["license"] = _licence(builder)
+    root["license"] = builder.licence()
     root["datePublished"] = max(record.ended for record in records)
     root["author"] = single(
-        [
-            builder.add(f"#author/{quote(a['name'])}", "Organization", name=a["name"])
-            for a in builder.citation["authors"]
-        ]
+        [builder.named("#author/", "Organization", a["name"]) for a in builder.citation["authors"]]
     )
     root["conformsTo"] = [
         builder.add(url, "CreativeWork", name=name, version=url.rpartition("/")[2])
         for url, name in PROFILES.items()
     ]
-    builder.data(SOURCE, SOURCE, description="The workflow when the crate was made")
-    builder.data("records", "records", description="One record per output, as JSON")
+    source, kept = "The workflow when the crate was made", "One record per output, as JSON"
+    builder.data({"path": SOURCE}, SOURCE, description=source)
+    builder.data({"path": "records"}, "records", description=kept)
 
 
 def copy_source(lineage: Lineage, records: Iterable[Record]) -> None:
-    """Copy the workflow's files and all that records name outside the results to ``source/``.
-
-    Raises `UserError` where a recorded path leads out of the repository.
-    """
+    """Copy the workflow's files and all that records name outside the results to ``source/``."""
     target = lineage.folder / SOURCE
+    target.mkdir(exist_ok=True)
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in WORKFLOW:
         found = lineage.root / name
         if found.is_dir():
             shutil.copytree(found, target / name, ignore=ignored, dirs_exist_ok=True)
         else:
-            target.mkdir(parents=True, exist_ok=True)
             shutil.copy2(found, target / name)
-    for record in records:
-        for given in lineage.sources(record):
-            found = (lineage.root / given["path"]).resolve()
-            if not found.is_relative_to(lineage.root):
-                raise UserError(
-                    f"{given['path']} is outside the repository; it cannot be in a crate."
-                )
-            copy = target / given["path"]
-            if found.is_file() and not copy.exists():
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(found, copy)
-
-
-def recorded(lineage: Lineage, paths: Iterable[str]) -> list[Record]:
-    """The records of ``paths``. Raises `UserError` naming a file that has none."""
-    records = []
-    for path in paths:
-        record = lineage.record(path)
-        if record is None:
-            raise UserError(f"{path} has no record; make it again with `snakemake`.")
-        records.append(record)
-    return records
+    for path in {given["path"] for record in records for given in lineage.sources(record)}:
+        found, copy = lineage.root / path, target / path
+        if found.is_file() and not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(found, copy)
 
 
 def git_name(root: Path) -> str | None:
@@ -348,7 +327,7 @@ def main() -> None:
     parser.add_argument("--shown", required=True, nargs="+", help="all that the experiment shows")
     args = parse(parser)
     lineage = open_results(args.results)
-    records = lineage.ancestry(recorded(lineage, args.shown))
+    records = lineage.ancestry(lineage.recorded(path) for path in args.shown)
     copy_source(lineage, records)
     crate = build(lineage, records, git_name(lineage.root))
     text = json.dumps(crate.metadata.generate(), indent=1, ensure_ascii=False)

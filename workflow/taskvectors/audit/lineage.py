@@ -17,7 +17,7 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.files import sha256
 from taskvectors.base.schemas import check
 from taskvectors.record import provenance
-from taskvectors.record.provenance import RECORDS
+from taskvectors.record.provenance import RECORDS, inside
 
 RESULTS = "results"
 
@@ -53,6 +53,11 @@ class Record:
         """What all outputs of one job share."""
         return self.rule, tuple(sorted(self.wildcards.items()))
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What reached the job: its params, or the whole configuration where that is the param."""
+        return self.config if "merged" in self.params else self.params
+
 
 def read_record(path: Path) -> Record:
     """Read one record. Raises `UserError` where it is newer than this program or damaged."""
@@ -83,6 +88,16 @@ class Lineage:
         if path not in self._known:
             self._known[path] = self._find(PurePosixPath(path))
         return self._known[path]
+
+    def recorded(self, path: str) -> Record:
+        """The record of ``path``. Raises `UserError` where it has none."""
+        record = self.record(path)
+        if record is None:
+            raise UserError(
+                f"{path} has no record, so nothing says where it is from; make it again with "
+                "`snakemake`, which writes one."
+            )
+        return record
 
     def _find(self, path: PurePosixPath) -> Record | None:
         if not path.is_relative_to(self.prefix):
@@ -148,14 +163,14 @@ def in_order(targets: Iterable[Record], makers: Callable[[Record], list[Record]]
 
 def open_results(folder: Path) -> Lineage:
     """The lineage of ``results/<experiment>``. Raises `UserError` where it is no such folder."""
-    resolved = folder.resolve()
-    if not resolved.is_dir():
+    place = folder.absolute()
+    if not place.is_dir():
         raise UserError(f"{folder} is no folder; name one below results/ after a run.")
-    if resolved.parent.name != RESULTS or not (resolved / RECORDS).is_dir():
+    if place.parent.name != RESULTS or not (place / RECORDS).is_dir():
         raise UserError(
             f"{folder} holds no results with records; name a folder results/<experiment>."
         )
-    return Lineage(resolved)
+    return Lineage(place)
 
 
 def find_target(name: str, results: Path) -> tuple[Lineage, Record]:
@@ -163,25 +178,15 @@ def find_target(name: str, results: Path) -> tuple[Lineage, Record]:
 
     Raises `UserError` for a path outside the repository and for a file without record.
     """
-    path, root = Path(name), Path.cwd().resolve()
-    if path.suffix == "" and path.name == name and not path.exists():
+    if Path(name).suffix == "" and Path(name).name == name and not Path(name).exists():
         lineage = open_results(results)
         for shown in (f"figures/{name}.pdf", f"tables/{name}.csv"):
             record = lineage.record(f"{lineage.prefix}/{shown}")
             if record is not None and record.path.endswith(shown):
                 return lineage, record
         raise UserError(f"{results} has no record of an item {name!r}; make it with `snakemake`.")
-    resolved = path.resolve()
-    if not resolved.is_relative_to(root):
-        raise UserError(f"{name} is outside the repository {root}; name a file below results/.")
-    parts = resolved.relative_to(root).parts
-    if len(parts) < 3 or parts[0] != RESULTS:
+    path = PurePosixPath(inside(name))
+    if len(path.parts) < 3 or path.parts[0] != RESULTS:
         raise UserError(f"{name} is not below results/<experiment>/; only results have records.")
-    lineage = open_results(Path(*parts[:2]))
-    record = lineage.record(PurePosixPath(*parts).as_posix())
-    if record is None:
-        raise UserError(
-            f"{name} has no record, so nothing says where it is from; "
-            "make it with `snakemake`, which writes one."
-        )
-    return lineage, record
+    lineage = open_results(Path(*path.parts[:2]))
+    return lineage, lineage.recorded(path.as_posix())

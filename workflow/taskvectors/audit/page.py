@@ -6,8 +6,8 @@ from html import escape
 
 from taskvectors.audit.lineage import Lineage, Record
 from taskvectors.audit.markup import document, link, table, thumbnail
-from taskvectors.audit.origins import is_manifest, read_images
-from taskvectors.audit.trace import tree, used_labels
+from taskvectors.audit.tree import tree, used_labels
+from taskvectors.study.manifest import is_manifest, read_manifest
 
 
 def page(lineage: Lineage, target: Record) -> str:
@@ -40,7 +40,7 @@ def _images(lineage: Lineage, manifest: Record) -> str:
             link(image.licence_url, image.licence),
             image.sha256[:16],
         )
-        for image in read_images(lineage.root / manifest.path)
+        for image in read_manifest(lineage.root / manifest.path)
     ]
     header = ("", "entity", "source", "revision", "author", "licence", "sha256")
     return table(f"Images of {manifest.path}", header, rows)

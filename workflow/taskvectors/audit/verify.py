@@ -12,29 +12,22 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from taskvectors.audit.settings import (
-    Settings,
-    changed_settings,
-    code_of,
-    present_settings,
-)
+from taskvectors.audit.lineage import Lineage, Record, open_results, read_record
+from taskvectors.audit.today import Today, changed_settings, code_of, read_today
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import sha256
 from taskvectors.base.progress import start_logging, track
-from taskvectors.base.schemas import check
 from taskvectors.record.provenance import (
     RECORDS,
+    NewerSchemaError,
     files_below,
     listing_hash,
-    read_record,
     record_path,
 )
 
-# Made after the run, from what it left; what jobs took; and finished parts, which carry hashes
-# of their own.
-UNRECORDED, MEASURED, PARTS = {"report.html"}, "benchmarks", "parts"
+# Made after the run, from what it left; and what jobs took.
+UNRECORDED, MEASURED = {"report.html"}, "benchmarks"
 # Of these inputs only what a param says counts for a job: a task's line, the labels of a column.
 TASKS, TABLES = "resources/tasks.yaml", "resources/entities"
 SAID_BY_PARAMS = {TASKS: {"label", "instruction", "tokens"}, TABLES: {"labels", "entities"}}
@@ -78,50 +71,34 @@ class Disk:
         return place.relative_to(self.root).as_posix()
 
 
-def experiment_root(folder: Path) -> tuple[Path, str]:
-    """The repository's root and ``results/<experiment>``.
-
-    Raises `UserError` where the folder is no experiment's results.
-    """
-    place = folder.absolute()
-    if place.parent.name != "results" or not (place / RECORDS).is_dir():
-        raise UserError(
-            f"{folder} is not an experiment's results: it has no folder {RECORDS}/ or is not "
-            "below results/; name results/<experiment> of a finished run."
-        )
-    return place.parent.parent, f"results/{place.name}"
-
-
-def read_records(root: Path, results: str) -> tuple[dict[str, dict[str, Any]], list[Finding]]:
+def read_records(lineage: Lineage) -> tuple[dict[str, Record], list[Finding]]:
     """All records by their output's path, and findings about those that cannot be used.
 
-    Raises `UserError` for a record of a newer schema, or one that names a path elsewhere.
+    Raises `UserError` for a record of a newer schema.
     """
     records, findings = {}, []
-    for place in sorted((root / results / RECORDS).rglob("*.json")):
-        name = place.relative_to(root).as_posix()
+    for place in sorted((lineage.folder / RECORDS).rglob("*.json")):
+        name = place.relative_to(lineage.root).as_posix()
         try:
             record = read_record(place)
-            check(record, "record", name)
+            own_place = record_path(record.path).as_posix() == name
+        except NewerSchemaError:
+            raise
         except UserError as error:
-            if "newer" in str(error):
-                raise
-            findings.append(
-                Finding(name, f"the record is damaged ({error})", "delete it and its output")
-            )
+            damaged = f"the record is damaged ({error})"
+            findings.append(Finding(name, damaged, "delete it and its output"))
             continue
-        output = record["output"]["path"]
-        if record_path(output).as_posix() != name:
-            findings.append(Finding(name, f"it is the record of {output}", "delete it"))
-            continue
-        records[output] = record
+        if own_place:
+            records[record.path] = record
+        else:
+            findings.append(Finding(name, f"it is the record of {record.path}", "delete it"))
     return records, findings
 
 
-def output_findings(record: dict[str, Any], disk: Disk) -> Iterator[Finding]:
+def output_findings(record: Record, disk: Disk) -> Iterator[Finding]:
     """Files of one output that changed, went or came."""
-    output = record["output"]
-    path, again = output["path"], f"delete {output['path']} and run again"
+    path, output = record.path, record.output
+    again = f"delete {path} and run again"
     if disk.hash(path) is None:
         yield Finding(path, "it is missing", "run again")
         return
@@ -142,38 +119,35 @@ def output_findings(record: dict[str, Any], disk: Disk) -> Iterator[Finding]:
             yield Finding(file, "it was changed after it was made", again)
 
 
-def origin_findings(record: dict[str, Any], disk: Disk, settings: Settings) -> Iterator[Finding]:
+def origin_findings(record: Record, disk: Disk, today: Today) -> Iterator[Finding]:
     """Where a record no longer matches its inputs, code or configuration."""
-    path, rule = record["output"]["path"], record["rule"]
+    path, rule = record.path, record.rule
     again = f"run again, if need be with `--forcerun {rule}`"
-    for entry in record["inputs"]:
+    for entry in record.inputs:
         place = TABLES if entry["path"].startswith(f"{TABLES}/") else entry["path"]
-        if SAID_BY_PARAMS.get(place, set()) & set(record["params"]):
+        if SAID_BY_PARAMS.get(place, set()) & set(record.params):
             continue
         present = disk.hash(entry["path"])
         if present is None:
             yield Finding(path, f"its input {entry['path']} is missing", again)
         elif present != entry["sha256"]:
             yield Finding(path, f"its input {entry['path']} is not what it was made from", again)
-    if record["code"] != code_of(record):
+    if record.code != code_of(record):
         yield Finding(path, f"the code of the rule {rule} has changed", again)
-    for change in changed_settings(record, settings):
+    for change in changed_settings(record, today):
         yield Finding(path, f"made with other settings: {change}", again)
 
 
 def unrecorded_findings(
-    results: str, records: dict[str, dict[str, Any]], disk: Disk
+    lineage: Lineage, records: dict[str, Record], disk: Disk
 ) -> Iterator[Finding]:
     """Files that no record speaks of."""
-    folder = disk.root / results
-    folders = [f"{path}/" for path, record in records.items() if "files" in record["output"]]
-    for file in files_below(folder):
-        path, below = disk.relative(file), file.relative_to(folder)
-        if below.parts[0] in (RECORDS, MEASURED) or PARTS in below.parts:
+    folders = tuple(f"{path}/" for path, record in records.items() if "files" in record.output)
+    for file in files_below(lineage.folder):
+        path, below = disk.relative(file), file.relative_to(lineage.folder)
+        if below.parts[0] in (RECORDS, MEASURED) or below.as_posix() in UNRECORDED:
             continue
-        if below.as_posix() in UNRECORDED or path in records:
-            continue
-        if path.startswith(tuple(folders)):
+        if path in records or path.startswith(folders):
             continue
         if file.name.startswith(".") and file.name.endswith(".partial"):
             yield Finding(path, "an interrupted job left it behind", "delete it")
@@ -182,17 +156,20 @@ def unrecorded_findings(
 
 
 def verify(folder: Path) -> tuple[int, list[Finding]]:
-    """The number of recorded outputs and all findings. Raises `UserError` as said above."""
-    root, results = experiment_root(folder)
-    settings = present_settings(root, results)
-    records, findings = read_records(root, results)
-    disk = Disk(root)
-    checked = track(sorted(records), len(records), f"verify {results}")
-    for path in checked:
+    """The number of recorded outputs and all findings.
+
+    Raises `UserError` where the folder is no experiment's results, or a record is of a newer
+    schema.
+    """
+    lineage = open_results(folder)
+    today = read_today(lineage.root, lineage.prefix)
+    records, findings = read_records(lineage)
+    disk = Disk(lineage.root)
+    for path in track(sorted(records), len(records), f"verify {lineage.prefix}"):
         findings += output_findings(records[path], disk)
     for path in sorted(records):
-        findings += origin_findings(records[path], disk, settings)
-    findings += unrecorded_findings(results, records, disk)
+        findings += origin_findings(records[path], disk, today)
+    findings += unrecorded_findings(lineage, records, disk)
     return len(records), findings
 
 

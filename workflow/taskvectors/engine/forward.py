@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,6 +18,8 @@ from taskvectors.engine.trees import Row, batch_rows
 from taskvectors.models.base import Adapter
 
 LOGITS_AT_ONCE = 512  # tokens
+# ((rows, tokens), vectors) of the patches of one layer.
+LayerPatches = tuple[tuple[Tensor, Tensor], Tensor]
 
 
 class HookError(RuntimeError):
@@ -50,8 +53,8 @@ def layer_hooks(adapter: Adapter, visit: Callable[[int, Tensor], Tensor | None])
     """
     fired = [0] * len(adapter.layers)
 
-    def hook_of(layer: int):
-        def hook(_module, _inputs, output):
+    def hook_of(layer: int) -> Callable[[Any, Any, Any], Any]:
+        def hook(_module: Any, _inputs: Any, output: Any) -> Any:
             fired[layer] += 1
             wrapped = isinstance(output, tuple)
             hidden = output[0] if wrapped else output
@@ -133,7 +136,7 @@ def _index(pairs: Sequence[tuple[int, int]], device: torch.device) -> tuple[Tens
     )
 
 
-def patches_by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, tuple]:
+def patches_by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, LayerPatches]:
     """Patches grouped by layer: ((rows, tokens), vectors)."""
     grouped: dict[int, list[Patch]] = {}
     for patch in patches:
@@ -156,7 +159,7 @@ def patches_by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, tu
     }
 
 
-def with_patches(hidden: Tensor, here: tuple | None) -> Tensor | None:
+def with_patches(hidden: Tensor, here: LayerPatches | None) -> Tensor | None:
     """A layer's residual stream with its entry of `patches_by_layer` in place; None without one."""
     if here is None:
         return None
@@ -174,9 +177,7 @@ def read_answers(adapter: Adapter, residuals: Tensor) -> list[Answer]:
     answers = []
     for some in residuals.split(LOGITS_AT_ONCE):
         best = adapter.logits(some).float().topk(2, dim=-1)
-        logit_differences = best.values[:, 0] - best.values[:, 1]
-        answers += [
-            Answer(int(token), float(logit_difference))
-            for token, logit_difference in zip(best.indices[:, 0], logit_differences, strict=True)
-        ]
+        leads = best.values[:, 0] - best.values[:, 1]
+        pairs = zip(best.indices[:, 0], leads, strict=True)
+        answers += [Answer(int(token), float(lead)) for token, lead in pairs]
     return answers

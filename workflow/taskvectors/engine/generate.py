@@ -41,7 +41,8 @@ def _written(
     patches = []
     if vector is not None and layer is not None:
         patches = [Patch(0, 0, layer, vector)]
-    token, written = prompt.ids[-1], []
+    token = prompt.ids[-1]
+    written: list[int] = []
     while len(written) < tokens:
         ids, positions = torch.tensor([[token]]), prompt.positions[:, None, -1:] + len(written)
         (answer,) = one_token(adapter, ids, positions, cache, patches)

@@ -10,7 +10,6 @@ from taskvectors.engine.check import check_forward
 from taskvectors.models.base import Adapter
 from taskvectors.models.registry import ADAPTERS, HELD, adapter_class
 from taskvectors.models.weights import best_device
-from taskvectors.record.loaded import LoadedModel, report_loaded
 
 
 def load_adapter(folder: Path, name: str, dtype: str) -> Adapter:
@@ -35,18 +34,4 @@ def load_adapter(folder: Path, name: str, dtype: str) -> Adapter:
         adapter.model.to(best_device())
     if model_type not in ADAPTERS and model_type not in HELD:
         check_forward(adapter, str(model_type))
-    report_loaded(as_loaded(adapter, folder, dtype), str(adapter.device))
     return adapter
-
-
-def as_loaded(adapter: Adapter, folder: Path, dtype: str) -> LoadedModel:
-    """What the records say of a loaded model."""
-    source = folder / "source.json"
-    return LoadedModel(
-        name=adapter.name,
-        revision=read_json(source).get("revision") if source.is_file() else None,
-        dtype=str(adapter.dtype).removeprefix("torch."),
-        quantisation="nf4" if dtype == "nf4" else None,
-        image_backend=adapter.image_backend,
-        notes=adapter.notes(folder),
-    )

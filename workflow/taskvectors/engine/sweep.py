@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -57,18 +58,16 @@ def sweep(
         chunk = sites[first : first + per_pass]
         lengths = [len(prompt.ids) + len(chunk) for prompt in prompts]
         for group in packed(prompts, lengths, tokens_per_pass):
-            yield within_memory(
-                group,
-                lambda part, sites=chunk: _sweep_batch(adapter, prompts, part, vectors, sites),
-            )
+            batch = partial(_sweep_batch, adapter, prompts, vectors, chunk)
+            yield within_memory(group, batch)
 
 
 def _sweep_batch(
     adapter: Adapter,
     prompts: Sequence[Encoded],
-    group: Sequence[int],
     vectors: dict[str, Tensor],
     sites: Sequence[Site],
+    group: Sequence[int],
 ) -> list[tuple[int, Site, Answer]]:
     rows, patches, ends, asked = [], [], [], []
     for row, number in enumerate(group):

@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.images import image_hash
 from taskvectors.engine.forward import Answer
 from taskvectors.engine.trees import Row, cut
+from taskvectors.jobs.arguments import Context
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.study.datasets import Item
 from taskvectors.study.predictions import MODALITIES, Prediction
 from taskvectors.study.prompts import EXEMPLARS_END, QUERY, ImageInput, Prompt, Template, Text
-
-
-@dataclass(frozen=True)
-class Context:
-    """What all predictions of a job have in common."""
-
-    model: str
-    template: Template
-    task: str
 
 
 def asked(item: Item, modality: str) -> Text | ImageInput:
@@ -92,20 +82,6 @@ def encode_queries(
             encoded, first = encode_query(adapter, prompt, template, item.label)
             queries.append(Query(item, modality, encoded, first))
     return queries
-
-
-def states(queries: Iterable[Query]) -> list[list[str | None]]:
-    """What the answers to queries depend on, by the bytes of their images and not their paths.
-
-    Raises `UserError` where an image is missing.
-    """
-    return [
-        [
-            *(query.item.task, query.item.split, query.item.entity, query.item.label),
-            image_hash(Path(query.item.image)) if query.modality == "image" else None,
-        ]
-        for query in queries
-    ]
 
 
 def modalities_of(adapter: Adapter) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -61,11 +61,18 @@ class Adapter:
     #: it does not, `taskvectors.engine.cached` answers in `taskvectors.engine.sweep`'s stead.
     branching: bool = True
 
-    def __init__(self, model: nn.Module, tokenizer: Any, name: str):
-        self.model = model.eval().requires_grad_(False)
-        self.tokenizer = tokenizer
+    def __init__(self, model: nn.Module, processor: Any, name: str):
+        """``processor`` is the checkpoint's own, or, of a model without images, its tokenizer."""
+        self.model: Any = model.eval().requires_grad_(False)
+        self.processor = processor
+        self.tokenizer: Any = getattr(processor, "tokenizer", processor)
         self.name = name
         self.features: dict[str, Tensor] = {}
+
+    @classmethod
+    def load(cls, folder: Path, name: str, dtype: str) -> Self:
+        """Load a checkpoint folder; ``dtype`` is one of `taskvectors.models.weights.DTYPES`."""
+        raise NotImplementedError(f"{cls.__name__} does not say how a checkpoint is loaded")
 
     # -- what the records say of it --------------------------------------------------------
 
@@ -84,7 +91,7 @@ class Adapter:
     # -- the decoder ---------------------------------------------------------------------
 
     @property
-    def decoder(self) -> nn.Module:
+    def decoder(self) -> Any:
         """The module that maps embeddings to hidden states through all layers."""
         return self.model.get_decoder()
 
@@ -94,7 +101,7 @@ class Adapter:
         return self._first_of(LAYERS)
 
     @property
-    def final_norm(self) -> nn.Module:
+    def final_norm(self) -> Any:
         """The norm between the last residual stream and the unembedding."""
         return self._first_of(FINAL_NORMS)
 
@@ -108,7 +115,7 @@ class Adapter:
         )
 
     @property
-    def unembedding(self) -> nn.Module:
+    def unembedding(self) -> Any:
         """The linear map from normed hidden states to token logits."""
         return self.model.get_output_embeddings()
 
@@ -224,7 +231,10 @@ class Adapter:
         Raises `UserError` where a mark falls inside a token, i.e. where the tokenizer merges
         a delimiter with its neighbour, so that there is no token to read or patch.
         """
-        text, images, ends, spans = "", [], {}, []
+        text = ""
+        images: list[str] = []
+        ends: dict[str, int] = {}
+        spans: list[tuple[int, int]] = []
         for segment in prompt:
             if isinstance(segment, Mark):
                 ends[segment.name] = len(text)

@@ -34,7 +34,7 @@ def turn_pieces(adapter: Adapter) -> tuple[str, str]:
     The last of three turns is looked at, so that what only begins a conversation is left out.
     Spaces beside the words are left to the template's ``space``.
     """
-    renderer = getattr(adapter, "processor", adapter.tokenizer)
+    renderer = adapter.processor
     if not getattr(renderer, "chat_template", None):
         renderer = adapter.tokenizer
     if not renderer.chat_template:

@@ -42,7 +42,7 @@ NORM_EPSILON = 1e-3
 
 def folded(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """The package's weights with each batch norm folded into the convolution before it."""
-    merged = {}
+    merged: dict[str, Tensor] = {}
     for name, weight in weights.items():
         path, dot, conv = name.removesuffix(".weight").rpartition(".")
         if conv in NORMS:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -105,7 +105,7 @@ def normalised(rgb: Tensor) -> Tensor:
 class EmbeddedImageProcessor(BaseImageProcessor):
     """Images to ``pixel_values`` (images, 3, 160, 160), float32 in [-1, 1]."""
 
-    model_input_names = ("pixel_values",)
+    model_input_names = ["pixel_values"]  # noqa: RUF012
     backend = "pil"
 
     def preprocess(self, images: Image.Image | Sequence[Image.Image], **_: Any) -> BatchFeature:
@@ -117,7 +117,13 @@ class EmbeddedImageProcessor(BaseImageProcessor):
 class EmbeddedProcessor(ProcessorMixin):
     """Text with the tokenizer's image token, and images, to model inputs."""
 
-    def __init__(self, image_processor=None, tokenizer=None, tokens_per_image: int = 5, **kwargs):
+    def __init__(
+        self,
+        image_processor: Any = None,
+        tokenizer: Any = None,
+        tokens_per_image: int = 5,
+        **kwargs: Any,
+    ):
         self.tokens_per_image = tokens_per_image
         self.image_token = "<reponame>"  # a special token that SmolLM2's training data reserves
         super().__init__(image_processor, tokenizer, **kwargs)
@@ -188,7 +194,7 @@ class EmbeddedForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     config_class = EmbeddedConfig
     main_input_name = "input_ids"
-    _no_split_modules = ("LlamaDecoderLayer",)
+    _no_split_modules = ["LlamaDecoderLayer"]  # noqa: RUF012
 
     def __init__(self, config: EmbeddedConfig):
         super().__init__(config)
@@ -223,7 +229,7 @@ class EmbeddedForConditionalGeneration(PreTrainedModel, GenerationMixin):
         pixel_values: Tensor | None = None,
         inputs_embeds: Tensor | None = None,
         **kwargs: Any,
-    ):
+    ) -> Any:
         """The language model's forward, with features in the stead of image placeholders."""
         if inputs_embeds is None:
             inputs_embeds = self.get_input_embeddings()(input_ids)
@@ -243,14 +249,12 @@ AutoModelForImageTextToText.register(EmbeddedConfig, EmbeddedForConditionalGener
 class EmbeddedAdapter(Adapter):
     """The embedded model behind the engine's interface."""
 
-    def __init__(self, model: nn.Module, processor: EmbeddedProcessor, name: str):
-        super().__init__(model, processor.tokenizer, name)
-        self.processor = processor
+    def __init__(self, model: nn.Module, processor: Any, name: str):
+        super().__init__(model, processor, name)
         self.image_text = processor.image_token
 
     @classmethod
-    def load(cls, folder: Path, name: str, dtype: str) -> EmbeddedAdapter:
-        """Load a checkpoint folder."""
+    def load(cls, folder: Path, name: str, dtype: str) -> Self:
         model = load_weights(AutoModelForImageTextToText, folder, dtype)
         return cls(model, AutoProcessor.from_pretrained(folder), name)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, BatchFeature, PreTrainedConfig, ProcessorMixin
+from transformers import AutoConfig, BatchFeature, PreTrainedConfig
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
@@ -31,7 +31,7 @@ class FuyuAdapter(GenericAdapter):
     two frame tokens; and a BOS before every piece of text, each tokenised by itself.
     """
 
-    def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
+    def __init__(self, model: nn.Module, processor: Any, name: str):
         super().__init__(model, processor, name)
         self.image_text = "<image>"
         known = self.tokenizer.get_vocab()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -32,7 +32,7 @@ from taskvectors.models.base import Adapter
 from taskvectors.models.weights import load_weights
 
 
-def without_videos(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
+def without_videos(kind: Any) -> Any:
     """A processor class that does without its video part, which needs torchvision."""
 
     class ImagesOnly(kind):
@@ -44,7 +44,7 @@ def without_videos(kind: type[ProcessorMixin]) -> type[ProcessorMixin]:
     return ImagesOnly
 
 
-def processor_kind(folder: Path, config: PreTrainedConfig) -> type[ProcessorMixin]:
+def processor_kind(folder: Path, config: PreTrainedConfig) -> Any:
     """The processor class that a checkpoint names, e.g. Pixtral's for a LLaVA with its tower.
 
     Where transformers does not know it, being of the authors' own code, the architecture's.
@@ -88,9 +88,8 @@ def load_processor(folder: Path, config: PreTrainedConfig) -> ProcessorMixin:
 class GenericAdapter(Adapter):
     """A model and its processor behind the engine's interface."""
 
-    def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
-        super().__init__(model, processor.tokenizer, name)
-        self.processor = processor
+    def __init__(self, model: nn.Module, processor: Any, name: str):
+        super().__init__(model, processor, name)
         self.image_text = processor.image_token
         self.strings: dict[str, str] = {}
         # Tiles are for images larger than those of this study, and make five or more of one.
@@ -101,8 +100,7 @@ class GenericAdapter(Adapter):
             processor.images_kwargs = {**settings, "crop_to_patches": False}
 
     @classmethod
-    def load(cls, folder: Path, name: str, dtype: str) -> GenericAdapter:
-        """Load a checkpoint folder."""
+    def load(cls, folder: Path, name: str, dtype: str) -> Self:
         config = cls.configure(folder)
         processor = load_processor(folder, config)
         model = load_weights(AutoModelForImageTextToText, folder, dtype, config=config)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
-from transformers import BatchFeature, CLIPVisionConfig, ProcessorMixin
+from transformers import BatchFeature, CLIPVisionConfig
 
 from taskvectors.base.images import open_rgb
 from taskvectors.models.generic import GenericAdapter
@@ -19,13 +19,15 @@ class LlavaAdapter(GenericAdapter):
     few, since the class token that the model drops is dropped from the count twice.
     """
 
-    def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
+    def __init__(self, model: nn.Module, processor: Any, name: str):
         super().__init__(model, processor, name)
-        vision = model.config.vision_config
+        vision = self.model.config.vision_config
         if isinstance(vision, CLIPVisionConfig):
             processor.patch_size = vision.patch_size
             processor.num_additional_image_tokens = 1
-            processor.vision_feature_select_strategy = model.config.vision_feature_select_strategy
+            processor.vision_feature_select_strategy = (
+                self.model.config.vision_feature_select_strategy
+            )
 
 
 class LlavaOnevisionAdapter(GenericAdapter):
@@ -36,10 +38,10 @@ class LlavaOnevisionAdapter(GenericAdapter):
     """
 
     def alone(self, image: str) -> BatchFeature:
-        image = open_rgb(Path(image))
+        opened = open_rgb(Path(image))
         return self.processor(
             text=[2 * str(self.image_text)],
-            images=[[image, image]],
+            images=[[opened, opened]],
             return_tensors="pt",
             return_text_replacement_offsets=True,
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Cache, ProcessorMixin
+from transformers import Cache
 
 from taskvectors.models.base import Embedded
 from taskvectors.models.generic import GenericAdapter
@@ -16,7 +16,7 @@ from taskvectors.models.generic import GenericAdapter
 class QwenAdapter(GenericAdapter):
     """Qwen2-VL and Qwen2.5-VL: placeholders lie on a grid of time, height and width."""
 
-    def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
+    def __init__(self, model: nn.Module, processor: Any, name: str):
         super().__init__(model, processor, name)
         self.grids: dict[str, Tensor] = {}
 
@@ -44,7 +44,7 @@ class Qwen3Adapter(QwenAdapter):
     They are added after a layer's output was read or patched, at placeholders only.
     """
 
-    def __init__(self, model: nn.Module, processor: ProcessorMixin, name: str):
+    def __init__(self, model: nn.Module, processor: Any, name: str):
         super().__init__(model, processor, name)
         self.deep: dict[str, Tensor] = {}
 

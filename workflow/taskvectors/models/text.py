@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -17,8 +18,7 @@ class TextAdapter(Adapter):
     """Any causal language model of residual blocks: Llama, Vicuna, Mistral and their like."""
 
     @classmethod
-    def load(cls, folder: Path, name: str, dtype: str) -> TextAdapter:
-        """Load a checkpoint folder."""
+    def load(cls, folder: Path, name: str, dtype: str) -> Self:
         model = load_weights(AutoModelForCausalLM, folder, dtype)
         return cls(model, AutoTokenizer.from_pretrained(folder), name)
 

@@ -12,10 +12,7 @@ from pathlib import Path
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import read_json, write_jsonl
-from taskvectors.curate.__main__ import read_images
-from taskvectors.engine.load import load_adapter
-from taskvectors.models.chat import fitted
-from taskvectors.models.weights import DTYPES
+from taskvectors.jobs.arguments import add_model, add_template, load_model, load_template
 from taskvectors.qualitative.conflict import answer_conflicts
 from taskvectors.qualitative.descriptions import (
     DescribedTask,
@@ -27,8 +24,8 @@ from taskvectors.qualitative.studied import Setting, Studied, read_studied
 from taskvectors.qualitative.written import write_answers
 from taskvectors.study.conflicts import write_conflicts
 from taskvectors.study.entities import read_entities
+from taskvectors.study.manifest import read_manifest
 from taskvectors.study.predictions import write_predictions
-from taskvectors.study.prompts import find_template
 from taskvectors.study.tasks import find_task
 
 log = logging.getLogger("taskvectors")
@@ -44,20 +41,17 @@ def describe_all(
     for one in studied:
         name = one.task.entity_set
         table = read_entities(tables[name])
-        images = read_images(manifest, name)
+        images = {one.entity: one.path.as_posix() for one in read_manifest(manifest, name)}
         described.append(describe(one, found.get(name, {}), table, images))
     return described
 
 
 def main() -> None:
     parser = command_parser(__doc__)
-    parser.add_argument("--model", required=True, type=Path, help="a checkpoint folder")
-    parser.add_argument("--name", required=True, help="the model's name in predictions")
-    parser.add_argument("--dtype", required=True, choices=sorted(DTYPES))
+    add_model(parser)
+    add_template(parser)
     parser.add_argument("--tasks", required=True, type=Path, help="resources/tasks.yaml")
     parser.add_argument("--studied", required=True, nargs="+", help="names of tasks")
-    parser.add_argument("--templates", required=True, type=Path)
-    parser.add_argument("--template", required=True)
     parser.add_argument("--specifications", required=True, nargs="+")
     parser.add_argument("--items", required=True, type=Path, nargs="+", help="a task each")
     parser.add_argument("--exemplar-sets", required=True, type=Path, nargs="+", help="likewise")
@@ -70,8 +64,8 @@ def main() -> None:
     parser.add_argument("--exemplars", required=True, type=int)
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
-    adapter = load_adapter(args.model, args.name, args.dtype)
-    template = fitted(find_template(args.templates, args.template), adapter)
+    adapter = load_model(args)
+    template = load_template(args, adapter)
     layer = read_json(args.layer)["layer"]
     setting = Setting(adapter, args.name, template, layer, tuple(args.seeds))
     paths = zip(args.studied, args.items, args.exemplar_sets, args.vectors, strict=True)

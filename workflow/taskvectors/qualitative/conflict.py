@@ -9,19 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from taskvectors.average import parse_vector_name
 from taskvectors.base.progress import track
-from taskvectors.engine.forward import Answer, run
-from taskvectors.engine.memory import within_memory
-from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
+from taskvectors.engine.forward import Answer
+from taskvectors.engine.patching import first_answers, patched_answers
 from taskvectors.engine.sweep import Site
-from taskvectors.engine.trees import packed, whole
+from taskvectors.engine.trees import whole
 from taskvectors.jobs.queries import asked, encode_query, modalities_of
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.study.conflicts import ConflictAnswer
 from taskvectors.study.datasets import Item
 from taskvectors.study.prompts import QUERY, Prompt, Template, Text
+from taskvectors.study.vectors import parse_vector_name
 
 
 def conflict_prompt(instruction: str, template: Template, item: Item, modality: str) -> Prompt:
@@ -89,22 +88,15 @@ def answer_conflicts(setting: Setting, studied: Sequence[Studied]) -> list[Confl
 def _unpatched(
     setting: Setting, prompted: Studied, rivals: Sequence[Studied], planned: Sequence[Conflict]
 ) -> list[ConflictAnswer]:
-    def answer_batch(batch: Sequence[Conflict]) -> list[ConflictAnswer]:
-        ends = [(row, conflict.encoded.marks[QUERY.name]) for row, conflict in enumerate(batch)]
-        rows = [whole(conflict.encoded) for conflict in batch]
-        _, answers = run(setting.adapter, rows, answers=ends)
-        return [
-            _answered(setting, prompted.task.name, rival.task.name, conflict, answer)
-            for conflict, answer in zip(batch, answers, strict=True)
-            for rival in rivals
-            if rival.task.name in conflict.labels
-        ]
-
-    lengths = [len(conflict.encoded.ids) for conflict in planned]
-    answers = []
-    for group in packed(planned, lengths, TOKENS_PER_PASS):
-        answers += within_memory([planned[number] for number in group], answer_batch)
-    return answers
+    rows = [whole(conflict.encoded) for conflict in planned]
+    ends = [[conflict.encoded.marks[QUERY.name]] for conflict in planned]
+    answers = first_answers(setting.adapter, rows, ends)
+    return [
+        _answered(setting, prompted.task.name, rival.task.name, conflict, answer)
+        for conflict, (answer,) in zip(planned, answers, strict=True)
+        for rival in rivals
+        if rival.task.name in conflict.labels
+    ]
 
 
 def _patched(

@@ -12,25 +12,23 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 
-from taskvectors.average import parse_vector_name
 from taskvectors.base.errors import UserError
 from taskvectors.base.progress import track
 from taskvectors.base.schemas import check, read_yaml
-from taskvectors.engine.forward import Answer, run
-from taskvectors.engine.memory import within_memory
-from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
+from taskvectors.engine.patching import first_answers, patched_answers
 from taskvectors.engine.sweep import Site
-from taskvectors.engine.trees import packed, whole
-from taskvectors.jobs.queries import Context, Query, asked_together, encode_query, prediction
-from taskvectors.models.base import Encoded
+from taskvectors.engine.trees import whole
+from taskvectors.jobs.arguments import Context
+from taskvectors.jobs.queries import Query, asked_together, encode_query, prediction
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.study.datasets import Item
 from taskvectors.study.entities import Entity
 from taskvectors.study.predictions import Prediction, method_name
 from taskvectors.study.prompts import QUERY, ImageInput, Prompt, Text
+from taskvectors.study.vectors import parse_vector_name
 
 log = logging.getLogger("taskvectors")
 QUERIES_PER_ROW = 12
@@ -92,7 +90,8 @@ def describe(
 ) -> DescribedTask:
     """What can be asked and shown of a task; a description that gives its label away cannot."""
     test = {item.entity for item in one.items}
-    queries, exemplars = [], []
+    queries: list[Described] = []
+    exemplars: list[Described] = []
     for entity in entities:
         if entity.name not in descriptions or entity.name not in images:
             continue
@@ -183,7 +182,9 @@ def _alone(setting: Setting, tasks: Sequence[DescribedTask]) -> list[Prediction]
         if parse_vector_name(name)[0] == "image_icl"
     }
     predictions = []
-    for number, answer in _unpatched(setting, encoded):
+    ends = [[prompt.marks[QUERY.name]] for prompt in encoded]
+    unpatched = first_answers(adapter, [whole(prompt) for prompt in encoded], ends)
+    for number, (answer,) in enumerate(unpatched):
         for name, asked in queries.items():
             if entities[number] in asked:
                 context = Context(setting.model, setting.template, name)
@@ -205,21 +206,6 @@ def _alone(setting: Setting, tasks: Sequence[DescribedTask]) -> list[Prediction]
                 )
             )  # fmt: skip
     return predictions
-
-
-def _unpatched(setting: Setting, prompts: Sequence[Encoded]) -> list[tuple[int, Answer]]:
-    """The answer to every prompt, by its number."""
-
-    def answer_batch(batch: Sequence[int]) -> list[tuple[int, Answer]]:
-        rows = [whole(prompts[number]) for number in batch]
-        ends = [(row, prompts[number].marks[QUERY.name]) for row, number in enumerate(batch)]
-        _, answers = run(setting.adapter, rows, answers=ends)
-        return list(zip(batch, answers, strict=True))
-
-    found = []
-    for group in packed(prompts, [len(one.ids) for one in prompts], TOKENS_PER_PASS):
-        found += within_memory(group, answer_batch)
-    return found
 
 
 def _in_context(
@@ -245,19 +231,11 @@ def _in_context(
     context = Context(setting.model, setting.template, task.name)
     method = method_name(specification, "text", "base")
 
-    def answer_batch(batch: Sequence[int]) -> list[Prediction]:
-        ends = [(n, end) for n, row in enumerate(batch) for end in rows[row][1]]
-        _, answers = run(adapter, [rows[row][0] for row in batch], answers=ends)
-        numbers = [number for row in batch for number in chunks[row]]
-        return [
-            prediction(
-                adapter, context, queries[number], answer, method,
-                specification=specification, seed=seed, within=prompts[number],
-            )
-            for number, answer in zip(numbers, answers, strict=True)
-        ]  # fmt: skip
-
-    predictions = []
-    for group in packed(rows, [len(row) for row, _ in rows], TOKENS_PER_PASS):
-        predictions += within_memory(group, answer_batch)
-    return predictions
+    answers = first_answers(adapter, [row for row, _ in rows], [ends for _, ends in rows])
+    return [
+        prediction(
+            adapter, context, query, answer, method,
+            specification=specification, seed=seed, within=prompt,
+        )
+        for query, prompt, answer in zip(queries, prompts, chain(*answers), strict=True)
+    ]  # fmt: skip

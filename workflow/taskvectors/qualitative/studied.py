@@ -7,14 +7,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from taskvectors.average import parse_vector_name
-from taskvectors.base.tensors import read_tensors
+from taskvectors.jobs.arguments import load_vectors
 from taskvectors.models.base import Adapter
 from taskvectors.study.datasets import ExemplarSet, Item, read_exemplar_sets, read_items
 from taskvectors.study.predictions import ICL_MODALITY
 from taskvectors.study.prompts import Template
 from taskvectors.study.tasks import Task
-from taskvectors.write import check_vectors
+from taskvectors.study.vectors import parse_vector_name
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,7 @@ def read_studied(adapter: Adapter, task: Task, items: Path, sets: Path, averaged
     """
     vectors = {
         name: vector
-        for name, vector in read_tensors(averaged).items()
+        for name, vector in load_vectors(adapter, averaged).items()
         if parse_vector_name(name)[0] in ICL_MODALITY
     }
-    check_vectors(adapter, vectors, averaged)
     return Studied(task, read_items(items), read_exemplar_sets(sets), vectors)

@@ -12,7 +12,6 @@ from typing import Any
 
 from torch import Tensor
 
-from taskvectors.average import vector_name
 from taskvectors.base.progress import track
 from taskvectors.engine.generate import generate
 from taskvectors.jobs.queries import asked, modalities_of
@@ -22,6 +21,7 @@ from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.study.datasets import Item
 from taskvectors.study.predictions import method_name
 from taskvectors.study.prompts import Prompt, Text
+from taskvectors.study.vectors import vector_name
 
 TOKENS = 6
 ITEMS = 2  # of each task; of each pair of tasks and each described entity set it is one

@@ -1,4 +1,4 @@
-"""What one job of ``taskvectors.read`` reads: its parts, and the rows of their forward passes."""
+"""What one job of ``taskvectors.read`` reads: sets by specification, split and seed, as rows."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from taskvectors.models.base import Adapter, Encoded
 from taskvectors.study.datasets import ExemplarSet
 from taskvectors.study.predictions import ICL_MODALITY
 from taskvectors.study.prompts import EXEMPLAR, Template
+from taskvectors.study.vectors import EXEMPLAR_SITE, QUERY_SITE, ActivationName
 
 
 @dataclass(frozen=True)
-class ReadPart:
+class SeedSets:
     """The exemplar sets of one specification, split and seed; set n is row n of its activations."""
 
     specification: str
@@ -23,45 +24,35 @@ class ReadPart:
     sets: tuple[ExemplarSet, ...]
 
     @property
-    def name(self) -> str:
-        return f"{self.specification}-{self.split}-{self.seed}"
-
-    @property
     def sites(self) -> tuple[str, ...]:
         """The delimiters whose activations are kept: only validation makes task vectors."""
-        return ("exemplar", "query") if self.split == "validation" else ("query",)
+        return (EXEMPLAR_SITE, QUERY_SITE) if self.split == "validation" else (QUERY_SITE,)
 
-    def shapes(self, adapter: Adapter) -> dict[str, tuple[int, ...]]:
-        """Names and shapes (prompts, layers, width) of the part's tensors."""
-        shape = (len(self.sets), len(adapter.layers), adapter.width)
-        return {self.tensor_name(site): shape for site in self.sites}
-
-    def tensor_name(self, site: str) -> str:
-        """Name of a tensor; ``site`` is ``exemplar`` or ``query`` (which delimiter)."""
-        return f"{self.specification}/{self.split}/{self.seed}/{site}"
+    def activation(self, site: str) -> str:
+        """Name of the activations at ``site``."""
+        return str(ActivationName(self.specification, self.split, self.seed, site))
 
 
-def read_parts(sets: Iterable[ExemplarSet], specifications: Sequence[str]) -> list[ReadPart]:
-    """The parts of a job, specification by specification."""
+def seed_sets(sets: Iterable[ExemplarSet], specifications: Sequence[str]) -> list[SeedSets]:
+    """The sets of a job in groups, specification by specification."""
     groups: dict[tuple[str, int], list[ExemplarSet]] = {}
     for drawn in sets:
         groups.setdefault((drawn.split, drawn.seed), []).append(drawn)
     return [
-        ReadPart(specification, split, seed, tuple(group))
+        SeedSets(specification, split, seed, tuple(group))
         for specification in specifications
         for (split, seed), group in groups.items()
     ]
 
 
 @dataclass(frozen=True)
-class ReadJob:
-    """One row: an exemplar set of ``part``, and the queries asked after it.
+class SetRow:
+    """One row of a forward pass: an exemplar set, and the queries asked after it.
 
     ``number`` is the set's row in the activations; ``read_at`` and ``answer_at`` are token
     indices in the row, the last exemplar's delimiter and each query's.
     """
 
-    part: ReadPart
     number: int
     row: Row
     read_at: int
@@ -70,24 +61,19 @@ class ReadJob:
     prompts: tuple[Encoded, ...]
 
 
-def tensor_name(specification: str, split: str, seed: int, site: str) -> str:
-    """Name of an activation tensor; ``site`` is ``exemplar`` or ``query`` (which delimiter)."""
-    return f"{specification}/{split}/{seed}/{site}"
-
-
-def plan(
+def set_rows(
     adapter: Adapter,
     template: Template,
     queries: dict[tuple[str, str], Query],
-    part: ReadPart,
+    group: SeedSets,
     numbers: Iterable[int],
-) -> list[ReadJob]:
-    """The sets of a part with the given numbers, encoded; ``queries`` are by entity, modality."""
+) -> list[SetRow]:
+    """The sets of a group with the given numbers, encoded; ``queries`` are by entity, modality."""
     modalities = modalities_of(adapter)
-    modality = ICL_MODALITY[part.specification]
-    jobs = []
+    modality = ICL_MODALITY[group.specification]
+    planned = []
     for number in numbers:
-        drawn = part.sets[number]
+        drawn = group.sets[number]
         examples = [queries[name, modality].item for name in drawn.exemplars]
         context = template.exemplars([(asked(item, modality), item.label) for item in examples])
         asks = tuple(queries[drawn.query, modality] for modality in modalities)
@@ -96,20 +82,11 @@ def plan(
             for query in asks
         )
         read_at = prompts[0].marks[EXEMPLAR.name]
-        for row, ends, chosen in _rows(adapter, prompts):
-            kept = [tuple(one[c] for c in chosen) for one in (asks, prompts)]
-            jobs.append(ReadJob(part, number, row, read_at, ends, *kept))
-    return jobs
-
-
-def _rows(
-    adapter: Adapter, prompts: Sequence[Encoded]
-) -> list[tuple[Row, tuple[int, ...], list[int]]]:
-    """Prompts that begin alike as rows: (row, where each prompt ends in it, which prompts).
-
-    One branching row, or a row per prompt where the decoder takes no branches.
-    """
-    if adapter.branching:
-        row, ends = asked_together(prompts)
-        return [(row, ends, list(range(len(prompts))))]
-    return [(whole(one), (len(one.ids) - 1,), [n]) for n, one in enumerate(prompts)]
+        if adapter.branching:
+            row, ends = asked_together(prompts)
+            planned.append(SetRow(number, row, read_at, ends, asks, prompts))
+            continue
+        for query, prompt in zip(asks, prompts, strict=True):
+            end = len(prompt.ids) - 1
+            planned.append(SetRow(number, whole(prompt), read_at, (end,), (query,), (prompt,)))
+    return planned

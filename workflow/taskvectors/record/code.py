@@ -1,96 +1,44 @@
-"""A hash of the code that a command uses, so that a changed function reruns its rules.
+"""A hash of the code that a command runs, so that changed code reruns its rules.
 
-From a command's module-level code every name that is used is followed through this package:
-functions, classes, constants, imported names, ``module.attribute``. The hash is over the syntax
-trees of what was reached, so comments, docstrings and formatting do not count. Where it cannot
-tell, it takes more: a class counts as a whole; a module that is passed about, all of it; and what
-a module does as it is imported counts for all who import it. A module that is imported by a name
-made at run time cannot be seen; whoever calls `code_hash` names what is used of it.
+It is over the syntax trees of the command's module and of all that it imports of its own package,
+directly or not, at the top of a module or inside a function. Comments, docstrings and formatting
+do not count.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
-from collections.abc import Collection, Iterable
 from functools import cache
 from pathlib import Path
-
-from taskvectors.record.symbols import Module, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def code_hash(
-    command: str, uses: Iterable[str] = (), apart: Collection[str] = (), root: Path = ROOT
-) -> str:
+def code_hash(command: str, root: Path = ROOT) -> str:
     """Sixteen hexadecimal digits for the code of ``command``, e.g. ``taskvectors.read``.
 
-    ``uses`` are dotted names of what it looks up at run time; ``apart`` are modules that do not
-    count. Modules are found under ``root`` and read once in a process. Raises ValueError where
-    the command is no module.
+    Modules are found under ``root`` and read once in a process. Raises ValueError where the
+    command is no module.
     """
-    lines = "".join(f"{line}\n" for line in sorted(reached(command, uses, apart, root)))
-    return hashlib.sha256(lines.encode()).hexdigest()[:16]
+    lines = [f"{name} {parsed(file)[0]}\n" for name, file in sorted(closure(command, root).items())]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()[:16]
 
 
-def reached(
-    command: str, uses: Iterable[str] = (), apart: Collection[str] = (), root: Path = ROOT
-) -> set[str]:
-    """What `code_hash` hashes: a line for each part of the package, and each name from outside,
-    that the command uses. Arguments are the same."""
-    package = f"{command}.__main__"
-    entry = package if source(root, package) else command
-    module = load(root, entry)
-    if module is None:
+def closure(command: str, root: Path = ROOT) -> dict[str, Path]:
+    """The modules that a command runs, by name: its own, what they import, and their packages."""
+    main = f"{command}.__main__"
+    waiting = [main if source(root, main) else command]
+    if source(root, waiting[0]) is None:
         raise ValueError(f"{command} is no module under {root}")
-    lines = {f"{entry} {module.main.digest}"}
-    waiting = [f"{entry}:", *module.main.uses, *uses]
-    seen = set(waiting)
+    found: dict[str, Path] = {}
     while waiting:
-        line, names = follow(root, waiting.pop(), apart)
-        lines |= {line} - {""}
-        waiting += names - seen
-        seen |= names
-    return lines
-
-
-def follow(root: Path, name: str, apart: Collection[str]) -> tuple[str, set[str]]:
-    """The line that stands for a dotted name ("" for none), and the names to follow from there.
-
-    ``module:`` is what the module does as it is imported.
-    """
-    home, attributes = split(root, name.removesuffix(":"))
-    module = load(root, home)
-    if module is None:
-        return name, set()
-    if home in apart:
-        return "", set()
-    if name.endswith(":"):
-        digest = module.effects.digest
-        return digest and f"{home} {digest}", set(module.effects.uses)
-    first, *rest = attributes or ("",)
-    part, imported = module.definitions.get(first), module.imports.get(first)
-    if part is None and imported is None:
-        # The module itself, or a name that it does not simply bind: all of it, for who knows what.
-        return "", {
-            f"{home}:",
-            *(f"{home}.{own}" for own in (*module.definitions, *module.imports)),
-        }
-    onward = {f"{home}:"}
-    if imported is not None:
-        onward.add(".".join([imported, *rest]))
-    return (f"{home}.{first} {part.digest}", onward | part.uses) if part else ("", onward)
-
-
-@cache
-def split(root: Path, name: str) -> tuple[str, tuple[str, ...]]:
-    """A dotted name as the module that it is in (the longest there is), and what follows."""
-    parts = name.split(".")
-    for size in range(len(parts), 0, -1):
-        home = ".".join(parts[:size])
-        if source(root, home):
-            return home, tuple(parts[size:])
-    return parts[0], tuple(parts[1:])
+        name = waiting.pop()
+        file = source(root, name)
+        if file is not None and name not in found:
+            found[name] = file
+            waiting += [name.rpartition(".")[0], *parsed(file)[1]]
+    return found
 
 
 def source(root: Path, name: str) -> Path | None:
@@ -101,9 +49,21 @@ def source(root: Path, name: str) -> Path | None:
 
 
 @cache
-def load(root: Path, name: str) -> Module | None:
-    """A module under ``root``, parsed, or None where there is no such module."""
-    path = source(root, name)
-    if path is None:
-        return None
-    return parse(name, path.name == "__init__.py", path.read_text(encoding="utf-8"))
+def parsed(file: Path) -> tuple[str, list[str]]:
+    """The digest of a file's code, and the names that it imports: modules, or what is in them."""
+    tree = WithoutText().visit(ast.parse(file.read_text(encoding="utf-8")))
+    imported = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            imported += [f"{node.module}.{alias.name}" for alias in node.names] + [str(node.module)]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest(), imported
+
+
+class WithoutText(ast.NodeTransformer):
+    """Drops docstrings and other bare strings."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        bare = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if bare else node

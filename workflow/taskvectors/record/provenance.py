@@ -26,6 +26,10 @@ IGNORED = {".snakemake_timestamp"}  # Snakemake puts one into every folder that 
 ALWAYS_HASHED = 16 * 2**20  # bytes
 
 
+class NewerSchemaError(UserError):
+    """A record that a newer version of the workflow wrote."""
+
+
 def inside(path: str | Path, root: Path = Path()) -> str:
     """``path`` relative to the root, POSIX. Raises `UserError` where it lies outside."""
     place = Path(os.path.relpath(root / path, root))
@@ -43,12 +47,12 @@ def record_path(output: str) -> Path:
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """A record. Raises `UserError` where it is damaged or of a newer schema."""
+    """A record. Raises `UserError` where it is damaged, `NewerSchemaError` where it is newer."""
     record = read_json(path)
     if not isinstance(record, dict) or not isinstance(record.get("schema"), int):
         raise UserError(f"{path} is not a record; delete it and its output and run again.")
     if record["schema"] > SCHEMA:
-        raise UserError(
+        raise NewerSchemaError(
             f"{path} is a record of schema {record['schema']}, but this code knows only up to "
             f"{SCHEMA}; use the version of the workflow that wrote it, or a newer one."
         )

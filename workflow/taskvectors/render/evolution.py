@@ -45,7 +45,7 @@ def decoded_of(
     parts = []
     for model in models:
         for task in tasks:
-            part = read_decoded(run.of("render", model, task) / file)
+            part = read_decoded(run.of("score", model, task) / file)
             part = part[part["specification"].isin(wanted)]
             parts.append(part.assign(model=model, task=task))
     table = pd.concat(parts)

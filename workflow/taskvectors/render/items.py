@@ -1,7 +1,7 @@
 """Every table and figure by its name: the module that renders it, and what it reads.
 
 A module is imported only for its own items, and an item's rule hashes only the code of its own
-renderer, so that a changed figure leaves the others as they are.
+module, so that a changed figure leaves those of other modules as they are.
 """
 
 from __future__ import annotations
@@ -29,19 +29,17 @@ class Item:
 SCORE = "{results}/score/{model}/{template}"
 READ = "{results}/read/{model}/{template}/{task}"
 WRITE = "{results}/write/{model}/{template}/{task}"
-RENDER = "{results}/render/{model}/{template}/{task}"
+DECODED = "{results}/score/{model}/{template}/{task}"
 MODEL = "{results}/prepare/{model}"
 
 _DECODED = {
     "layer": f"{SCORE}/layer.json",
-    "lens": "{results}/read/{model}/lens.safetensors",
-    "models": MODEL,
-    "vectors": "{results}/average/{model}/{template}/{task}/vectors.safetensors",
+    "decodings": "{results}/score/{model}/{template}/{task}/decodings.csv",
     "prompts": f"{READ}/activations.json",
 }
 _SCORES = {"scores": f"{SCORE}/accuracy.csv"}
-_PHASES = {"phases": f"{RENDER}/phases.csv"}
-_TOPS = {"tops": f"{RENDER}/tops.csv"}
+_PHASES = {"phases": f"{DECODED}/phases.csv"}
+_TOPS = {"tops": f"{DECODED}/tops.csv"}
 _ANSWERS = {
     "answers": "{results}/qualitative/{model}/{template}/answers.jsonl",
     "images": "{images}",
@@ -145,12 +143,6 @@ def module_of(item: str) -> str:
     return f"taskvectors.render.{ITEMS[item].module}"
 
 
-def renderer_of(item: str) -> str:
-    """The item's entry in ``RENDERERS``, as `taskvectors.record.code` knows it."""
-    return f"{module_of(item)}.RENDERERS[{item}]"
-
-
 def code_of(item: str) -> str:
-    """The hash of an item's code: of its own renderer, and of the command that looks it up. The
-    list of all items does not count: what it says of this one is in the rule itself."""
-    return code_hash("taskvectors.render", uses=[renderer_of(item)], apart=[__name__])
+    """The hash of the code of an item's renderer."""
+    return code_hash(module_of(item))

@@ -10,7 +10,6 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from taskvectors.average import vector_name
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
 from taskvectors.base.tensors import read_tensors
@@ -18,6 +17,7 @@ from taskvectors.render.captions import sample_sentence
 from taskvectors.render.run import Run
 from taskvectors.render.tables import accuracies, shown, with_difference, write_table
 from taskvectors.study.metrics import METRICS
+from taskvectors.study.vectors import vector_name
 
 SPECIFICATION = "text_icl"
 # query modality, the method that `taskvectors.write` names so, and its ending in these tables

@@ -1,52 +1,64 @@
-"""``python -m taskvectors.score.decode``: the query's delimiter through the logit lens.
+"""``python -m taskvectors.score.decode``: residual streams through the logit lens.
 
-The residual streams at the delimiter of the query, over up to 100 exemplar sets of the test
-split, are decoded at every layer with the saved final norm and unembedding (paper, section
-2.3); no model is loaded. Figures 3 and 4 are drawn from the two files that this writes:
-``phases.csv`` (probability of the input, task and answer tokens) and ``tops.csv`` (how many
-sets decode to which token).
+A residual stream at any layer is decoded by the model's own final norm and unembedding, as its
+last one would be (nostalgebraist, 2020; paper, section 2.3). From up to 100 exemplar sets of the
+test split, at the delimiter of the query, come ``phases.csv`` (probability of the input, task and
+answer tokens, for Figure 3) and ``tops.csv`` (how many sets decode to which token, for Figure 4);
+from every specification's mean vector comes ``decodings.csv`` (its likeliest tokens, for Table 2).
 """
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import torch
-from tokenizers import Tokenizer
 from torch import Tensor
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_text
 from taskvectors.base.tensors import read_tensors
-from taskvectors.engine.lens import Lens, read_lens
-from taskvectors.render.words import is_word
-from taskvectors.study.predictions import read_predictions
+from taskvectors.jobs.arguments import add_model, load_model, load_vectors
+from taskvectors.models.base import Adapter
+from taskvectors.study.predictions import ICL_MODALITY, read_predictions
 from taskvectors.study.tasks import find_task
+from taskvectors.study.vectors import (
+    INSTRUCTION,
+    QUERY_SITE,
+    activations_by_seed,
+    parse_vector_name,
+)
+from taskvectors.study.words import is_word
 
 log = logging.getLogger("taskvectors")
 SETS = 100
+TOP = 5  # likeliest tokens of a mean vector
 PHASES = ("input", "task", "answer")
 
 
 @dataclass(frozen=True)
-class Sets:
+class DecodedSets:
     """Residual streams of some exemplar sets: (sets, layers, width), and each set's seed."""
 
     activations: Tensor
     seeds: tuple[int | None, ...]
 
 
-def read_vocabulary(path: Path) -> list[str]:
-    """Every token's text by its id, from ``tokenizer.json``. Raises `UserError` without one."""
-    if not path.is_file():
-        raise UserError(f"{path} is missing; prepare the model again with its fast tokenizer.")
-    tokenizer = Tokenizer.from_file(str(path))
+@torch.inference_mode()
+def probabilities(adapter: Adapter, residual: Tensor) -> Tensor:
+    """Residual streams (..., width) to next-token probabilities (..., vocabulary), float32."""
+    logits = adapter.logits(residual.to(adapter.device, adapter.dtype))
+    return torch.softmax(logits.float(), dim=-1).cpu()
+
+
+def vocabulary_of(adapter: Adapter) -> list[str]:
+    """Every token's text by its id."""
+    tokenizer = adapter.tokenizer.backend_tokenizer
     size = 1 + max(tokenizer.get_vocab().values())
     return tokenizer.decode_batch([[i] for i in range(size)], skip_special_tokens=False)
 
@@ -61,19 +73,17 @@ def word_ids(words: Sequence[str], vocabulary: Sequence[str]) -> list[int]:
     return [i for i, text in found if (text.strip() or text).casefold() in wanted]
 
 
-def take_sets(activations: dict[str, Tensor], specification: str, most: int = SETS) -> Sets | None:
+def take_sets(
+    activations: dict[str, Tensor], specification: str, most: int = SETS
+) -> DecodedSets | None:
     """The test split's first sets, in turn from every seed, at the query's delimiter.
 
     None where the specification was not read.
     """
-    if specification == "instruction":
+    if specification == INSTRUCTION:
         found = activations.get(specification)
-        return None if found is None else Sets(found.float(), (None,) * len(found))
-    by_seed = {}
-    for name, tensor in activations.items():
-        read, *where = name.split("/")
-        if read == specification and where[0] == "test" and where[2] == "query":
-            by_seed[int(where[1])] = tensor
+        return None if found is None else DecodedSets(found, (None,) * len(found))
+    by_seed = activations_by_seed(activations, specification, "test", QUERY_SITE)
     longest = max((len(tensor) for tensor in by_seed.values()), default=0)
     turns = [
         (seed, row)
@@ -84,13 +94,12 @@ def take_sets(activations: dict[str, Tensor], specification: str, most: int = SE
     if not turns:
         return None
     stacked = torch.stack([by_seed[seed][row] for seed, row in turns])
-    return Sets(stacked.float(), tuple(seed for seed, _ in turns))
+    return DecodedSets(stacked, tuple(seed for seed, _ in turns))
 
 
-@torch.inference_mode()
-def decode(
-    lens: Lens, sets: Sets, phases: dict[str, list[int]]
-) -> tuple[list[dict], dict[int, Counter[tuple[int | None, int]]]]:
+def decode_sets(
+    adapter: Adapter, sets: DecodedSets, phases: dict[str, list[int]]
+) -> tuple[list[dict[str, Any]], dict[int, Counter[tuple[int | None, int]]]]:
     """Rows (seed, layer, phase, probability, sets), and top-1 (seed, token id) per layer.
 
     A phase's probability is the sum over its tokens (ids in ``phases``), averaged over the
@@ -98,11 +107,11 @@ def decode(
     """
     rows, tops = [], {}
     for layer in range(sets.activations.shape[1]):
-        probabilities = lens.probabilities(sets.activations[:, layer])
-        best = probabilities.argmax(-1).tolist()
+        likely = probabilities(adapter, sets.activations[:, layer])
+        best = likely.argmax(-1).tolist()
         tops[layer] = Counter(zip(sets.seeds, best, strict=True))
         for phase, ids in phases.items():
-            sums = probabilities[:, ids].sum(-1).tolist()
+            sums = likely[:, ids].sum(-1).tolist()
             table = pd.DataFrame({"seed": sets.seeds, "probability": sums})
             for seed, part in table.groupby("seed", dropna=False)["probability"]:
                 row = {"seed": seed, "layer": layer, "phase": phase}
@@ -111,50 +120,78 @@ def decode(
 
 
 def decode_task(
-    lens: Lens,
+    adapter: Adapter,
     activations: dict[str, Tensor],
     phases: dict[str, list[int]],
     vocabulary: Sequence[str],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """``phases.csv`` and ``tops.csv`` of one task."""
     rows, counted = [], []
-    for specification in ("text_icl", "image_icl", "instruction"):
+    for specification in ICL_MODALITY:
         sets = take_sets(activations, specification)
         if sets is None:
             continue
-        found, tops = decode(lens, sets, phases)
+        found, tops = decode_sets(adapter, sets, phases)
         rows += [{"specification": specification, **row} for row in found]
         for layer, counts in tops.items():
             for (seed, token), count in sorted(
                 counts.items(), key=lambda pair: (-pair[1], pair[0])
             ):
-                text = vocabulary[token] if token < len(vocabulary) else ""
                 about = {"specification": specification, "seed": seed, "layer": layer}
-                about["token_id"] = token
-                counted.append({**about, "token": text, "word": is_word(text), "sets": count})
+                said = {"token_id": token, **token_text(token, vocabulary)}
+                counted.append({**about, **said, "sets": count})
     return pd.DataFrame(rows), pd.DataFrame(counted)
+
+
+def token_text(token: int, vocabulary: Sequence[str]) -> dict[str, Any]:
+    """A token's text, and whether it is a word; an id beyond the vocabulary has no text."""
+    text = vocabulary[token] if token < len(vocabulary) else ""
+    return {"token": text, "word": is_word(text)}
+
+
+def decode_vectors(
+    adapter: Adapter, vectors: dict[str, Tensor], vocabulary: Sequence[str]
+) -> Iterator[dict[str, Any]]:
+    """``decodings.csv``: the likeliest tokens of each specification's vectors (layers, width),
+    averaged over seeds, at every layer."""
+    for specification in ICL_MODALITY:
+        found = [v for name, v in vectors.items() if parse_vector_name(name)[0] == specification]
+        if not found:
+            continue
+        best = probabilities(adapter, torch.stack(found).mean(0)).topk(TOP)
+        for layer, (tokens, likely) in enumerate(
+            zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ):
+            for rank, (token, probability) in enumerate(zip(tokens, likely, strict=True), start=1):
+                about = {"specification": specification, "layer": layer, "rank": rank}
+                yield {**about, **token_text(token, vocabulary), "probability": probability}
 
 
 def main() -> None:
     parser = command_parser(__doc__)
+    add_model(parser)
     parser.add_argument("--activations", required=True, type=Path)
+    parser.add_argument("--vectors", required=True, type=Path)
     parser.add_argument("--baselines", required=True, type=Path, help="for the labels' tokens")
-    parser.add_argument("--lens", required=True, type=Path)
-    parser.add_argument("--tokenizer", required=True, type=Path, help="a tokenizer.json")
     parser.add_argument("--tasks", required=True, type=Path)
     parser.add_argument("--task", required=True)
     parser.add_argument("--out", required=True, type=Path, help="a folder")
     args = parse(parser)
     task = find_task(args.tasks, args.task)
-    vocabulary = read_vocabulary(args.tokenizer)
+    adapter = load_model(args)
+    vocabulary = vocabulary_of(adapter)
     phases = {phase: word_ids(task.tokens.get(phase, ()), vocabulary) for phase in PHASES}
     asked = read_predictions([args.baselines])
     labels = asked.loc[asked["split"] == "test", "label_token_id"]
     phases["answer"] = sorted({*phases["answer"], *labels.tolist()})
-    activations = read_tensors(args.activations)
-    tables = decode_task(read_lens(args.lens), activations, phases, vocabulary)
-    for table, file in zip(tables, ("phases.csv", "tops.csv"), strict=True):
-        write_text(args.out / file, table.to_csv(index=False, lineterminator="\n"))
+    by_sets = decode_task(adapter, read_tensors(args.activations), phases, vocabulary)
+    of_vectors = decode_vectors(adapter, load_vectors(adapter, args.vectors), vocabulary)
+    tables = {
+        **dict(zip(("phases", "tops"), by_sets, strict=True)),
+        "decodings": pd.DataFrame(of_vectors),
+    }
+    for name, table in tables.items():
+        write_text(args.out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
     log.info("%s: tokens %s", task.name, {phase: len(ids) for phase, ids in phases.items()})
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from taskvectors.base.command import command_parser, run_command
+from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_text
 from taskvectors.base.schemas import check, read_yaml
@@ -128,7 +128,7 @@ def main() -> None:
     parser = command_parser(__doc__)
     parser.add_argument("--merged", required=True, help="the merged configuration as JSON")
     parser.add_argument("--out", required=True, type=Path)
-    args = parser.parse_args()
+    args = parse(parser)
     merged = json.loads(args.merged)
     write_text(args.out, yaml.safe_dump(merged, sort_keys=True, allow_unicode=True))
 

@@ -2,37 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-import pyarrow as pa
 
 from taskvectors.base.parquet import read_rows, write_rows
-
-_STRING, _INT = pa.string(), pa.int32()
-SCHEMA = pa.schema(
-    [
-        pa.field("model", _STRING, nullable=False),
-        pa.field("template", _STRING, nullable=False),
-        pa.field("prompted", _STRING, nullable=False),
-        pa.field("patched", _STRING, nullable=False),
-        pa.field("specification", _STRING),
-        pa.field("query_modality", _STRING, nullable=False),
-        pa.field("seed", _INT),
-        pa.field("layer", _INT),
-        pa.field("entity", _STRING, nullable=False),
-        pa.field("prompted_label", _STRING, nullable=False),
-        pa.field("prompted_label_token_id", _INT, nullable=False),
-        pa.field("patched_label", _STRING, nullable=False),
-        pa.field("patched_label_token_id", _INT, nullable=False),
-        pa.field("token_id", _INT, nullable=False),
-        pa.field("token", _STRING, nullable=False),
-        pa.field("logit_difference", pa.float32(), nullable=False),
-        pa.field("position", _INT, nullable=False),
-        pa.field("neighbourhood", _STRING, nullable=False),
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -65,12 +41,11 @@ class ConflictAnswer:
     neighbourhood: str
 
 
-def write_conflicts(path: Path, answers: list[ConflictAnswer]) -> None:
-    """Write Parquet in the columns of `SCHEMA`, whole or not at all."""
-    table = pa.Table.from_pylist([asdict(answer) for answer in answers], schema=SCHEMA)
-    write_rows(path, table)
+def write_conflicts(path: Path, answers: Sequence[ConflictAnswer]) -> None:
+    """Write Parquet, whole or not at all."""
+    write_rows(path, ConflictAnswer, answers)
 
 
 def read_conflicts(path: Path) -> pd.DataFrame:
-    """Read one file. Raises `UserError` naming it where it is not as `SCHEMA`."""
-    return read_rows(path, SCHEMA, "task conflict has").to_pandas()
+    """Read one file. Raises `UserError` naming it where it has other columns."""
+    return read_rows([path], ConflictAnswer)

@@ -1,0 +1,12 @@
+# What holds for every rule: its environment, and how `--cache` shares results between checkouts
+# (docs/cluster.md).
+#
+# REQUIRED INPUTS: envs/cpu.yaml; with --cache, $SNAKEMAKE_OUTPUT_CACHE names the folder
+# OUTPUTS:         none
+
+for each in workflow.rules:
+    if each.shellcmd:
+        each.conda_env = workflow.current_basedir.join("../../envs/cpu.yaml")
+    # Snakemake lets a rule be measured or cached, not both: a cached result took no time here.
+    if CACHING and each.cache and each.cache.output:
+        each._benchmark = None

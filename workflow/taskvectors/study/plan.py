@@ -1,0 +1,167 @@
+"""What an experiment has: its models, folders and files, and what each job with a model asks for.
+
+The rules share one `Plan`. It reads no network, clock or random number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from taskvectors.base.files import sha256
+from taskvectors.study import entities
+from taskvectors.study.config import ModelSource
+from taskvectors.study.datasets import SPLITS
+from taskvectors.study.tasks import Task
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A merged configuration with all tasks and models that it can name.
+
+    Paths are as the rules write them: POSIX, relative to the repository's root.
+    """
+
+    config: dict[str, Any]
+    tasks: dict[str, Task]
+    sources: dict[str, ModelSource]
+
+    # -- what is studied -------------------------------------------------------------------
+
+    @property
+    def results(self) -> str:
+        return f"results/{self.config['experiment']}"
+
+    @property
+    def entity_sets(self) -> list[str]:
+        return sorted({self.tasks[task].entity_set for task in self.config["tasks"]})
+
+    @property
+    def seeing(self) -> list[str]:
+        """The models whose vision tower is trained here: how well it sees stands beside their
+        results."""
+        known = self.sources
+        return [m for m in self.config["models"] if known[m].language_model or known[m].tuned]
+
+    @property
+    def renderings(self) -> list[str]:
+        """The renderings that are collected: the evaluation's, and those that towers learn from."""
+        images = self.config["images"]
+        return [images["evaluation"], *(images["training"] if self.seeing else [])]
+
+    def specifications(self, model: str) -> list[str]:
+        """The configured specifications that a model can take."""
+        takes = self.sources[model].image_icl
+        return [name for name in self.config["specifications"] if takes or name != "image_icl"]
+
+    def models_from(self, kind: str) -> str:
+        """A wildcard pattern for the models that come from ``kind``, a field of `ModelSource`."""
+        names = [name for name, source in self.sources.items() if getattr(source, kind)]
+        return "|".join(names) or "no_such_model"
+
+    # -- where it lies ---------------------------------------------------------------------
+
+    def model_folder(self, model: str) -> str:
+        """The checkpoint folder that the stage prepare makes."""
+        return f"{self.results}/prepare/{model}"
+
+    def model_folders(self) -> list[str]:
+        """The folders of all models in use, and of those that they are made from."""
+        pairs = self.config["language_models"]
+        used = dict.fromkeys([*self.config["models"], *pairs.values()])
+        waiting = list(used)
+        while waiting:
+            source = self.sources[waiting.pop()]
+            bases = [b for b in (source.language_model, source.tuned) if b and b not in used]
+            used |= dict.fromkeys(bases)
+            waiting += bases
+        return [self.model_folder(model) for model in used]
+
+    def manifest(self, rendering: str) -> str:
+        """The manifest of a rendering's images."""
+        return f"{self.results}/collect/{rendering}/manifest.csv"
+
+    @property
+    def images(self) -> str:
+        """The folder of the images that are evaluated."""
+        return f"{self.results}/collect/{self.config['images']['evaluation']}/images"
+
+    @property
+    def datasets(self) -> list[str]:
+        """Every task's items, by split."""
+        return [
+            f"{self.results}/curate/{task}/{split}.jsonl"
+            for task in self.config["tasks"]
+            for split in SPLITS
+        ]
+
+    def entity_table(self, task: str) -> str:
+        """The entity table of a task."""
+        return f"resources/entities/{self.tasks[task].entity_set}.csv"
+
+    @cached_property
+    def entity_tables(self) -> list[str]:
+        """The entity tables of all tasks, configured or not."""
+        return sorted({self.entity_table(task) for task in self.tasks})
+
+    # -- what makes a job run again --------------------------------------------------------
+
+    def labels_digest(self, task: str) -> str:
+        """Changes with the labels of this task or its entities, not with another task's labels."""
+        return entities.digest(Path(self.entity_table(task)), [self.tasks[task].label])
+
+    def entities_digest(self) -> list[str]:
+        """Changes with the entities, not with any label."""
+        return [entities.digest(Path(table)) for table in self.entity_tables]
+
+    def cache_key(self, wildcards: dict[str, str], inputs: Iterable[str]) -> str:
+        """What --cache has to tell apart and Snakemake's hash of a job does not see: the wildcards,
+        all that models.yaml says of the model, the installed packages, and the tables and images
+        that were collected or curated."""
+        packages = sorted(f"{one.name}=={one.version}" for one in metadata.distributions())
+        known = [sorted(wildcards.items()), self.sources[wildcards["model"]], packages]
+        digest = hashlib.sha256(repr(known).encode())
+        for path in map(Path, inputs):
+            path.stat()  # what is not there yet, Snakemake asks for again
+            if path.name == "images":
+                path = path.with_name("manifest.csv")
+            if path.suffix in (".csv", ".json", ".jsonl"):
+                digest.update(sha256(path).encode())
+        return digest.hexdigest()
+
+    # -- what a job with a model asks for --------------------------------------------------
+
+    def sizes(self, task: str) -> dict[str, int]:
+        """How many items a task has, by split."""
+        return self.config["splits"][self.tasks[task].entity_set]
+
+    def queries(self, tasks: Iterable[str]) -> int:
+        """How many queries tasks have: long jobs, and what they wait for, go first, so that none
+        runs alone at the end."""
+        return sum(sum(self.sizes(task).values()) for task in tasks)
+
+    def memory(self, model: str, attempt: int) -> int:
+        """Megabytes of a host's memory for a job with this model: its weights, which are loaded
+        there first, and room to work; more when the job is tried again."""
+        return round(2500 + 1.3 * self.sources[model].weight_megabytes) * attempt
+
+    def runtime(self, model: str, attempt: int) -> int:
+        """Minutes for a job with this model on one task; more when the job is tried again."""
+        return round(30 + 15 * self.sources[model].parameters) * attempt
+
+    def measured(self) -> list[int]:
+        """How many benchmark files there are, and when the newest was written (nanoseconds)."""
+        files = Path(self.results, "benchmarks").rglob("*.jsonl")
+        written = [path.stat().st_mtime_ns for path in files]
+        return [len(written), max(written, default=0)]
+
+    def wikipedia_options(self) -> list[str]:
+        """Command line options that say who collects from Wikipedia, and how fast."""
+        options = self.config["wikipedia"].items()
+        words = [word for key, value in options for word in (f"--{key.replace('_', '-')}", value)]
+        return [*map(str, words), *(["--refresh"] if self.config["refresh"] else [])]

@@ -1,0 +1,77 @@
+"""Names of activations and vectors: built here, and taken apart here.
+
+An activation is read for a specification, split and seed at a site, a delimiter:
+``text_icl/validation/1/exemplar``. A vector is a mean of them: ``text_icl/1``, or over the prompts
+that hold five samples ``text_icl_n5/1``. What has no seed is named by its specification alone:
+``instruction``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+Value = TypeVar("Value")
+INSTRUCTION = "instruction"
+ENSEMBLE = "ensemble"  # the mean of a text ICL vector and an instruction vector
+EXEMPLAR_SITE, QUERY_SITE = "exemplar", "query"
+
+
+@dataclass(frozen=True)
+class ActivationName:
+    """``site`` is ``exemplar`` (the last exemplar's delimiter, where the task vector is read) or
+    ``query`` (the query's delimiter)."""
+
+    specification: str
+    split: str
+    seed: int
+    site: str
+
+    def __str__(self) -> str:
+        return f"{self.specification}/{self.split}/{self.seed}/{self.site}"
+
+
+def parse_activation_name(name: str) -> ActivationName | None:
+    """The parts of an activation's name; None of the instruction's, which has none."""
+    if name == INSTRUCTION:
+        return None
+    specification, split, seed, site = name.split("/")
+    return ActivationName(specification, split, int(seed), site)
+
+
+def activations_by_seed(
+    activations: dict[str, Value], specification: str, split: str, site: str
+) -> dict[int, Value]:
+    """The activations of one specification, split and site, by seed."""
+    parsed = {name: parse_activation_name(name) for name in activations}
+    return {
+        name.seed: activations[text]
+        for text, name in parsed.items()
+        if name is not None
+        and (name.specification, name.split, name.site) == (specification, split, site)
+    }
+
+
+def vector_name(specification: str, seed: int | None) -> str:
+    """Name of a vector in ``vectors.safetensors``."""
+    return specification if seed is None else f"{specification}/{seed}"
+
+
+def parse_vector_name(name: str) -> tuple[str, int | None]:
+    """The specification and seed in a vector's name."""
+    specification, _, seed = name.partition("/")
+    return specification, int(seed) if seed else None
+
+
+def samples_name(specification: str, samples: int) -> str:
+    """The specification of a vector of some samples only: ``text_icl_n5``."""
+    return f"{specification}_n{samples}"
+
+
+def split_samples(specification: str) -> tuple[str, int | None]:
+    """``text_icl_n5`` as ``text_icl`` and its 5 samples; samples are None for a full vector."""
+    found = re.fullmatch(r"(?P<name>.+?)(?:_n(?P<samples>\d+))?", specification)
+    if found is None:
+        raise ValueError(f"{specification!r} names no specification")
+    return found["name"], int(found["samples"]) if found["samples"] else None
