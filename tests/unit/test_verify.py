@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from taskvectors.audit.today import read_today, settings_of
+from taskvectors.audit.today import COLLECTING, read_plan, settings_of
 from taskvectors.audit.verify import verify
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, write_json
@@ -216,10 +216,11 @@ def test_a_folder_that_is_no_result_is_refused(results, place):
 def test_every_setting_is_a_param_by_its_name(root):
     rules = [*(root / "workflow/rules").glob("*.smk"), root / "Snakefile"]
     params = set(re.findall(r"^ +(\w+)=", "\n".join(map(Path.read_text, rules)), re.MULTILINE))
-    today = read_today(root, "results/embedded")
-    known = set(settings_of({"task": "animal-latin", "model": "embedded"}, today))
-    for key, value in today.config.items():
+    plan = read_plan(root, "results/embedded")
+    known = set(settings_of({"task": "animal-latin", "model": "embedded"}, plan, root))
+    apart = {*COLLECTING, "templates", "language_models", "splits"}  # options, or by the task
+    for key, value in plan.config.items():
         below = value if isinstance(value, dict) else {}
         names = {key, *(f"{key}_{name}" for name in below)}
-        assert names & params & known or key in {"templates", "language_models", "splits"}, key
+        assert names & params & known or key in apart, key
     assert {"template", "validation", "test", "label", "labels", "revision"} <= params & known
