@@ -46,7 +46,7 @@ SEED_PARAM = re.compile(r"(\w+_)?seeds?")
 
 def words(values: Sequence[str]) -> Any:
     """A param's words as JSON: one as itself, several as a list, whole numbers as numbers."""
-    read = [int(value) if value.isdecimal() else value for value in values]
+    read = [int(value) if re.fullmatch("0|[1-9][0-9]*", value) else value for value in values]
     return read[0] if len(read) == 1 else read
 
 
