@@ -56,7 +56,7 @@ def changed_settings(record: Record, plan: Plan, root: Path) -> list[str]:
     return [
         f"{name} was {was!r} and is {now[name]!r}"
         for name, was in record.settings.items()
-        if name in now and _texts(was) != _texts(now[name])
+        if name in now and was != now[name] and _texts(was) != _texts(now[name])
     ]
 
 
