@@ -11,15 +11,14 @@ from torch import Generator
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from taskvectors.engine.load import load_adapter
+from taskvectors.prepare.drawings import Drawings, in_passes
 from taskvectors.prepare.tune import (
     add_low_rank,
     caption_loss,
-    image_tokens,
     merge_low_rank,
     perplexities,
     tune,
 )
-from taskvectors.prepare.vision import Drawings
 
 from .families import FAMILIES
 
@@ -79,7 +78,7 @@ def test_merged_weights_answer_as_the_change_did(tiny):
 
 def test_the_loss_is_that_of_the_captions_tokens_alone(tiny, drawings):
     model, tokenizer = load(tiny)
-    features = image_tokens(model, drawings.squares[:2])
+    features = in_passes(model.get_image_features, drawings.squares[:2])
     captions = ["This is Japan.", "An image of the country Peru."]
     losses = []
     for feature, caption in zip(features, captions, strict=True):
@@ -94,7 +93,7 @@ def test_the_loss_is_that_of_the_captions_tokens_alone(tiny, drawings):
 
 def test_captions_become_likelier_and_the_result_loads_as_any_model(tiny, drawings, tmp_path):
     model, tokenizer = load(tiny)
-    features = image_tokens(model, drawings.squares)
+    features = in_passes(model.get_image_features, drawings.squares)
     before = perplexities(model, tokenizer, features, NAMES)
     after_model = tuned(tiny, drawings, 0, steps=40)
     after = perplexities(after_model, tokenizer, features, NAMES)

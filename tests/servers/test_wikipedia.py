@@ -25,7 +25,7 @@ from taskvectors.base.files import sha256
 from taskvectors.collect.wikipedia import Collection, collect_wikipedia
 from taskvectors.collect.wikipedia_api import _query, _values
 from taskvectors.collect.wikipedia_cache import Cache
-from taskvectors.collect.wikipedia_client import Client, Settings
+from taskvectors.collect.wikipedia_client import Client, Politeness
 from taskvectors.study.entities import Entity
 
 # Skipping the whole file makes it one line of the summary. In CI the tests run, or fail.
@@ -44,7 +44,7 @@ FILLERS = [entity(f"Filler {number:03d}") for number in range(120)]
 
 def collect(wiki: Wiki, folder: Path, *entities: Entity, refresh: bool = False) -> Collection:
     """Collect fast, with the cache beside the images."""
-    client = Client(Settings(CONTACT, wiki.url, rate=100, first_pause=0.1, slow_pause=1.5))
+    client = Client(Politeness(CONTACT, wiki.url, rate=100, first_pause=0.1, slow_pause=1.5))
     cache = Cache(folder / "cache", wiki.url)
     return collect_wikipedia(client, cache, list(entities), folder / "out", refresh)
 
@@ -117,7 +117,7 @@ def test_120_titles_take_3_calls_and_each_image_one_download(wiki, tmp_path):
 
 
 def test_an_answer_in_parts_is_put_together(wiki):
-    client = Client(Settings(CONTACT, wiki.url, rate=100))
+    client = Client(Politeness(CONTACT, wiki.url, rate=100))
     titles = _values(filler.title for filler in FILLERS[:50])
     query = {"prop": "pageimages", "piprop": "name", "pilimit": 20, "titles": titles}
     pages = _query(client, query)["pages"]
@@ -307,7 +307,7 @@ def test_two_collections_never_run_at_the_same_time(wiki, tmp_path):
 def test_another_experiment_asks_only_for_what_is_new(wiki, tmp_path):
     collect(wiki, tmp_path, entity("Okapi"))
     wiki.log.clear()
-    client = Client(Settings(CONTACT, wiki.url, rate=100))
+    client = Client(Politeness(CONTACT, wiki.url, rate=100))
     cache = Cache(tmp_path / "cache", wiki.url)
     both = [entity("Okapi"), entity("Small")]
     assert len(collect_wikipedia(client, cache, both, tmp_path / "other").rows) == 2

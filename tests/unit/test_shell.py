@@ -27,6 +27,7 @@ def test_a_command_has_its_options_and_the_record_its_params():
 def test_further_words_are_spliced_in_quoted():
     made = recorded("site", "render.site", items="params.items", _options="params.options")
     assert made.endswith("--items {params.items:q} {params.options:q} --log {log:q}")
+    assert "--param options" not in made
 
 
 def test_every_value_in_every_rule_is_quoted(root):

@@ -16,10 +16,11 @@ from taskvectors.collect.wikipedia import label_page
 from taskvectors.collect.wikipedia_api import TITLES, batches
 from taskvectors.collect.wikipedia_cache import Article, Cache, Download, WikiFile
 from taskvectors.collect.wikipedia_client import (
-    Answer,
+    IMAGE_HOSTS,
     Client,
+    Politeness,
     RefusedError,
-    Settings,
+    Reply,
     retry_after,
 )
 from taskvectors.collect.wikipedia_images import decode
@@ -32,18 +33,18 @@ LOCAL = "http://127.0.0.1:8099/w/api.php"
 @pytest.mark.parametrize("contact", ["", "  ", "Ann", "ann at example", "a@b.org\nX-Evil: 1"])
 def test_a_contact_that_names_nobody_is_refused(contact):
     with pytest.raises(UserError, match=r"set wikipedia\.contact in the configuration"):
-        Settings(contact)
+        Politeness(contact)
 
 
 def test_the_user_agent_names_tool_operator_and_library():
-    agent = Settings("Zoë <zoe@example.org>").user_agent
+    agent = Politeness("Zoë <zoe@example.org>").user_agent
     assert agent.startswith("taskvectors-collect/0.1 (Zo? <zoe@example.org>) python-requests/")
 
 
 @pytest.mark.parametrize("rate", [0, -1, 3.5, float("nan")])
 def test_an_impolite_rate_is_refused_for_wikipedia(rate):
     with pytest.raises(UserError, match="at most 3 requests a second"):
-        Settings(CONTACT, rate=rate)
+        Politeness(CONTACT, rate=rate)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,7 @@ def test_an_impolite_rate_is_refused_for_wikipedia(rate):
 )
 def test_only_wikipedia_or_a_loopback_address_is_asked(url):
     with pytest.raises(UserError, match=r"wikipedia\.api_url is"):
-        Settings(CONTACT, url)
+        Politeness(CONTACT, url)
 
 
 @pytest.mark.parametrize(
@@ -82,28 +83,28 @@ def test_only_wikipedia_or_a_loopback_address_is_asked(url):
     ],
 )
 def test_images_come_from_the_two_upload_hosts_only(url, real, local):
-    assert Settings(CONTACT).allows_image(url) is real
-    assert Settings(CONTACT, LOCAL).allows_image(url) is local
+    assert Politeness(CONTACT).allows(url, IMAGE_HOSTS) is real
+    assert Politeness(CONTACT, LOCAL).allows(url, IMAGE_HOSTS) is local
 
 
 def test_a_refused_address_is_not_asked(monkeypatch):
     monkeypatch.setattr(requests.Session, "send", lambda *a, **k: pytest.fail("it was asked"))
     with pytest.raises(RefusedError, match=r"https://example\.org is not allowed"):
-        Client(Settings(CONTACT)).image("https://example.org/a.png")
+        Client(Politeness(CONTACT)).image("https://example.org/a.png")
 
 
-def answer(**headers: str) -> Answer:
+def reply(**headers: str) -> Reply:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer("", 429, requests.structures.CaseInsensitiveDict(named), b"", 0.0)
+    return Reply("", 429, requests.structures.CaseInsensitiveDict(named), b"", 0.0)
 
 
 def test_retry_after_is_a_number_a_date_or_nothing():
-    assert retry_after(answer(Retry_After="7")) == 7
+    assert retry_after(reply(Retry_After="7")) == 7
     date = formatdate(time.time() + 90, usegmt=True)
-    assert retry_after(answer(Retry_After=date)) == pytest.approx(90, abs=2)
-    assert retry_after(answer(Retry_After=formatdate(0, usegmt=True))) == 0
-    assert retry_after(answer(Retry_After="soon")) is None
-    assert retry_after(answer()) is None
+    assert retry_after(reply(Retry_After=date)) == pytest.approx(90, abs=2)
+    assert retry_after(reply(Retry_After=formatdate(0, usegmt=True))) == 0
+    assert retry_after(reply(Retry_After="soon")) is None
+    assert retry_after(reply()) is None
 
 
 def image(kind: str, **how: object) -> bytes:
@@ -189,7 +190,7 @@ def test_long_titles_make_smaller_batches():
 
 def test_the_cache_keeps_wikis_apart_and_names_no_file_after_a_title(tmp_path):
     one, other = Cache(tmp_path, "https://one"), Cache(tmp_path, "https://other")
-    article = Article("../../x", "X", ("../../x",), 1, 2, "now", labels={"capital": "Y"})
+    article = Article("../../x", "X", ["../../x"], 1, 2, "now", labels={"capital": "Y"})
     one.write(article, article.asked)
     assert one.read(Article, "../../x") == article
     assert other.read(Article, "../../x") is None

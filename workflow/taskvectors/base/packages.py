@@ -8,6 +8,16 @@ from pathlib import Path
 from taskvectors.base.errors import UserError
 
 
+def package_file(package: str, name: str) -> tuple[str, Path, str]:
+    """An installed package's version, and the file of that name: its path, and its place in the
+    package. Raises `UserError` where there is none."""
+    version, root, files = package_files(package)
+    found = [file for file in files if Path(file).name == name]
+    if not found:
+        raise UserError(f"the package {package} {version} has no {name}; reinstall it.")
+    return version, root / found[0], found[0]
+
+
 def package_files(package: str) -> tuple[str, Path, list[str]]:
     """Version, root folder and file list of an installed package, without importing it.
 

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from taskvectors.base.command import command_parser, run_command
+from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import sha256, write_text
+from taskvectors.base.files import sha256, write_csv, write_text
 from taskvectors.base.images import save_png
 from taskvectors.base.packages import package_files
-from taskvectors.base.progress import start_logging, track
+from taskvectors.base.progress import track
 from taskvectors.collect import wikipedia
 from taskvectors.collect.packages import RENDERINGS, Rendering, read_image
 from taskvectors.collect.wikipedia_cache import Cache
-from taskvectors.collect.wikipedia_client import API_URL, Client, Settings
+from taskvectors.collect.wikipedia_client import API_URL, Client, Politeness
 from taskvectors.study.entities import Entity, read_entities
 
 log = logging.getLogger("taskvectors")
@@ -90,14 +90,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rendering", required=True, choices=[*sorted(RENDERINGS), "wikipedia"])
     parser.add_argument("--entities", required=True, nargs="+", type=Path)
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--log", type=Path)
     only = parser.add_argument_group("only for the rendering wikipedia")
     only.add_argument("--contact", default="", help='who is collecting: "name <e-mail>"')
     only.add_argument("--api-url", default=API_URL)
     only.add_argument("--rate", type=float, default=1.0, help="requests a second, at most 3")
     only.add_argument("--cache", type=Path, default=Path("results/cache/wikipedia"))
     only.add_argument("--refresh", action="store_true", help="ask about every page again")
-    return parser.parse_args()
+    return parse(parser)
 
 
 def from_packages(args: argparse.Namespace, entities: list[Entity]) -> None:
@@ -106,12 +105,12 @@ def from_packages(args: argparse.Namespace, entities: list[Entity]) -> None:
     manifest = collect(rendering, entities, args.out)
     report_missing(entities, manifest)
     write_text(args.out / "ATTRIBUTION.md", attribution(rendering, manifest))
-    write_table(args.out / "manifest.csv", manifest)
+    write_csv(args.out / "manifest.csv", manifest)
 
 
 def from_wikipedia(args: argparse.Namespace, entities: list[Entity]) -> None:
     """Write Wikipedia's images, what is missing and why, and what the infoboxes say."""
-    client = Client(Settings(args.contact, args.api_url, args.rate))
+    client = Client(Politeness(args.contact, args.api_url, args.rate))
     cache = Cache(args.cache, args.api_url)
     with cache.only_one():
         done = wikipedia.collect_wikipedia(client, cache, entities, args.out, args.refresh)
@@ -119,19 +118,14 @@ def from_wikipedia(args: argparse.Namespace, entities: list[Entity]) -> None:
     report_missing(entities, manifest)
     write_text(args.out / "ATTRIBUTION.md", wikipedia.attribution(manifest))
     missing = pd.DataFrame(done.missing, columns=["entity_set", "entity", "reason"])
-    write_table(args.out / "missing.csv", missing)
+    write_csv(args.out / "missing.csv", missing)
     columns = ["entity_set", "entity", "label", "infobox", "title", "revision"]
-    write_table(args.out / "infoboxes.csv", pd.DataFrame(done.labels, columns=columns))
-    write_table(args.out / "manifest.csv", manifest)
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+    write_csv(args.out / "infoboxes.csv", pd.DataFrame(done.labels, columns=columns))
+    write_csv(args.out / "manifest.csv", manifest)
 
 
 def main() -> None:
     args = arguments()
-    start_logging(args.log)
     entities = [entity for table in args.entities for entity in read_entities(table)]
     if args.rendering == "wikipedia":
         from_wikipedia(args, entities)

@@ -19,10 +19,12 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.images import WIDTH, open_rgba, resize_to_width
 from taskvectors.study.entities import Entity, slugify
 
+Locate = Callable[[Entity, list[str]], str | None]
+
 
 @dataclass(frozen=True)
 class Rendering:
-    """A set of drawings in an installed package.
+    """A set of images in an installed package.
 
     ``locate`` gives the place inside the package that an entity's image would have, or
     None if this rendering has no such entities; ``asks_for_attribution`` is what the
@@ -35,10 +37,10 @@ class Rendering:
     licence: str
     licence_url: str
     asks_for_attribution: bool
-    locate: Callable[[Entity, list[str]], str | None]
+    locate: Locate
 
 
-def _by_code_points(folder: str, ending: str, prefix: str = "", upper: bool = False):
+def _by_code_points(folder: str, ending: str, prefix: str = "", upper: bool = False) -> Locate:
     """Find a file named after code points, with or without the variation selector FE0F."""
 
     def locate(entity: Entity, files: list[str]) -> str | None:
@@ -122,15 +124,13 @@ def _pickled_pixels(file: Path) -> Image.Image:
         opcodes = list(pickletools.genops(file.read_bytes()))
     except ValueError as error:
         raise UserError(broken) from error
-    payloads = [arg for op, arg, _ in opcodes if op.name == "BINBYTES"]
+    payloads = [argument for opcode, argument, _ in opcodes if opcode.name == "BINBYTES"]
     shapes = []
-    for index, (op, _, _) in enumerate(opcodes):
-        sizes = [arg for _, arg, _ in opcodes[max(0, index - 3) : index]]
-        if op.name == "TUPLE3" and all(isinstance(size, int) for size in sizes) and sizes[2] == 3:
-            shapes.append(tuple(sizes))
-    if len(payloads) != 1 or len(shapes) != 1:
-        raise UserError(broken)
-    height, width, channels = shapes[0]
-    if len(payloads[0]) != height * width * channels:
-        raise UserError(broken)
-    return Image.frombytes("RGB", (width, height), payloads[0])
+    for place, (opcode, _, _) in enumerate(opcodes):
+        match opcode.name, [argument for _, argument, _ in opcodes[max(0, place - 3) : place]]:
+            case "TUPLE3", [int(height), int(width), 3]:
+                shapes.append((height, width))
+    match payloads, shapes:
+        case [bytes(pixels)], [(height, width)] if len(pixels) == height * width * 3:
+            return Image.frombytes("RGB", (width, height), pixels)
+    raise UserError(broken)

@@ -14,7 +14,7 @@ from taskvectors.base.files import sha256
 from taskvectors.base.images import save_png
 from taskvectors.base.progress import track
 from taskvectors.collect.wikipedia_api import ask_articles, ask_files, ask_infobox, batches
-from taskvectors.collect.wikipedia_cache import Article, Cache, Download, Record, WikiFile, changes
+from taskvectors.collect.wikipedia_cache import Article, Cache, Download, Kept, WikiFile, changes
 from taskvectors.collect.wikipedia_client import Client, RefusedError, TransientError
 from taskvectors.collect.wikipedia_images import decode, fetch
 from taskvectors.study.entities import Entity
@@ -67,7 +67,7 @@ def collect_wikipedia(
             log.warning("%s: %s is not free; do not publish it", entity.name, file.name)
     if not done.rows:
         raise UserError(
-            f"{client.settings.api_url} gave no image of any entity, e.g. none of "
+            f"{client.politeness.api_url} gave no image of any entity, e.g. none of "
             f"{done.missing[0]['entity']!r}: {done.missing[0]['reason']}; check the titles."
         )
     log.info("%d API calls, %d downloads", client.calls, client.downloads)
@@ -83,13 +83,13 @@ def label_page(entity: Entity) -> str:
 def _ask(
     client: Client,
     cache: Cache,
-    kind: type[Record],
+    kind: type[Kept],
     keys: Iterable[str],
-    ask: Callable[[Client, list[str]], list[Record]],
+    ask: Callable[[Client, list[str]], list[Kept]],
     refresh: bool,
-) -> dict[str, Record]:
-    """Records by key: from the cache, else asked in batches and kept at once."""
-    known: dict[str, Record] = {}
+) -> dict[str, Kept]:
+    """Kepts by key: from the cache, else asked in batches and kept at once."""
+    known: dict[str, Kept] = {}
     wanted = []
     for key in dict.fromkeys(keys):
         kept = cache.read(kind, key)
@@ -108,7 +108,7 @@ def _ask(
     return known
 
 
-def _with_infobox_of(old: Record | None, new: Record) -> Record:
+def _with_infobox_of(old: Kept | None, new: Kept) -> Kept:
     """The new state, with the old reading of the infobox where the revision is the same."""
     if not isinstance(old, Article) or not isinstance(new, Article) or new.file:
         return new

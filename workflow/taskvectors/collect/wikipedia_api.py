@@ -104,19 +104,19 @@ def _query(client: Client, parameters: dict[str, Any]) -> dict[str, Any]:
             return merged
         going_on = answer["continue"]
     raise UserError(
-        f"{client.settings.api_url} goes on after {CONTINUATIONS} parts of one answer; "
+        f"{client.politeness.api_url} goes on after {CONTINUATIONS} parts of one answer; "
         "run the same command again later."
     )
 
 
-def _page(title: str, answer: dict[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _page(title: str, answer: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
     """The page that ``title`` leads to, and the titles on the way there."""
     leads_to = {step["from"]: step["to"] for step in answer["normalized"] + answer["redirects"]}
     way: list[str] = []
     while title in leads_to and title not in way:
         way.append(title)
         title = leads_to[title]
-    return answer["pages"].get(title, {"missing": True}), tuple(way)
+    return answer["pages"].get(title, {"missing": True}), way
 
 
 def _article(asked: str, answer: dict[str, Any]) -> Article:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, write_json, written_whole
@@ -28,7 +28,7 @@ class Article:
 
     asked: str
     title: str = ""
-    redirects: tuple[str, ...] = ()
+    redirects: list[str] = field(default_factory=list)
     page_id: int = 0
     revision: int = 0
     revision_time: str = ""
@@ -69,7 +69,7 @@ class Download:
     refused: str = ""
 
 
-Record = TypeVar("Record", Article, WikiFile, Download)
+Kept = TypeVar("Kept", Article, WikiFile, Download)
 
 
 class Cache:
@@ -97,22 +97,19 @@ class Cache:
                 ) from error
             yield
 
-    def read(self, kind: type[Record], *key: str) -> Record | None:
+    def read(self, kind: type[Kept], *key: str) -> Kept | None:
         """The record kept under ``key``, or None."""
         path = self._path(kind, key, ".json")
         if not path.is_file():
             return None
-        value: dict[str, Any] = read_json(path)
-        if kind is Article:
-            value["redirects"] = tuple(value.get("redirects", ()))
         try:
-            return kind(**value)
+            return kind(**read_json(path))
         except TypeError as error:
             raise UserError(
                 f"{path} is from another version of this project; delete that folder."
             ) from error
 
-    def write(self, record: Record, *key: str) -> None:
+    def write(self, record: Kept, *key: str) -> None:
         """Keep ``record`` under ``key``."""
         write_json(self._path(type(record), key, ".json"), asdict(record))
 
@@ -130,7 +127,7 @@ class Cache:
         return self.folder / kind.__name__.lower() / digest[:2] / f"{digest[:40]}{ending}"
 
 
-def changes(old: Record, new: Record) -> list[str]:
+def changes(old: Kept, new: Kept) -> list[str]:
     """What differs between two states of a page or file, e.g. ``revision 12 -> 15``."""
     before, after = asdict(old), asdict(new)
     return [f"{k} {before[k]!r} -> {after[k]!r}" for k in before if before[k] != after[k]]

@@ -5,7 +5,6 @@ Every request of the stage goes through `Client`; nothing here depends on the ca
 
 from __future__ import annotations
 
-import email.utils
 import ipaddress
 import json
 import logging
@@ -18,12 +17,15 @@ from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from urllib3.exceptions import InvalidHeader
+from urllib3.util import Retry
 
 from taskvectors.base.errors import UserError
 
 log = logging.getLogger("taskvectors")
 
 API_URL = "https://en.wikipedia.org/w/api.php"
+API_HOSTS = ("en.wikipedia.org",)
 IMAGE_HOSTS = ("upload.wikimedia.org", "thumb.wikimedia.org")
 MAX_LAG = 5  # seconds of database lag above which the servers ask clients to wait
 SLOW_ANSWER, SLOW_PAUSE = 1.0, 5.0  # seconds: after an API answer this slow, wait this long
@@ -43,11 +45,18 @@ class RefusedError(Exception):
 
 
 class TransientError(RefusedError):
-    """It cannot be had now; a later run may have more luck."""
+    """It cannot be had now; a later run may have more luck.
+
+    ``seconds`` is how long the server asks to wait, if it says so.
+    """
+
+    def __init__(self, reason: str, seconds: float | None = None) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
 
 
 @dataclass(frozen=True)
-class Settings:
+class Politeness:
     """Who asks, where, and how fast (``rate``: requests a second; pauses in seconds)."""
 
     contact: str
@@ -63,7 +72,7 @@ class Settings:
                 f"the contact {self.contact!r} names nobody; Wikipedia asks who is collecting: "
                 'set wikipedia.contact in the configuration to "your name <your e-mail>".'
             )
-        if not self.allows_api(self.api_url):
+        if not self.allows(self.api_url, API_HOSTS):
             raise UserError(
                 f"the setting wikipedia.api_url is {self.api_url!r}, which is neither {API_URL} "
                 "nor a server on this machine; take it out of the configuration."
@@ -80,15 +89,9 @@ class Settings:
         contact = self.contact.encode("ascii", "replace").decode()
         return f"taskvectors-collect/0.1 ({contact}) python-requests/{requests.__version__}"
 
-    def allows_api(self, url: str) -> bool:
-        """Whether the API may be asked at ``url``: English Wikipedia, or a loopback server."""
-        return _is_https(url, (str(urlsplit(API_URL).hostname),)) or (
-            is_loopback(url) and urlsplit(url).netloc == urlsplit(self.api_url).netloc
-        )
-
-    def allows_image(self, url: str) -> bool:
-        """Whether an image may be fetched from ``url``. A loopback server serves its own."""
-        return _is_https(url, IMAGE_HOSTS) or (
+    def allows(self, url: str, hosts: tuple[str, ...]) -> bool:
+        """Whether ``url`` may be asked: one of ``hosts``, or the API's own loopback server."""
+        return _is_https(url, hosts) or (
             is_loopback(url) and urlsplit(url).netloc == urlsplit(self.api_url).netloc
         )
 
@@ -112,8 +115,8 @@ def _is_https(url: str, hosts: tuple[str, ...]) -> bool:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One complete answer."""
+class Reply:
+    """One complete answer of a server."""
 
     url: str
     status: int
@@ -125,55 +128,56 @@ class Answer:
 class Client:
     """One polite client: its requests follow each other, never faster than the rate."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._jitter = random.Random()
+    def __init__(self, politeness: Politeness) -> None:
+        self.politeness = politeness
         self.calls = 0  # API requests
         self.downloads = 0  # image requests
         self._session = requests.Session()
-        self._session.headers["User-Agent"] = settings.user_agent
+        self._session.headers["User-Agent"] = politeness.user_agent
         self._not_before = 0.0
         self._forbidden = 0
 
     def api(self, parameters: dict[str, Any]) -> dict[str, Any]:
         """One API answer. Raises `UserError` where the API gives none or answers an error."""
         query = {"format": "json", "formatversion": 2, "maxlag": MAX_LAG, **parameters}
-        url = requests.Request("GET", self.settings.api_url, params=query).prepare().url
+        url = requests.Request("GET", self.politeness.api_url, params=query).prepare().url
         try:
             return self._until_complete(str(url), self._api_once)
         except TransientError as error:
             raise UserError(
-                f"{self.settings.api_url} did not answer {TRIES} times ({error}); run the same "
+                f"{self.politeness.api_url} did not answer {TRIES} times ({error}); run the same "
                 "command again later, what was fetched is kept."
             ) from error
         except RefusedError as error:
             raise UserError(
-                f"{self.settings.api_url} refused ({error}); see docs/wikipedia.md."
+                f"{self.politeness.api_url} refused ({error}); see docs/wikipedia.md."
             ) from error
 
-    def image(self, url: str) -> Answer:
+    def image(self, url: str) -> Reply:
         """The bytes at ``url``, unchecked. Raises `RefusedError` where they cannot be had."""
         return self._until_complete(url, self._image_once)
 
     def _api_once(self, url: str) -> dict[str, Any]:
         self.calls += 1
-        answer = self._get(url, self.settings.allows_api, API_BYTES)
-        if answer.seconds > SLOW_ANSWER:
-            self._wait(self.settings.slow_pause)
+        reply = self._get(url, API_HOSTS, API_BYTES)
+        if reply.seconds > SLOW_ANSWER:
+            self._wait(self.politeness.slow_pause)
         try:
-            value = json_object(answer)
+            value = json.loads(reply.body)
         except ValueError as error:
             raise TransientError("the answer is not JSON") from error
+        if not isinstance(value, dict):
+            raise TransientError("the answer is no JSON object")
         if "error" in value:
             code = str(value["error"].get("code", "unknown"))
             if code in ("maxlag", "ratelimited", "readonly"):
-                raise _LaterError(f"the API says {code}", retry_after(answer))
+                raise TransientError(f"the API says {code}", retry_after(reply))
             raise RefusedError(f"the API says {code}: {value['error'].get('info', '')}")
         return value
 
-    def _image_once(self, url: str) -> Answer:
+    def _image_once(self, url: str) -> Reply:
         self.downloads += 1
-        return self._get(url, self.settings.allows_image, IMAGE_BYTES)
+        return self._get(url, IMAGE_HOSTS, IMAGE_BYTES)
 
     def _until_complete(self, url: str, once: Callable[[str], Any]) -> Any:
         """Call ``once`` until it succeeds, waiting as told or ever longer, with jitter."""
@@ -183,10 +187,10 @@ class Client:
             except TransientError as error:
                 if attempt == TRIES - 1:
                     raise
-                told = error.seconds if isinstance(error, _LaterError) else None
-                pause = self.settings.first_pause * 2**attempt
-                # Jitter, so that two users who were turned away do not come back together.
-                pause = pause * self._jitter.uniform(1.0, 1.5) if told is None else told
+                pause = error.seconds
+                if pause is None:
+                    # Jitter, so that two users who were turned away do not come back together.
+                    pause = self.politeness.first_pause * 2**attempt * random.uniform(1.0, 1.5)
                 log.info("%s: %s; waiting %.1f s", urlsplit(url).hostname, error, pause)
                 self._wait(pause)
         raise AssertionError("unreachable")
@@ -194,29 +198,28 @@ class Client:
     def _wait(self, seconds: float) -> None:
         if seconds > LONGEST_WAIT:
             raise UserError(
-                f"{self.settings.api_url} asks to be left alone for {seconds:.0f} s; run the "
+                f"{self.politeness.api_url} asks to be left alone for {seconds:.0f} s; run the "
                 "same command again after that, what was fetched is kept."
             )
         self._not_before = max(self._not_before, time.monotonic() + seconds)
 
-    def _get(self, url: str, allowed: Callable[[str], bool], limit: int) -> Answer:
+    def _get(self, url: str, hosts: tuple[str, ...], limit: int) -> Reply:
         """Follow redirects by hand, checking each place before it is asked."""
         for _ in range(REDIRECTS + 1):
-            if not allowed(url):
-                raise RefusedError(
-                    f"{urlsplit(url).scheme}://{urlsplit(url).netloc} is not allowed"
-                )
-            answer = self._get_once(url, limit)
-            if answer.status not in (301, 302, 303, 307, 308):
-                self._check_status(answer)
-                return answer
-            url = urljoin(url, answer.headers.get("Location", ""))
+            if not self.politeness.allows(url, hosts):
+                place = urlsplit(url)
+                raise RefusedError(f"{place.scheme}://{place.netloc} is not allowed")
+            reply = self._get_once(url, limit)
+            if reply.status not in (301, 302, 303, 307, 308):
+                self._check_status(reply)
+                return reply
+            url = urljoin(url, reply.headers.get("Location", ""))
         raise RefusedError(f"more than {REDIRECTS} redirects")
 
-    def _get_once(self, url: str, limit: int) -> Answer:
+    def _get_once(self, url: str, limit: int) -> Reply:
         time.sleep(max(0.0, self._not_before - time.monotonic()))
         began = time.monotonic()
-        self._not_before = began + 1.0 / self.settings.rate
+        self._not_before = began + 1.0 / self.politeness.rate
         # Without this header the servers may answer in formats that are not checked here.
         accept = {"Accept": "application/json, image/png, image/jpeg, image/gif"}
         try:
@@ -226,55 +229,33 @@ class Client:
                 body = _read_at_most(response, limit)
         except requests.RequestException as error:
             raise TransientError(f"the connection failed ({type(error).__name__})") from error
-        return Answer(url, response.status_code, response.headers, body, time.monotonic() - began)
+        return Reply(url, response.status_code, response.headers, body, time.monotonic() - began)
 
-    def _check_status(self, answer: Answer) -> None:
-        if answer.status == 403:
+    def _check_status(self, reply: Reply) -> None:
+        if reply.status == 403:
             self._forbidden += 1
             if self._forbidden >= FORBIDDEN_IN_A_ROW:
                 raise UserError(
-                    f"{urlsplit(answer.url).hostname} answered 403 (forbidden) "
+                    f"{urlsplit(reply.url).hostname} answered 403 (forbidden) "
                     f"{FORBIDDEN_IN_A_ROW} times in a row; stop here, read "
                     "https://w.wiki/4wJS and check wikipedia.contact before trying again."
                 )
             raise TransientError("status 403")
         self._forbidden = 0
-        if answer.status in TRANSIENT:
-            if b"thumbnail steps" in answer.body[:500]:
+        if reply.status in TRANSIENT:
+            if b"thumbnail steps" in reply.body[:500]:
                 raise RefusedError("this thumbnail width is not served")
-            raise _LaterError(f"status {answer.status}", retry_after(answer))
-        if answer.status != 200:
-            raise RefusedError(f"status {answer.status}")
+            raise TransientError(f"status {reply.status}", retry_after(reply))
+        if reply.status != 200:
+            raise RefusedError(f"status {reply.status}")
 
 
-class _LaterError(TransientError):
-    """Turned away; ``seconds`` is how long the server asks to wait, if it says so."""
-
-    def __init__(self, reason: str, seconds: float | None) -> None:
-        super().__init__(reason)
-        self.seconds = seconds
-
-
-def retry_after(answer: Answer) -> float | None:
+def retry_after(reply: Reply) -> float | None:
     """The header Retry-After in seconds, given as a number or a date; None without one."""
-    value = answer.headers.get("Retry-After", "").strip()
-    if not value:
-        return None
-    if value.isdigit():
-        return float(value)
     try:
-        when = email.utils.parsedate_to_datetime(value)
-    except ValueError:
+        return Retry().parse_retry_after(reply.headers.get("Retry-After", ""))
+    except InvalidHeader:
         return None
-    return max(0.0, when.timestamp() - time.time())
-
-
-def json_object(answer: Answer) -> dict[str, Any]:
-    """The answer's body as a JSON object. Raises ValueError where it is none."""
-    value = json.loads(answer.body)
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
-    return value
 
 
 def _read_at_most(response: requests.Response, limit: int) -> bytes:

@@ -11,7 +11,7 @@ from PIL import Image, UnidentifiedImageError
 
 from taskvectors.base.images import resize_to_width
 from taskvectors.collect.wikipedia_cache import Cache, Download, WikiFile
-from taskvectors.collect.wikipedia_client import Answer, Client, RefusedError
+from taskvectors.collect.wikipedia_client import Client, RefusedError, Reply
 
 PIXELS = 4_000_000  # a thumbnail 330 pixels wide and 12,000 high
 TYPES = {"image/png": "PNG", "image/jpeg": "JPEG", "image/gif": "GIF"}
@@ -28,12 +28,12 @@ def fetch(client: Client, cache: Cache, file: WikiFile, again: bool = False) -> 
         return kept
     if kept is not None and cache.bytes_path(file.url, file.sha1).is_file():
         return kept
-    answer = client.image(file.url)
-    digest = hashlib.sha256(answer.body).hexdigest()
+    reply = client.image(file.url)
+    digest = hashlib.sha256(reply.body).hexdigest()
     now = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        _check(answer, file)
-        cache.write_bytes(file.url, file.sha1, answer.body)
+        _check(reply, file)
+        cache.write_bytes(file.url, file.sha1, reply.body)
         download = Download(file.url, file.sha1, now, sha256=digest)
     except RefusedError as error:
         download = Download(file.url, file.sha1, now, sha256=digest, refused=str(error))
@@ -42,14 +42,14 @@ def fetch(client: Client, cache: Cache, file: WikiFile, again: bool = False) -> 
     return download
 
 
-def _check(answer: Answer, file: WikiFile) -> None:
+def _check(reply: Reply, file: WikiFile) -> None:
     """Raise `RefusedError` unless the bytes are one still image of the declared type."""
-    declared = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    declared = reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if declared not in TYPES:
         raise RefusedError(f"the answer is {declared or 'of no type'}, not an image")
-    if file.url == file.original_url and hashlib.sha1(answer.body).hexdigest() != file.sha1:
+    if file.url == file.original_url and hashlib.sha1(reply.body).hexdigest() != file.sha1:
         raise RefusedError("the bytes do not have the SHA-1 that the API states")
-    decode(answer.body, TYPES[declared])
+    decode(reply.body, TYPES[declared])
 
 
 def decode(body: bytes, declared: str | None = None) -> Image.Image:

@@ -9,51 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import mlcroissant as mlc
+
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import sha256, write_json
 from taskvectors.base.schemas import load_schema
 from taskvectors.study.datasets import read_items
 
 PAPER = "https://task-vectors-are-cross-modal.github.io"
-# Croissant's own words for its terms; every description has to repeat them.
-CONTEXT = {
-    "@language": "en",
-    "@vocab": "https://schema.org/",
-    "citeAs": "cr:citeAs",
-    "column": "cr:column",
-    "conformsTo": "dct:conformsTo",
-    "cr": "http://mlcommons.org/croissant/",
-    "data": {"@id": "cr:data", "@type": "@json"},
-    "dataType": {"@id": "cr:dataType", "@type": "@vocab"},
-    "dct": "http://purl.org/dc/terms/",
-    "equivalentProperty": "cr:equivalentProperty",
-    "examples": {"@id": "cr:examples", "@type": "@json"},
-    "extract": "cr:extract",
-    "field": "cr:field",
-    "fileObject": "cr:fileObject",
-    "fileProperty": "cr:fileProperty",
-    "fileSet": "cr:fileSet",
-    "format": "cr:format",
-    "includes": "cr:includes",
-    "isLiveDataset": "cr:isLiveDataset",
-    "jsonPath": "cr:jsonPath",
-    "key": "cr:key",
-    "md5": "cr:md5",
-    "parentField": "cr:parentField",
-    "path": "cr:path",
-    "rai": "http://mlcommons.org/croissant/RAI/",
-    "recordSet": "cr:recordSet",
-    "references": "cr:references",
-    "regex": "cr:regex",
-    "repeated": "cr:repeated",
-    "replace": "cr:replace",
-    "samplingRate": "cr:samplingRate",
-    "sc": "https://schema.org/",
-    "separator": "cr:separator",
-    "source": "cr:source",
-    "subField": "cr:subField",
-    "transform": "cr:transform",
-}
 
 
 def describe(name: str, files: list[Path], folder: Path) -> dict[str, Any]:
@@ -61,63 +24,48 @@ def describe(name: str, files: list[Path], folder: Path) -> dict[str, Any]:
 
     Raises `UserError` where a file has a line that its schema does not allow.
     """
-    return {
-        "@context": CONTEXT,
-        "@type": "sc:Dataset",
-        "conformsTo": "http://mlcommons.org/croissant/1.0",
-        "name": f"taskvectors-{name}",
-        "description": (
+    described = mlc.Metadata(
+        name=f"taskvectors-{name}",
+        description=(
             "Entities with an image and a label, one file per task and split, for reading and "
             "patching task vectors. Each image has its own author and licence: see "
             "manifest.csv and ATTRIBUTION.md beside the images."
         ),
-        "license": "https://opensource.org/license/mit",
-        "url": PAPER,
-        "citeAs": f"Luo, Darrell and Bar (2024). Task Vectors are Cross-Modal. {PAPER}",
-        "version": "1.0.0",
-        "distribution": [_file(path, folder) for path in files],
-        "recordSet": [_records(path, folder) for path in files],
-    }
+        license=["https://opensource.org/license/mit"],
+        url=PAPER,
+        cite_as=f"Luo, Darrell and Bar (2024). Task Vectors are Cross-Modal. {PAPER}",
+        version="1.0.0",
+        distribution=[_file(path, path.relative_to(folder).as_posix()) for path in files],
+        record_sets=[_rows(path, path.relative_to(folder).as_posix()) for path in files],
+    )
+    return described.to_json()
 
 
-def _id(path: Path, folder: Path) -> str:
-    return path.relative_to(folder).with_suffix("").as_posix()
+def _file(path: Path, place: str) -> mlc.FileObject:
+    return mlc.FileObject(
+        id=place,
+        name=place,
+        content_url=place,
+        encoding_formats=["application/jsonlines"],
+        sha256=sha256(path),
+    )
 
 
-def _file(path: Path, folder: Path) -> dict[str, Any]:
-    return {
-        "@type": "cr:FileObject",
-        "@id": f"{_id(path, folder)}.jsonl",
-        "name": f"{_id(path, folder)}.jsonl",
-        "contentUrl": path.relative_to(folder).as_posix(),
-        "encodingFormat": "application/jsonlines",
-        "sha256": sha256(path),
-    }
-
-
-def _records(path: Path, folder: Path) -> dict[str, Any]:
+def _rows(path: Path, place: str) -> mlc.RecordSet:
     """A record set with one field per property of the item schema."""
-    properties = load_schema("item")["properties"]
-    return {
-        "@type": "cr:RecordSet",
-        "@id": _id(path, folder),
-        "name": _id(path, folder),
-        "description": f"{len(read_items(path))} items.",
-        "field": [
-            {
-                "@type": "cr:Field",
-                "@id": f"{_id(path, folder)}/{key}",
-                "name": key,
-                "description": about.get("description", key),
-                "dataType": "sc:Text",
-                "source": {
-                    "fileObject": {"@id": f"{_id(path, folder)}.jsonl"},
-                    "extract": {"column": key},
-                },
-            }
-            for key, about in properties.items()
-        ],
-    }
+    name = place.removesuffix(".jsonl")
+    fields = [
+        mlc.Field(
+            id=f"{name}/{key}",
+            name=key,
+            description=about.get("description", key),
+            data_types=[mlc.DataType.TEXT],
+            source=mlc.Source(file_object=place, extract=mlc.Extract(column=key)),
+        )
+        for key, about in load_schema("item")["properties"].items()
+    ]
+    description = f"{len(read_items(path))} items."
+    return mlc.RecordSet(id=name, name=name, description=description, fields=fields)
 
 
 def main() -> None:

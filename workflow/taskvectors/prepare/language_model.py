@@ -13,20 +13,15 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.errors import UserError
 from taskvectors.base.files import folder_written_whole, sha256, write_json
-from taskvectors.base.packages import package_files
+from taskvectors.base.packages import package_file
 
 log = logging.getLogger("taskvectors")
 
 
 def convert(package: str, file_name: str, out: Path) -> None:
     """Write the checkpoint and ``source.json``. Raises `UserError` where the file is missing."""
-    version, root, files = package_files(package)
-    found = [file for file in files if Path(file).name == file_name]
-    if not found:
-        raise UserError(f"the package {package} {version} has no {file_name}; reinstall it.")
-    source = root / found[0]
+    version, source, place = package_file(package, file_name)
     log.info("reading %s of %s %s", file_name, package, version)
     # Handed on, because each class would parse the file's header for it again, for seconds.
     known = AutoConfig.from_pretrained(source.parent, gguf_file=file_name)
@@ -46,7 +41,7 @@ def convert(package: str, file_name: str, out: Path) -> None:
         tokenizer.save_pretrained(folder)
         write_json(
             folder / "source.json",
-            {"package": package, "version": version, "path": found[0], "sha256": sha256(source)},
+            {"package": package, "version": version, "path": place, "sha256": sha256(source)},
         )
     log.info("wrote %s", out)
 

@@ -23,22 +23,19 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.rnn import pad_sequence
 from transformers import AutoModelForImageTextToText, AutoProcessor, PreTrainedTokenizerBase
 
-from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.files import write_json
+from taskvectors.base.command import parse, run_command
+from taskvectors.base.files import folder_written_whole, write_json
 from taskvectors.base.progress import track
-from taskvectors.models.embedded import (
-    EmbeddedForConditionalGeneration,
-    normalised,
-    on_background,
-)
+from taskvectors.models.embedded import EmbeddedForConditionalGeneration
 from taskvectors.models.weights import load_weights
-from taskvectors.prepare.vision import IMAGES_PER_PASS, Drawings, load_drawings
+from taskvectors.prepare.drawings import Drawings, in_passes, load_drawings, training_parser
 
 log = logging.getLogger("taskvectors")
 RANK, SCALE, LEARNING_RATE, BATCH = 8, 2.0, 1e-3, 8
 EVERY = 6  # one held-out image in so many is captioned for the perplexity
 CHANGED = ("q_proj", "v_proj")
-CAPTIONS = ("An image of {}.", "This is {}.", "What you see here is {}.")
+# What the tuned model learns to say, word by word: other words would be another model.
+CAPTIONS = ("A picture of {}.", "This is {}.", "What you see here is {}.")
 # About nothing that is studied here: its perplexity says how much was forgotten.
 PLAIN = (
     "The rain had stopped before noon, and by the time the train left the station the "
@@ -81,14 +78,6 @@ def merge_low_rank(model: nn.Module) -> None:
             parametrize.remove_parametrizations(layer, "weight", leave_parametrized=True)
 
 
-@torch.inference_mode()
-def image_tokens(model: EmbeddedForConditionalGeneration, squares: Tensor) -> Tensor:
-    """Premultiplied squares (images, 4, 160, 160) to features (images, tokens, width)."""
-    rgb = on_background(squares, 1.0)
-    parts = [model.get_image_features(normalised(part)) for part in rgb.split(IMAGES_PER_PASS)]
-    return torch.cat(parts)
-
-
 def caption_loss(
     model: EmbeddedForConditionalGeneration,
     tokenizer: PreTrainedTokenizerBase,
@@ -108,7 +97,7 @@ def tune(
     model: EmbeddedForConditionalGeneration,
     tokenizer: PreTrainedTokenizerBase,
     drawings: Drawings,
-    names: Sequence[str],
+    names: list[str],
     steps: int,
     rng: Generator,
 ) -> None:
@@ -118,7 +107,7 @@ def tune(
     drawn = torch.randint(len(drawings.names), (steps, BATCH), generator=rng)
     forms = torch.randint(len(CAPTIONS), (steps, BATCH), generator=rng)
     images, places = drawn.unique(return_inverse=True)
-    features = image_tokens(model, drawings.squares[images])
+    features = in_passes(model.get_image_features, drawings.squares[images])
     for step in track(range(steps), steps, "tune the language model"):
         captions = [
             CAPTIONS[form].format(names[drawings.names[number]])
@@ -149,32 +138,28 @@ def perplexities(
 
 
 def main() -> None:
-    parser = command_parser(__doc__)
+    parser = training_parser(__doc__)
     parser.add_argument("--model", required=True, type=Path, help="the embedded model's folder")
-    parser.add_argument("--training", required=True, type=Path, nargs="+", help="manifests")
-    parser.add_argument("--held-out", required=True, type=Path, help="manifest")
-    parser.add_argument("--steps", required=True, type=int)
-    parser.add_argument("--seed", required=True, type=int)
-    parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
     rng = Generator().manual_seed(args.seed)
     model = load_weights(AutoModelForImageTextToText, args.model, "float32").eval()
     processor = AutoProcessor.from_pretrained(args.model)
     drawings, names = load_drawings(args.training, None)
     held_out, _ = load_drawings([args.held_out], names)
-    features = image_tokens(model, held_out.squares[::EVERY])
+    features = in_passes(model.get_image_features, held_out.squares[::EVERY])
     shown = [names[index] for index in held_out.names[::EVERY]]
     found = {"before": perplexities(model, processor.tokenizer, features, shown)}
     tune(model, processor.tokenizer, drawings, names, args.steps, rng)
     found["after"] = perplexities(model, processor.tokenizer, features, shown)
     log.info("perplexity of held-out captions and of plain text: %s", found)
-    model.save_pretrained(args.out)
-    processor.save_pretrained(args.out)
-    shutil.copyfile(args.model / "naming.json", args.out / "naming.json")
-    write_json(
-        args.out / "tuning.json",
-        {"steps": args.steps, "held_out_captions": len(shown), "perplexity": found},
-    )
+    with folder_written_whole(args.out) as folder:
+        model.save_pretrained(folder)
+        processor.save_pretrained(folder)
+        shutil.copyfile(args.model / "naming.json", folder / "naming.json")
+        write_json(
+            folder / "tuning.json",
+            {"steps": args.steps, "held_out_captions": len(shown), "perplexity": found},
+        )
 
 
 if __name__ == "__main__":

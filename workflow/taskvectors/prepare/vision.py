@@ -12,18 +12,21 @@ import logging
 import math
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import torch
 import torch.nn.functional as F
-from torch import Generator, Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from torch import Generator, Tensor, nn
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
-from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.command import parse, run_command
 from taskvectors.base.files import folder_written_whole, write_json
-from taskvectors.base.images import open_rgba
 from taskvectors.base.progress import track
 from taskvectors.models.efficientnet import EfficientNetLite0
 from taskvectors.models.embedded import (
@@ -32,50 +35,23 @@ from taskvectors.models.embedded import (
     EmbeddedImageProcessor,
     EmbeddedProcessor,
     VisionTower,
-    fit_to_square,
     normalised,
     on_background,
 )
 from taskvectors.prepare.augment import augment
 from taskvectors.prepare.backbone import load_backbone
+from taskvectors.prepare.drawings import (
+    IMAGES_PER_PASS,
+    Drawings,
+    in_passes,
+    load_drawings,
+    training_parser,
+)
 from taskvectors.record.loaded import LoadedModel, report_loaded
 
 log = logging.getLogger("taskvectors")
 IMAGE_TOKENS = 5
-IMAGES_PER_PASS = 16  # larger buffers than this are given back to the system after each use
 BATCH, LEARNING_RATE, DECAY, SMOOTHING, WARM_UP = 256, 2e-3, 0.05, 0.1, 20
-
-
-@dataclass(frozen=True)
-class Drawings:
-    """Images of one or more renderings.
-
-    squares (images, 4, 160, 160) premultiplied, names (images,) as indices into the list
-    of names, and the entity set of each.
-    """
-
-    squares: Tensor
-    names: Tensor
-    entity_sets: list[str]
-
-
-def load_drawings(manifests: list[Path], names: list[str] | None) -> tuple[Drawings, list[str]]:
-    """Read images by their manifests. ``names`` None collects the names from these images.
-
-    Images whose name is unknown are left out: the vision tower cannot name them.
-    """
-    rows = pd.concat(
-        [
-            pd.read_csv(path, keep_default_na=False).assign(folder=str(path.parent))
-            for path in manifests
-        ]
-    )
-    known = sorted(set(rows["entity"])) if names is None else names
-    rows = rows[rows["entity"].isin(known)]
-    paths = [Path(folder) / file for folder, file in zip(rows["folder"], rows["file"], strict=True)]
-    squares = torch.stack([fit_to_square(open_rgba(path)) for path in paths])
-    labels = torch.tensor([known.index(name) for name in rows["entity"]])
-    return Drawings(squares, labels, list(rows["entity_set"])), known
 
 
 @torch.inference_mode()
@@ -122,7 +98,7 @@ def _rate(step: int, steps: int) -> float:
 
 def train_heads(
     tower: VisionTower, features: Tensor, drawings: Drawings, steps: int, rng: Generator
-):
+) -> None:
     """Fit the classifiers, each on its own batches: half flags, half the rest."""
     flags = torch.tensor([entity_set == "countries" for entity_set in drawings.entity_sets])
     groups = [indices for mask in (flags, ~flags) if len(indices := mask.nonzero()[:, 0])]
@@ -150,7 +126,7 @@ def train_heads(
     tower.eval()
 
 
-def name_table(embeddings: Tensor, tokenizer, names: list[str]) -> Tensor:
+def name_table(embed: nn.Module, tokenizer: PreTrainedTokenizerBase, names: list[str]) -> Tensor:
     """The language model's embeddings of " " + name: (names, IMAGE_TOKENS, width).
 
     Shorter names are filled up with newlines on the left; longer ones lose their end.
@@ -160,33 +136,42 @@ def name_table(embeddings: Tensor, tokenizer, names: list[str]) -> Tensor:
     for name in names:
         ids = tokenizer(" " + name)["input_ids"][:IMAGE_TOKENS]
         rows.append(newline * (IMAGE_TOKENS - len(ids)) + ids)
-    return embeddings[torch.tensor(rows)].detach().clone()
+    return embed(torch.tensor(rows)).detach()
 
 
-@torch.inference_mode()
-def naming(model: EmbeddedForConditionalGeneration, held_out: Drawings) -> dict[str, dict]:
+def naming(tower: VisionTower, held_out: Drawings) -> dict[str, dict[str, float | int]]:
     """Share of held-out images whose likeliest name is right, by entity set."""
-    rgb = on_background(held_out.squares, 1.0)
-    logits = torch.cat(
-        [model.vision_tower(normalised(part)) for part in rgb.split(IMAGES_PER_PASS)]
-    )
-    right = (logits.argmax(1) == held_out.names).tolist()
-    table = pd.DataFrame({"entity_set": held_out.entity_sets, "right": right})
+    right = in_passes(tower, held_out.squares).argmax(1) == held_out.names
+    table = pd.DataFrame({"entity_set": held_out.entity_sets, "right": right.tolist()})
     return {
-        entity_set: {"accuracy": float(group.mean()), "images": len(group)}
+        str(entity_set): {"accuracy": float(group.mean()), "images": len(group)}
         for entity_set, group in table.groupby("entity_set")["right"]
     }
 
 
+def assemble(
+    language_model: PreTrainedModel, processor: EmbeddedProcessor, names: list[str]
+) -> EmbeddedForConditionalGeneration:
+    """The language model with a vision tower of these names, whose classifiers are untrained."""
+    config = EmbeddedConfig(
+        text_config=language_model.config,
+        names=names,
+        tokens_per_image=IMAGE_TOKENS,
+        image_token_id=processor.tokenizer.get_vocab()[processor.image_token],
+        architectures=["EmbeddedForConditionalGeneration"],
+    )
+    model = EmbeddedForConditionalGeneration(config)
+    model.vision_tower.backbone = load_backbone()
+    model.language_model.load_state_dict(language_model.state_dict())
+    table = name_table(model.get_input_embeddings(), processor.tokenizer, names)
+    model.projector.table.copy_(table)
+    return model
+
+
 def main() -> None:
-    parser = command_parser(__doc__)
+    parser = training_parser(__doc__)
     parser.add_argument("--language-model", required=True, type=Path, help="a checkpoint folder")
-    parser.add_argument("--training", required=True, type=Path, nargs="+", help="manifests")
-    parser.add_argument("--held-out", required=True, type=Path, help="manifest")
     parser.add_argument("--copies", required=True, type=int, help="varied copies of each image")
-    parser.add_argument("--steps", required=True, type=int)
-    parser.add_argument("--seed", required=True, type=int)
-    parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
     rng = Generator().manual_seed(args.seed)
     drawings, names = load_drawings(args.training, None)
@@ -195,28 +180,18 @@ def main() -> None:
     language_model = AutoModelForCausalLM.from_pretrained(args.language_model)
     tokenizer = AutoTokenizer.from_pretrained(args.language_model)
     processor = EmbeddedProcessor(EmbeddedImageProcessor(), tokenizer, IMAGE_TOKENS)
-    config = EmbeddedConfig(
-        text_config=language_model.config,
-        names=names,
-        tokens_per_image=IMAGE_TOKENS,
-        image_token_id=tokenizer.convert_tokens_to_ids(processor.image_token),
-        architectures=["EmbeddedForConditionalGeneration"],
-    )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(args.seed)
-        model = EmbeddedForConditionalGeneration(config)
-        model.vision_tower.backbone = load_backbone()
-        model.language_model.load_state_dict(language_model.state_dict())
-        features = training_features(model.vision_tower.backbone, drawings, args.copies, rng)
-        model.vision_tower.mean.copy_(features.flatten(0, 1).mean(0))
-        model.vision_tower.deviation.copy_(features.flatten(0, 1).std(0) + 1e-3)
-        train_heads(model.vision_tower, features, drawings, args.steps, rng)
-    table = name_table(model.get_input_embeddings().weight, tokenizer, names)
-    model.projector.table.copy_(table)
-    accuracy = naming(model, held_out)
+        torch.manual_seed(args.seed)  # of the classifiers' first weights and of dropout
+        model = assemble(language_model, processor, names)
+        tower = model.vision_tower
+        features = training_features(tower.backbone, drawings, args.copies, rng)
+        tower.mean.copy_(features.flatten(0, 1).mean(0))
+        tower.deviation.copy_(features.flatten(0, 1).std(0) + 1e-3)
+        train_heads(tower, features, drawings, args.steps, rng)
+    accuracy = naming(tower, held_out)
     for entity_set, found in accuracy.items():
         log.info("held-out naming, %s: %.3f", entity_set, found["accuracy"])
-    model.to(memory_format=torch.contiguous_format)
+    tower.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     report_loaded(
         LoadedModel(args.language_model.name, None, "float32", None, "pil", []), str(model.device)
     )

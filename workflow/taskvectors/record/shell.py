@@ -13,7 +13,8 @@ def recorded(rule: str, module: str, *params: str, **options: str) -> str:
     """A shell command for ``python -m taskvectors.<module>`` that keeps a record of each output.
 
     ``options`` map an option to the job's value, e.g. ``input.model``, or to a word; one that
-    begins with an underscore is a param of further words, spliced in as they are. ``params`` are
+    begins with an underscore is further words, options themselves, which the record has in its
+    command alone. ``params`` are
     params that the command is not given but the record has. Rules made by `use rule` keep the
     name ``rule`` in their records.
     """
@@ -21,7 +22,8 @@ def recorded(rule: str, module: str, *params: str, **options: str) -> str:
     for option, value in options.items():
         flag = "" if option.startswith("_") else f"--{option.replace('_', '-')} "
         words.append(flag + quoted(value))
-    given = [v.removeprefix("params.") for v in options.values() if v.startswith("params.")]
+    named = [value for option, value in options.items() if not option.startswith("_")]
+    given = [v.removeprefix("params.") for v in named if v.startswith("params.")]
     record = [f"--param {name} {{params.{name}:q}}" for name in dict.fromkeys([*given, *params])]
     return " ".join(
         [
