@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from taskvectors.render.figures import draw_figure_11, figure_11_data
-from taskvectors.render.tables import latex, shown, table_3, table_8
+from taskvectors.render.printed import latex
+from taskvectors.render.tables import shown, table_3, table_8
 
 TASKS = ["country-capital", "food-color"]
 

@@ -11,13 +11,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from taskvectors.base.errors import UserError
-from taskvectors.render.overview import (
-    count_parameters,
-    table_1_data,
-    table_1_html,
-    table_1_latex,
-    table_1_markdown,
-)
+from taskvectors.render.overview import count_parameters, table_1_data, table_1_printed
+from taskvectors.render.printed import write_page, write_table
 from taskvectors.study.tasks import read_tasks
 
 
@@ -56,13 +51,17 @@ def test_table_1_shows_another_item_for_each_task(table, root):
 
 
 def test_table_1_shows_the_images(table, results):
-    shown = table_1_markdown(table, results / "tables")
-    assert '<img src="../collect/twemoji/images/goat.png" alt="Goat 0" height="40">' in shown
-    page = table_1_html(table, "A & B")
-    assert page.count('<img src="data:image/png;base64,') == 2
-    assert "http" not in page
+    stem = results / "tables/table_1"
+    printed = table_1_printed(table)
+    write_table(table, printed, "A & B", stem)
+    write_page(printed, "Table 1", "A & B", stem.with_suffix(".html"))
+    shown = stem.with_suffix(".md").read_text()
+    assert '<img src="../collect/twemoji/images/goat.png" alt="Goat 0" height="40"> : Cap' in shown
+    page = stem.with_suffix(".html").read_text()
+    assert page.count('src="data:image/png;base64,') == 2
+    assert "http:" not in page and "https:" not in page
     assert "A &amp; B" in page
-    assert table_1_latex(table, "c").count("\\includegraphics") == 2
+    assert stem.with_suffix(".tex").read_text().count("\\includegraphics") == 2
 
 
 def test_parameters_are_counted_in_every_file_of_a_checkpoint(tmp_path):

@@ -15,6 +15,7 @@ rule attribution:
         models=PLAN.model_folders(),
         packages="envs/data.txt",
         figures=[f"{item_stem(item)}.pdf" for item in ITEMS if item.startswith("figure")],
+        page=template_files("audit/attribution.html.j2"),
     output:
         f"{RESULTS}/ATTRIBUTION.html",
     log:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.pages import template_files
 from taskvectors.record.code import code_hash
 from taskvectors.record.shell import recorded
 from taskvectors.render import items
@@ -66,9 +67,8 @@ if len(PLAN.entity_sets) == len(config["tasks"]):
         items.CONFLICT, "needs two tasks that ask about one entity set; add one under `tasks`"
     )
 ITEMS = [item for item in items.ITEMS if item not in LEFT_OUT]
-TABLE_ENDINGS = ("csv", "md", "tex")
+TABLE_ENDINGS = ("csv", "md", "tex", "json")
 FIGURE_ENDINGS = ("pdf", "png", "csv", "md")
-SITE_FILES = ("page.html.j2", "style.css", "filter.js")
 
 
 wildcard_constraints:

@@ -1,7 +1,7 @@
 # Stage render: every table and figure, each beside the published numbers; no model is loaded.
 #
 # REQUIRED INPUTS: what each item shows (`item_inputs` in common.smk), resources/paper/*.csv
-# OUTPUTS:         results/<experiment>/tables/<item>.{csv,md,tex}
+# OUTPUTS:         results/<experiment>/tables/<item>.{csv,md,tex,json}
 #                  results/<experiment>/tables/table_1.html
 #                  results/<experiment>/figures/<item>.{pdf,png,csv,md}
 #                  results/<experiment>/site/index.html
@@ -68,8 +68,8 @@ for item in LEFT_OUT:
 rule site:
     input:
         files=[path for item in ITEMS for path in item_files(item)],
-        page=expand("workflow/taskvectors/render/site/{file}", file=SITE_FILES),
-        captions=expand("workflow/report/{item}.rst", item=items.ITEMS),
+        page=template_files("render/site/page.html.j2"),
+        absent=[f"workflow/report/{item}.rst" for item in items.ITEMS if item not in ITEMS],
     output:
         f"{RESULTS}/site/index.html",
     log:
@@ -82,7 +82,6 @@ rule site:
         results=lambda wildcards: RESULTS,
         tasks=config["tasks"],
         shown=ITEMS,
-        absent=[item for item in items.ITEMS if item not in ITEMS],
         code=code_hash("taskvectors.render.site"),
     shell:
         recorded(
@@ -91,6 +90,6 @@ rule site:
             results="params.results",
             tasks="params.tasks",
             items="params.shown",
-            absent="params.absent",
+            absent="input.absent",
             out="output",
         )

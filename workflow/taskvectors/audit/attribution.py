@@ -11,16 +11,17 @@ import logging
 import re
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from gguf import GGUFReader
 
-from taskvectors.audit.markup import Markup, document, link, table
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, read_jsonl, sha256, write_text
 from taskvectors.base.packages import package_files
+from taskvectors.base.pages import render_page
 from taskvectors.study.manifest import CollectedImage, read_manifest
 
 log = logging.getLogger("taskvectors")
@@ -29,8 +30,19 @@ LICENCE_FILES = ("LICENSE", "LICENSE.txt", "LICENSE.md")
 HUB = "https://huggingface.co"
 
 
-def shown_in(datasets: Iterable[Path]) -> dict[Path, list[str]]:
-    """CollectedImage files to the tasks whose datasets (``<task>/<split>.jsonl``) have them."""
+@dataclass(frozen=True)
+class UsedModel:
+    """A model folder, what it was made from and under which licence; ``url`` is empty or the
+    page that says both."""
+
+    name: str
+    source: str
+    licence: str
+    url: str = ""
+
+
+def tasks_by_image(datasets: Iterable[Path]) -> dict[Path, list[str]]:
+    """Images to the tasks whose datasets (``<task>/<split>.jsonl``) have them."""
     tasks: dict[Path, dict[str, None]] = {}
     for dataset in datasets:
         for row in read_jsonl(dataset):
@@ -38,64 +50,44 @@ def shown_in(datasets: Iterable[Path]) -> dict[Path, list[str]]:
     return {path: list(names) for path, names in tasks.items()}
 
 
-def image_table(images: Iterable[CollectedImage], tasks: dict[Path, list[str]]) -> str:
-    """Title, author, licence and source of each image of the datasets.
+def shown_images(
+    images: Iterable[CollectedImage], tasks: dict[Path, list[str]]
+) -> list[tuple[CollectedImage, list[str]]]:
+    """The images of the datasets, each with its tasks.
 
     Raises `UserError` where a dataset has an image that no manifest describes.
     """
-    used = [image for image in images if image.path in tasks]
-    unknown = sorted(set(tasks) - {image.path for image in used})
+    used = [(image, image.path.resolve()) for image in images if image.path.resolve() in tasks]
+    unknown = sorted(set(tasks) - {path for _, path in used})
     if unknown:
         raise UserError(
             f"the image {unknown[0]} is in a dataset but in no manifest, so its licence is not "
             "known; collect and curate again."
         )
-    rows = [
-        (
-            image.title,
-            image.author,
-            link(image.licence_url, image.licence),
-            link(image.url, image.source),
-            image.revision,
-            ", ".join(tasks[image.path]),
-            "" if image.free else Markup('<span class="warning">not free: do not publish</span>'),
-        )
-        for image in used
-    ]
-    header = ("title", "author", "licence", "source", "revision", "task", "")
-    return table(f"{len(used)} images of the datasets, figures and tables", header, rows)
+    return [(image, tasks[path]) for image, path in used]
 
 
-def training_table(images: Iterable[CollectedImage], tasks: dict[Path, list[str]]) -> str:
-    """Images that no dataset has: the vision tower was trained or tested on them."""
-    others = [image for image in images if image.path not in tasks]
-    counted = Counter((p.rendering, p.origin, p.licence, p.licence_url) for p in others)
-    rows = [
-        (rendering, str(count), origin, link(url, licence))
-        for (rendering, origin, licence, url), count in counted.items()
-    ]
-    header = ("rendering", "images", "from", "licence")
-    caption = "Images that only trained or tested a model's vision tower and are shown nowhere"
-    return table(caption, header, rows)
+def unshown_images(
+    images: Iterable[CollectedImage], tasks: dict[Path, list[str]]
+) -> Counter[tuple[str, str, str, str]]:
+    """How many images no dataset has, by rendering, origin, licence and the licence's page: the
+    vision tower was trained or tested on them."""
+    others = [image for image in images if image.path.resolve() not in tasks]
+    return Counter((p.rendering, p.origin, p.licence, p.licence_url) for p in others)
 
 
-def model_rows(folders: Iterable[Path]) -> list[tuple[str, str, str]]:
-    """Name, source and licence of each model folder; a model made here is made of others."""
-    rows = []
-    for folder in folders:
-        if not (folder / "source.json").is_file():
-            made = "made in this experiment from the models and packages on this page"
-            rows.append((folder.name, made, "those of its parts"))
-            continue
-        source = read_json(folder / "source.json")
-        if "hub" in source:
-            url = f"{HUB}/{source['hub']}/tree/{source['revision']}"
-            name = f"{source['hub']} at {source['revision']}"
-            rows.append((folder.name, link(url, name), link(url, "as its page says")))
-        else:
-            name = f"{source['package']} {source['version']}: {source['path']}"
-            rows.append((folder.name, name, _gguf_licence(source)))
-    return rows
+def used_model(folder: Path) -> UsedModel:
+    """What a model folder says of itself; a model made here is made of others."""
+    if not (folder / "source.json").is_file():
+        made = "made in this experiment from the models and packages on this page"
+        return UsedModel(folder.name, made, "those of its parts")
+    source = read_json(folder / "source.json")
+    if "hub" in source:
+        url = f"{HUB}/{source['hub']}/tree/{source['revision']}"
+        name = f"{source['hub']} at {source['revision']}"
+        return UsedModel(folder.name, name, "as its page says", url)
+    name = f"{source['package']} {source['version']}: {source['path']}"
+    return UsedModel(folder.name, name, _gguf_licence(source))
 
 
 def _gguf_licence(source: dict[str, str]) -> str:
@@ -108,20 +100,16 @@ def _gguf_licence(source: dict[str, str]) -> str:
     return str(field.contents()) if field else "not stated in the file"
 
 
-def package_rows(names: Iterable[str]) -> list[tuple[str, str, str]]:
-    """Name, version and own licence of each data package, and the page it names as its home."""
-    rows = []
-    for name in names:
-        version, root, files = package_files(name)
-        about = metadata.metadata(name)
-        classifiers = [c for c in about.get_all("Classifier") or [] if c.startswith("License")]
-        stated = [about.get("License-Expression"), about.get("License"), *classifiers]
-        texts = [root / f for f in files if Path(f).name in LICENCE_FILES]
-        stated += [_first_line(text) for text in texts if text.is_file()]
-        known = [text.rpartition(" :: ")[2] for text in stated if text and text != "UNKNOWN"]
-        licence = next(iter(known), "not stated")
-        rows.append((name, version, licence, link(f"https://pypi.org/project/{name}/", name)))
-    return rows
+def used_package(name: str) -> tuple[str, str, str]:
+    """Name, version and own licence of a data package."""
+    version, root, files = package_files(name)
+    about = metadata.metadata(name)
+    stated = [text for key in ("License-Expression", "License") for text in about.get_all(key, [])]
+    stated += [c for c in about.get_all("Classifier", []) if c.startswith("License")]
+    texts = [root / file for file in files if Path(file).name in LICENCE_FILES]
+    stated += [_first_line(text) for text in texts if text.is_file()]
+    known = [text.rpartition(" :: ")[2] for text in stated if text and text != "UNKNOWN"]
+    return name, version, next(iter(known), "not stated")
 
 
 def _first_line(path: Path) -> str:
@@ -129,25 +117,17 @@ def _first_line(path: Path) -> str:
     return next((line for line in lines if line), "")
 
 
-def font_rows(figures: Iterable[Path]) -> list[tuple[str, str]]:
-    """The fonts inside the PDFs, and where matplotlib keeps their licence."""
+def used_fonts(figures: Iterable[Path]) -> dict[str, str]:
+    """The fonts inside the PDFs, and where matplotlib keeps the licence of each."""
     fonts = {name.decode() for path in figures for name in FONT.findall(path.read_bytes())}
     version, _, files = package_files("matplotlib")
     licences = {Path(f).name.removeprefix("LICENSE_"): f for f in files if "LICENSE_" in f}
-    return [
-        (
-            font,
-            next(
-                (
-                    f"{file} of matplotlib {version}"
-                    for family, file in licences.items()
-                    if font.upper().startswith(family)
-                ),
-                "not found in matplotlib",
-            ),
-        )
-        for font in sorted(fonts)
-    ]
+    where = {}
+    for font in sorted(fonts):
+        found = (file for family, file in licences.items() if font.upper().startswith(family))
+        file = next(found, None)
+        where[font] = f"{file} of matplotlib {version}" if file else "not found in matplotlib"
+    return where
 
 
 def main() -> None:
@@ -160,24 +140,20 @@ def main() -> None:
     parser.add_argument("--figures", required=True, nargs="+", type=Path, help="PDFs")
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
-    images = [image for path in args.manifests for image in read_manifest(path.resolve())]
-    tasks = shown_in(args.datasets)
+    images = [image for path in args.manifests for image in read_manifest(path)]
+    tasks = tasks_by_image(args.datasets)
     lines = args.packages.read_text(encoding="utf-8").splitlines()
     packages = [line.partition("==")[0] for line in lines if line and not line.startswith("#")]
-    header = ("package", "version", "licence of the package", "page")
-    write_text(
-        args.out,
-        document(
-            f"Licences: experiment {args.experiment}",
-            "<p>This page goes with the figures, tables and datasets where they are published. "
-            "Images were resized to 224 pixels wide, and those in figures are scaled.</p>",
-            image_table(images, tasks),
-            training_table(images, tasks),
-            table("Models", ("model", "source", "licence"), model_rows(args.models)),
-            table("Packages with images and models", header, package_rows(packages)),
-            table("Fonts inside the figures", ("font", "licence"), font_rows(args.figures)),
-        ),
+    page = render_page(
+        "audit/attribution.html.j2",
+        experiment=args.experiment,
+        images=shown_images(images, tasks),
+        unshown=unshown_images(images, tasks),
+        models=[used_model(folder) for folder in args.models],
+        packages=[used_package(name) for name in packages],
+        fonts=used_fonts(args.figures),
     )
+    write_text(args.out, page)
     log.info("%d images", len(tasks))
 
 

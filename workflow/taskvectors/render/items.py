@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from taskvectors.base.pages import template_files
 from taskvectors.record.code import code_hash
 
 
@@ -90,6 +91,7 @@ ITEMS = {
             "tasks": "resources/tasks.yaml",
             "examples": "{results}/curate/{task}/validation.jsonl",
             "images": "{images}",
+            "page": template_files("render/printed.html.j2"),
         },
     ),
     "table_2": Item("decodings", _DECODED),

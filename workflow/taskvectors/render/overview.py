@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import mimetypes
-import os
 import struct
 from collections.abc import Sequence
-from html import escape
 from math import prod
 from pathlib import Path
 
 import pandas as pd
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import read_json, write_text
+from taskvectors.base.files import read_json
+from taskvectors.render.printed import PrintedCell, write_page, write_table
 from taskvectors.render.run import PUBLISHED, Run
-from taskvectors.render.tables import latex_escape, latex_frame, write_table
 from taskvectors.study.config import ModelSource, read_models
 from taskvectors.study.datasets import read_items
 from taskvectors.study.tasks import Task, read_tasks
@@ -49,63 +45,19 @@ def table_1_data(tasks: dict[str, Task], results: Path, names: Sequence[str]) ->
     return pd.DataFrame(rows)
 
 
-def table_1_markdown(data: pd.DataFrame, folder: Path) -> str:
-    """Table 1 as Markdown in ``folder``; images are shown, small, from where they lie."""
-    lines = ["| task | instruction | text exemplar | image exemplar |", "|:--|:--|:--|:--|"]
-    for row in data.itertuples():
-        source = Path(os.path.relpath(row.image, folder)).as_posix()
-        image = f'<img src="{source}" alt="{escape(row.entity)}" height="40">'
-        lines.append(
-            f"| {row.task} | {row.instruction} | {row.entity} : {row.label} "
-            f"| {image} : {row.label} |"
-        )
-    return "\n".join(lines)
-
-
-def table_1_html(data: pd.DataFrame, caption: str) -> str:
-    """Table 1 as one page that needs no other file: the images are inside."""
-    rows = []
-    for row in data.itertuples():
-        encoded = base64.b64encode(Path(row.image).read_bytes()).decode("ascii")
-        kind = mimetypes.guess_type(row.image)[0]
-        image = f'<img src="data:{kind};base64,{encoded}" alt="{escape(row.entity)}" height="48">'
-        texts = [row.task, row.instruction, f"{row.entity} : {row.label}"]
-        cells = [*map(escape, texts), f"{image} : {escape(row.label)}"]
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    heads = "".join(
-        f"<th>{name}</th>" for name in ("task", "instruction", "text exemplar", "image exemplar")
-    )
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Table 1</title>'
-        "<style>body{font:14px sans-serif}td,th{padding:4px 12px;text-align:left}"
-        "img{vertical-align:middle}</style></head>\n"
-        f"<body><p>{escape(caption)}</p>\n<table><thead><tr>{heads}</tr></thead>\n<tbody>\n"
-        + "\n".join(rows)
-        + "\n</tbody></table></body></html>\n"
-    )
-
-
-def table_1_latex(data: pd.DataFrame, caption: str) -> str:
-    """Table 1 as LaTeX; images by ``\\includegraphics`` from the repository's root."""
-    cells = []
-    for row in data.itertuples():
-        text = latex_escape(f"{row.entity} : {row.label}")
-        image = rf"\includegraphics[height=2em]{{{row.image}}} : {latex_escape(row.label)}"
-        cells.append([latex_escape(row.task), latex_escape(row.instruction), text, image])
-    columns = ["task", "instruction", "text exemplar", "image exemplar"]
-    framed = latex_frame(pd.DataFrame(cells, columns=columns), caption, "table_1")
-    return "% needs \\usepackage{graphicx}\n" + framed
+def table_1_printed(data: pd.DataFrame) -> pd.DataFrame:
+    """Table 1 as it is printed: each item as a text exemplar and as an image exemplar."""
+    images = [PrintedCell(f": {row.label}", row.image, row.entity) for row in data.itertuples()]
+    exemplars = {"text exemplar": data["entity"] + " : " + data["label"], "image exemplar": images}
+    return data[["task", "instruction"]].assign(**exemplars)
 
 
 def render_table_1(run: Run) -> None:
-    """Write Table 1; its Markdown shows the images, its CSV has their paths."""
+    """Write Table 1, and a page of it that has the images inside; its CSV has their paths."""
     data = table_1_data(read_tasks(TASKS), run.results, run.tasks)
-    caption = run.caption([])
-    write_text(run.out.with_suffix(".csv"), data.to_csv(index=False, lineterminator="\n"))
-    shown = table_1_markdown(data, run.out.parent)
-    write_text(run.out.with_suffix(".md"), f"{caption}\n\n{shown}\n")
-    write_text(run.out.with_suffix(".html"), table_1_html(data, caption))
-    write_text(run.out.with_suffix(".tex"), table_1_latex(data, caption))
+    printed, caption = table_1_printed(data), run.caption([])
+    write_table(data, printed, caption, run.out)
+    write_page(printed, "Table 1", caption, run.out.with_suffix(".html"))
 
 
 def count_parameters(folder: Path) -> int:

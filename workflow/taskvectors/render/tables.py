@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
-from taskvectors.base.files import write_text
 from taskvectors.render.captions import naming_table, sample_sentence
+from taskvectors.render.printed import write_table
 from taskvectors.render.run import Run
 
 # method in the paper's table, our method, query modality
@@ -143,68 +142,6 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
         for average, low, high in zip(printed["average"], table["low"], table["high"], strict=True)
     ]
     return printed
-
-
-def write_table(
-    table: pd.DataFrame,
-    printed: pd.DataFrame,
-    caption: str,
-    stem: Path,
-    widths: Sequence[float] | None = None,
-) -> None:
-    """Write ``stem``.csv (full precision), .md and .tex (as printed, with the caption).
-
-    ``widths`` are the printed columns' in centimetres, for a table of running text over pages.
-    """
-    write_text(stem.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
-    cells = printed.map(lambda cell: str(cell).replace("|", r"\|"))
-    markdown = cells.to_markdown(index=False, disable_numparse=True)
-    write_text(stem.with_suffix(".md"), f"{caption}\n\n{markdown}\n")
-    write_text(stem.with_suffix(".tex"), latex(printed, caption, stem.name, widths))
-
-
-def latex(
-    printed: pd.DataFrame, caption: str, name: str, widths: Sequence[float] | None = None
-) -> str:
-    """The printed table as a LaTeX table with booktabs rules."""
-    escaped = printed.map(lambda cell: latex_escape(str(cell))).rename(columns=latex_escape)
-    return latex_frame(escaped, caption, name, widths)
-
-
-def latex_frame(
-    cells: pd.DataFrame, caption: str, name: str, widths: Sequence[float] | None = None
-) -> str:
-    """Cells that are LaTeX already, as a table; with ``widths``, one that runs over pages."""
-    about = {
-        "index": False,
-        "escape": False,
-        "caption": latex_escape(caption),
-        "label": f"tab:{name}",
-    }
-    if widths is None:
-        body = cells.to_latex(**about, column_format="l" * cells.shape[1], position="t")
-        return "% needs \\usepackage{booktabs}\n" + body
-    columns = "".join(rf">{{\raggedright\arraybackslash}}p{{{width}cm}}" for width in widths)
-    body = cells.to_latex(**about, column_format=columns, longtable=True)
-    packages = "booktabs,longtable,array"
-    return f"% needs \\usepackage{{{packages}}}\n{{\\scriptsize\n{body}}}\n"
-
-
-TEX = {
-    **{char: f"\\{char}" for char in "&%_#${}"},
-    "\\": r"\textbackslash{}",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "–": "--",
-    "◇": r"\ensuremath{\diamond}",
-    "␣": r"\textvisiblespace{}",
-    "↵": r"\ensuremath{\hookleftarrow}",
-}
-
-
-def latex_escape(text: str) -> str:
-    """Plain text as LaTeX."""
-    return "".join(TEX.get(char, char) for char in text)
 
 
 RENDERERS = {"table_3": render_scores, "table_8": render_scores, "naming": render_naming}
