@@ -65,7 +65,7 @@ def by_entity(rows: list[dict]) -> dict[str, dict]:
     return {row["entity"]: row for row in rows}
 
 
-def test_every_way_to_a_image_is_recorded(wiki, tmp_path):
+def test_every_way_to_an_image_is_recorded(wiki, tmp_path):
     flag = Entity("Ivory Coast", "countries", "Flag of Côte d'Ivoire", "", {"capital": "x"})
     done = collect(
         *(wiki, tmp_path, flag, entity("okapi"), entity("Lesser panda"), entity("Corp")),
@@ -91,7 +91,7 @@ def test_every_way_to_a_image_is_recorded(wiki, tmp_path):
         assert row["revision"] > 0 and row["revision_time"] == "2021-03-04T05:06:07Z"
 
 
-def test_entities_without_a_image_are_reported_with_the_reason(wiki, tmp_path):
+def test_entities_without_an_image_are_reported_with_the_reason(wiki, tmp_path):
     titles = ("Below the lead", "Nothing", "Dangling", "No such page", "A|B", "../../etc/passwd")
     done = collect(wiki, tmp_path, entity("Okapi"), *map(entity, titles))
     reasons = {row["entity"]: row["reason"] for row in done.missing}

@@ -78,7 +78,7 @@ def test_every_entity_has_a_decision_and_tasks_of_a_set_share_the_splits():
     assert [(i.split, i.entity) for i in also_kept] == [(i.split, i.entity) for i in kept]
 
 
-def test_a_image_of_no_entity_and_a_label_with_no_column_are_named():
+def test_an_image_of_no_entity_and_a_label_with_no_column_are_named():
     with pytest.raises(UserError, match=r"image x\.png is of 'Atlantis'.*countries\.csv"):
         curate(TASK, entities(NAMES), {"Atlantis": "x.png"}, {"validation": 2, "test": 2}, 0, {})
     stranger = Task("t", "countries", "anthem", "The anthem:")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 from pathlib import Path
@@ -10,67 +9,53 @@ from pathlib import Path
 import pytest
 import yaml
 
-from taskvectors.audit.today import read_today, settings_of
+from taskvectors.audit.today import COLLECTING, read_plan, settings_of
 from taskvectors.audit.verify import verify
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, write_json
-from taskvectors.base.schemas import check, read_yaml
+from taskvectors.base.schemas import read_yaml
 from taskvectors.record.code import code_hash
-from taskvectors.record.provenance import check_input, describe, record_path
-from taskvectors.study.config import resolve
+from taskvectors.record.provenance import record_path
 
-ACTIVATIONS = "results/embedded/read/m/spaced/animal-latin/activations.safetensors"
-VECTORS = "results/embedded/average/m/spaced/animal-latin/vectors.safetensors"
-DATASET = "results/embedded/curate/animal-latin/test.jsonl"
-IMAGES = "results/embedded/collect/twemoji/images"
+ACTIVATIONS = "results/made/read/m/spaced/animal-latin/activations.safetensors"
+VECTORS = "results/made/average/m/spaced/animal-latin/vectors.safetensors"
+DATASET = "results/made/curate/animal-latin/test.jsonl"
+IMAGES = "results/made/collect/twemoji/images"
+TASK = {"task": "animal-latin"}
 
 
-def keep_record(output, rule, inputs=(), **more):
-    """Record an output of the experiment as it is now."""
-    record = {
-        "schema": 1,
-        "output": {"path": output, **describe(Path(output))},
-        "inputs": [check_input(path) for path in inputs],
-        "rule": rule,
-        "wildcards": {"task": "animal-latin"},
-        "command": f"python -m taskvectors.{rule}",
-        "code": code_hash(f"taskvectors.{rule}"),
-        "params": {},
-        "config": resolve(read_yaml(Path("config.yaml")), {}, Path("resources")),
-        "git": None,
-        "packages": {"lock": "0" * 64, "versions": {}},
-        "model": None,
-        "device": None,
-        "seeds": [],
-        "started": "2026-01-01T00:00:00+00:00",
-        "ended": "2026-01-01T00:00:01+00:00",
-        "machine": {"platform": "here", "python": "3.11"},
-        **more,
-    }
-    check(record, "record", output)
-    write_json(record_path(output), record)
+def keep_record(made, output, rule, inputs=(), **about):
+    """Record an output as it is now, made by today's code."""
+    module = f"taskvectors.{rule}"
+    own = {"command": f"python -m {module}", "code": code_hash(module), "wildcards": TASK}
+    made.record(output, rule, inputs, **{**own, **about})
+
+
+def change_yaml(path, **changes):
+    """Write a table of YAML with other values."""
+    Path(path).write_text(yaml.safe_dump({**read_yaml(Path(path)), **changes}))
 
 
 @pytest.fixture
-def results(tmp_path, root, monkeypatch) -> Path:
+def results(made, root, monkeypatch) -> Path:
     """Four recorded outputs in a repository of their own."""
-    shutil.copy(root / "config.yaml", tmp_path)
-    shutil.copytree(root / "resources", tmp_path / "resources")
-    monkeypatch.chdir(tmp_path)
+    shutil.copytree(root / "resources", made.root / "resources")
+    shutil.copy(root / "config.yaml", made.root)
+    monkeypatch.chdir(made.root)
+    change_yaml("config.yaml", experiment="made")
     for path in (ACTIVATIONS, VECTORS, DATASET, f"{IMAGES}/a.png", f"{IMAGES}/b.png"):
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).write_text(path)
-    keep_record(IMAGES, "collect")
+        made.file(path, path)
+    keep_record(made, IMAGES, "collect")
     about = {
         "exemplars": 5, "images_evaluation": "twemoji", "label": "latin", "seeds": [1, 2, 3],
         "split_seed": 0, "test": 32, "validation": 20,
     }  # fmt: skip
-    keep_record(DATASET, "curate", ["resources/tasks.yaml"], params=about)
+    keep_record(made, DATASET, "curate", ["resources/tasks.yaml"], params=about)
     about = {"dtype": "float32", "specifications": ["text_icl", "image_icl", "instruction"]}
-    task = {"task": "animal-latin", "model": "embedded"}
-    keep_record(ACTIVATIONS, "read", [DATASET], params=about, wildcards=task)
-    keep_record(VECTORS, "average", [ACTIVATIONS], params={"exemplars": 5})
-    return tmp_path / "results/embedded"
+    job = {**TASK, "model": "embedded"}
+    keep_record(made, ACTIVATIONS, "read", [DATASET], params=about, wildcards=job)
+    keep_record(made, VECTORS, "average", [ACTIVATIONS], params={"exemplars": 5})
+    return made.folder
 
 
 def findings(results) -> dict[str, str]:
@@ -102,8 +87,8 @@ def test_missing_and_unrecorded_files_are_named(results):
         VECTORS: "it is missing",
         f"{IMAGES}/a.png": "it is missing",
         f"{IMAGES}/c.png": "it has no record",
-        "results/embedded/stray.csv": "it has no record",
-        "results/embedded/average/.v.safetensors.17.partial": "an interrupted job left it behind",
+        "results/made/stray.csv": "it has no record",
+        "results/made/average/.v.safetensors.17.partial": "an interrupted job left it behind",
     }
 
 
@@ -125,58 +110,45 @@ def test_changed_code_names_the_outputs_of_its_rule_alone(results):
     ],
 )
 def test_a_changed_setting_names_what_it_bears_on(results, key, value, named):
-    config = read_yaml(Path("config.yaml"))
-    Path("config.yaml").write_text(yaml.safe_dump({**config, key: value}))
+    change_yaml("config.yaml", **{key: value})
     found = findings(results)
     assert set(found) == named
     assert all(f"made with other settings: {key}" in what for what in found.values())
 
 
 def test_a_split_bears_on_the_tasks_of_its_entity_set(results):
-    config = read_yaml(Path("config.yaml"))
-    config["splits"]["foods"]["test"] = 9
-    Path("config.yaml").write_text(yaml.safe_dump(config))
+    splits = read_yaml(Path("config.yaml"))["splits"]
+    change_yaml("config.yaml", splits={**splits, "foods": {"validation": 12, "test": 9}})
     assert findings(results) == {}
-    config["splits"]["mammals"]["test"] = 9
-    Path("config.yaml").write_text(yaml.safe_dump(config))
+    change_yaml("config.yaml", splits={**splits, "mammals": {"validation": 20, "test": 9}})
     assert set(findings(results)) == {DATASET}
 
 
-def test_in_the_table_of_tasks_only_a_tasks_own_line_counts(results):
-    tasks = Path("resources/tasks.yaml")
-    written = read_yaml(tasks)
-    written["food-color"]["label"] = "colour"
-    tasks.write_text(yaml.safe_dump(written))
+def test_in_the_tables_of_tasks_and_models_only_a_jobs_own_lines_count(results):
+    tasks, models = Path("resources/tasks.yaml"), Path("resources/models.yaml")
+    task, model = read_yaml(tasks), read_yaml(models)
+    change_yaml(tasks, **{"food-color": {**task["food-color"], "label": "colour"}})
+    change_yaml(models, smollm2={**model["smollm2"], "dtype": "bfloat16"})
     assert findings(results) == {}
-    written["animal-latin"]["label"] = "name"
-    tasks.write_text(yaml.safe_dump(written))
-    assert findings(results) == {
-        DATASET: "made with other settings: label was 'latin' and is 'name'"
+    change_yaml(tasks, **{"animal-latin": {**task["animal-latin"], "label": "name"}})
+    change_yaml(models, embedded={**model["embedded"], "dtype": "bfloat16", "image_icl": False})
+    assert {
+        finding.what.removeprefix("made with other settings: ") for finding in verify(results)[1]
+    } == {
+        "label was 'latin' and is 'name'",
+        "dtype was 'float32' and is 'bfloat16'",
+        "specifications was ['text_icl', 'image_icl', 'instruction'] and is "
+        "['text_icl', 'instruction']",
     }
 
 
-def test_of_the_models_only_a_jobs_own_counts(results):
-    models = Path("resources/models.yaml")
-    written = read_yaml(models)
-    written["smollm2"]["dtype"] = "bfloat16"
-    models.write_text(yaml.safe_dump(written))
-    assert findings(results) == {}
-    written["embedded"] |= {"dtype": "bfloat16", "image_icl": False}
-    models.write_text(yaml.safe_dump(written))
-    changed = {finding.what.split(" was ")[0] for finding in verify(results)[1]}
-    assert changed == {f"made with other settings: {one}" for one in ("dtype", "specifications")}
-
-
-def test_the_configuration_itself_is_compared_whole(results):
-    path = "results/embedded/run_config.yaml"
-    Path(path).touch()
-    keep_record(path, "study.config", params={"merged": json.dumps({"the": "configuration"})})
+def test_the_configuration_itself_is_compared_whole(results, made):
+    path = made.file("results/made/run_config.yaml", "")
     config = read_yaml(Path("config.yaml"))
-    Path("config.yaml").write_text(
-        yaml.safe_dump({**config, "wikipedia": {"contact": "A <a@b.c>"}})
-    )
+    keep_record(made, path, "study.config", params={"merged": "all of it"}, config=config)
+    change_yaml("config.yaml", refresh=True)
     assert findings(results) == {}
-    Path("config.yaml").write_text(yaml.safe_dump({**config, "templates": ["chat"]}))
+    change_yaml("config.yaml", templates=["chat"])
     assert set(findings(results)) == {path}
 
 
@@ -216,10 +188,11 @@ def test_a_folder_that_is_no_result_is_refused(results, place):
 def test_every_setting_is_a_param_by_its_name(root):
     rules = [*(root / "workflow/rules").glob("*.smk"), root / "Snakefile"]
     params = set(re.findall(r"^ +(\w+)=", "\n".join(map(Path.read_text, rules)), re.MULTILINE))
-    today = read_today(root, "results/embedded")
-    known = set(settings_of({"task": "animal-latin", "model": "embedded"}, today))
-    for key, value in today.config.items():
+    plan = read_plan(root, "results/embedded")
+    known = set(settings_of({"task": "animal-latin", "model": "embedded"}, plan, root))
+    apart = {*COLLECTING, "templates", "language_models", "splits"}  # options, or by the task
+    for key, value in plan.config.items():
         below = value if isinstance(value, dict) else {}
         names = {key, *(f"{key}_{name}" for name in below)}
-        assert names & params & known or key in {"templates", "language_models", "splits"}, key
+        assert names & params & known or key in apart, key
     assert {"template", "validation", "test", "label", "labels", "revision"} <= params & known

@@ -141,7 +141,7 @@ def test_hostile_bytes_are_refused_with_a_reason(body, declared, reason):
         decode(body, declared)
 
 
-def test_the_infobox_shows_a_image_and_not_an_icon():
+def test_the_infobox_shows_an_image_and_not_an_icon():
     html = """<p><a href="/wiki/File:Before.png"><img width="300"></a></p>
     <table class="infobox"><tr><td><a href="/wiki/File:Icon.svg"><img width="20"></a>
     <a href="/wiki/File:Flag_of_C%C3%B4te_d%27Ivoire.svg?x=1"><img width="250"></a></td></tr>

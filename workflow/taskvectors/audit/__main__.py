@@ -12,7 +12,7 @@ def main() -> None:
     parser = command_parser(__doc__)
     subparsers = parser.add_subparsers(required=True, metavar="subcommand")
     for name, module in SUBCOMMANDS.items():
-        summary = module.__doc__.partition(": ")[2]
+        summary = str(module.__doc__).partition(": ")[2]
         subparser = subparsers.add_parser(name, help=summary, description=module.__doc__)
         module.add_arguments(subparser)
         subparser.set_defaults(run=module.main)

@@ -64,7 +64,9 @@ def table_rows(path: Path, model: str, method: str, task: str) -> pd.DataFrame:
     if not {"method", "metric", "source", AVERAGE} <= set(table):
         raise UserError(f"{path} is no table of accuracies by method; table_3 and table_8 are.")
     if task not in table or task in {"model", "method", "metric", "source"}:
-        raise UserError(f"{path} has no task {task!r}; its columns are {', '.join(table)}.")
+        raise UserError(
+            f"{path} has no task {task!r}; its columns are {', '.join(map(str, table))}."
+        )
     ours = table[table["source"] == "ours"]
     if method not in set(ours["method"]):
         known = ", ".join(dict.fromkeys(ours["method"]))

@@ -10,7 +10,9 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -99,6 +101,7 @@ def draw(table: pd.DataFrame) -> Figure:
     apply_style()
     models = list(dict.fromkeys(table["model"]))
     rules = list(dict.fromkeys(table["rule"]))
+    colours: dict[str, Any] = dict(zip(models, cycle(TASK_COLOURS), strict=False))
     height = 1.5 + 0.14 * len(rules) * max(1, len(models))
     figure, panels = plt.subplots(1, len(SHOWN), figsize=(10, height), sharey=True)
     for panel, (column, title) in zip(panels, SHOWN.items(), strict=True):
@@ -107,7 +110,6 @@ def draw(table: pd.DataFrame) -> Figure:
         if measured.isna().all(axis=None):
             mark_absent(panel, "none")
             continue
-        colours = [TASK_COLOURS[number % len(TASK_COLOURS)] for number in range(len(models))]
         measured.reindex(index=rules, columns=models).plot.barh(
             ax=panel, legend=False, color=colours, width=0.8, xlabel="", ylabel=""
         )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +16,17 @@ from taskvectors.audit.lineage import Record
 from taskvectors.base.schemas import read_yaml
 from taskvectors.record.code import code_hash
 from taskvectors.study import entities
-from taskvectors.study.config import ModelSource, read_models, resolve
-from taskvectors.study.tasks import Task, read_tasks
+from taskvectors.study.config import read_models, resolve
+from taskvectors.study.plan import Plan
+from taskvectors.study.tasks import read_tasks
 
 COLLECTING = {"wikipedia", "refresh"}  # who collects, and how fast, bears on no output
 
 
-@dataclass(frozen=True)
-class Today:
-    """An experiment's configuration, the tasks and the models; ``tables`` is the folder of the
-    entity tables."""
+def read_plan(root: Path, results: str) -> Plan:
+    """The experiment as the next run would find it, without a command line.
 
-    config: dict[str, Any]
-    tasks: dict[str, Task]
-    models: dict[str, ModelSource]
-    tables: Path
-
-
-def read_today(root: Path, results: str) -> Today:
-    """The settings as the next run would find them, without a command line.
-
-    They are those of config.yaml where it, or a file in resources/experiments, has the
+    Its settings are those of config.yaml where it, or a file in resources/experiments, has the
     experiment. An experiment that was given on the command line alone has them in its
     run_config.yaml. Raises `UserError` where they are missing or not valid.
     """
@@ -48,12 +37,8 @@ def read_today(root: Path, results: str) -> Today:
         config = resolve({**written, "experiment": experiment}, {}, resources)
     else:
         config = read_yaml(root / results / "run_config.yaml")
-    return Today(
-        {key: value for key, value in config.items() if key not in COLLECTING},
-        read_tasks(resources / "tasks.yaml"),
-        read_models(resources / "models.yaml"),
-        resources / "entities",
-    )
+    tasks, models = read_tasks(resources / "tasks.yaml"), read_models(resources / "models.yaml")
+    return Plan(config, tasks, models)
 
 
 def code_of(record: Record) -> str | None:
@@ -65,32 +50,30 @@ def code_of(record: Record) -> str | None:
         return None
 
 
-def changed_settings(record: Record, today: Today) -> list[str]:
+def changed_settings(record: Record, plan: Plan, root: Path) -> list[str]:
     """What bears on a record's output and is not as it was, in words."""
-    now = settings_of(record.wildcards, today)
+    now = settings_of(record.wildcards, plan, root)
     return [
         f"{name} was {was!r} and is {now[name]!r}"
         for name, was in record.settings.items()
-        if name in now and _texts(was) != _texts(now[name])
+        if name in now and was != now[name] and _texts(was) != _texts(now[name])
     ]
 
 
-def settings_of(wildcards: dict[str, str], today: Today) -> dict[str, Any]:
+def settings_of(wildcards: dict[str, str], plan: Plan, root: Path) -> dict[str, Any]:
     """All that could be a param of the job with these wildcards, by the params' names."""
-    config = today.config
+    config = {key: value for key, value in plan.config.items() if key not in COLLECTING}
     below = {key: value for key, value in config.items() if isinstance(value, dict)}
     found = {**config, "template": config["templates"][0]}
     found |= {f"{key}_{name}": one for key, value in below.items() for name, one in value.items()}
-    sets = sorted({task.entity_set for task in today.tasks.values()})
-    found["entities"] = [entities.digest(today.tables / f"{name}.csv") for name in sets]
-    if task := today.tasks.get(wildcards.get("task", "")):
+    found["entities"] = [entities.digest(root / table) for table in plan.entity_tables]
+    if task := plan.tasks.get(wildcards.get("task", "")):
+        table = root / plan.entity_table(task.name)
         found |= {**vars(task), **config["splits"].get(task.entity_set, {})}
-        found["labels"] = entities.digest(today.tables / f"{task.entity_set}.csv", [task.label])
+        found["labels"] = entities.digest(table, [task.label])
         found["tokens"] = json.dumps(task.tokens, sort_keys=True)
-    if model := today.models.get(wildcards.get("model", "")):
-        found |= vars(model)
-        if not model.image_icl:
-            found["specifications"] = [s for s in config["specifications"] if s != "image_icl"]
+    if model := plan.sources.get(wildcards.get("model", "")):
+        found |= {**vars(model), "specifications": plan.specifications(model.name)}
     return found
 
 

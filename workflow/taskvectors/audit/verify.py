@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from taskvectors.audit.lineage import Lineage, Record, open_results, read_record
-from taskvectors.audit.today import Today, changed_settings, code_of, read_today
+from taskvectors.audit.today import changed_settings, code_of, read_plan
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import sha256
 from taskvectors.base.progress import start_logging, track
@@ -25,6 +25,7 @@ from taskvectors.record.provenance import (
     listing_hash,
     record_path,
 )
+from taskvectors.study.plan import Plan
 
 # Made after the run, from what it left; and what jobs took.
 UNRECORDED, MEASURED = {"report.html"}, "benchmarks"
@@ -119,7 +120,7 @@ def output_findings(record: Record, disk: Disk) -> Iterator[Finding]:
             yield Finding(file, "it was changed after it was made", again)
 
 
-def origin_findings(record: Record, disk: Disk, today: Today) -> Iterator[Finding]:
+def origin_findings(record: Record, disk: Disk, plan: Plan) -> Iterator[Finding]:
     """Where a record no longer matches its inputs, code or configuration."""
     path, rule = record.path, record.rule
     again = f"run again, if need be with `--forcerun {rule}`"
@@ -134,7 +135,7 @@ def origin_findings(record: Record, disk: Disk, today: Today) -> Iterator[Findin
             yield Finding(path, f"its input {entry['path']} is not what it was made from", again)
     if record.code != code_of(record):
         yield Finding(path, f"the code of the rule {rule} has changed", again)
-    for change in changed_settings(record, today):
+    for change in changed_settings(record, plan, disk.root):
         yield Finding(path, f"made with other settings: {change}", again)
 
 
@@ -162,13 +163,13 @@ def verify(folder: Path) -> tuple[int, list[Finding]]:
     schema.
     """
     lineage = open_results(folder)
-    today = read_today(lineage.root, lineage.prefix)
+    plan = read_plan(lineage.root, lineage.prefix)
     records, findings = read_records(lineage)
     disk = Disk(lineage.root)
     for path in track(sorted(records), len(records), f"verify {lineage.prefix}"):
         findings += output_findings(records[path], disk)
     for path in sorted(records):
-        findings += origin_findings(records[path], disk, today)
+        findings += origin_findings(records[path], disk, plan)
     findings += unrecorded_findings(lineage, records, disk)
     return len(records), findings
 

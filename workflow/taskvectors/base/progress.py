@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-Item = TypeVar("Item")
+Tracked = TypeVar("Tracked")
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -32,8 +32,8 @@ def start_logging(log: Path | None) -> None:
 
 
 def track(
-    items: Iterable[Item], total: int, what: str, size: Callable[[Item], int] = lambda item: 1
-) -> Iterator[Item]:
+    items: Iterable[Tracked], total: int, what: str, size: Callable[[Tracked], int] = lambda item: 1
+) -> Iterator[Tracked]:
     """Yield ``items`` while showing how many of ``total`` are done; an item counts ``size``.
 
     On a terminal this is a bar; the log gets a line at most every ten seconds and one

@@ -31,9 +31,11 @@ def check(value: Any, schema_name: str, place: str) -> None:
 
 def _sentence(error: ValidationError) -> str:
     key = ".".join(str(part) for part in error.absolute_path)
-    if error.validator == "additionalProperties" and isinstance(error.instance, dict):
-        known = sorted(error.schema.get("properties", {}))
-        unknown = next(name for name in error.instance if name not in known)
+    value, schema = error.instance, error.schema
+    unwanted = error.validator == "additionalProperties"
+    if unwanted and isinstance(value, dict) and isinstance(schema, dict):
+        known = sorted(schema.get("properties", {}))
+        unknown = next(name for name in value if name not in known)
         near = difflib.get_close_matches(str(unknown), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
         return f"unknown key {f'{key}.{unknown}' if key else unknown!r}; {hint}"

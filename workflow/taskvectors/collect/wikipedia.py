@@ -40,8 +40,7 @@ def collect_wikipedia(
     With ``refresh`` pages and files are asked about again, and what changed is logged.
     Raises `UserError` where the servers refuse or give no image of any entity.
     """
-    country_pages = [page for entity in entities if (page := label_page(entity)) != entity.title]
-    titles = [*(entity.title for entity in entities), *country_pages]
+    titles = [*(entity.title for entity in entities), *map(label_page, entities)]
     articles = _ask(client, cache, Article, titles, ask_articles, refresh)
     _read_infoboxes(client, cache, entities, articles)
     names = [entity.file or articles[entity.title].file for entity in entities]
@@ -58,8 +57,7 @@ def collect_wikipedia(
             saved = _save(cache, entity, download, out)
         except RefusedError as error:
             failed = failed + 1 if isinstance(error, TransientError) else 0
-            _miss(done, entity, str(error))
-            _stop_if_down(failed)
+            _miss(done, entity, str(error), failed)
             continue
         failed = 0
         done.rows.append({**_source(entity, article, file), **saved})
@@ -88,23 +86,17 @@ def _ask(
     ask: Callable[[Client, list[str]], list[Kept]],
     refresh: bool,
 ) -> dict[str, Kept]:
-    """Kepts by key: from the cache, else asked in batches and kept at once."""
-    known: dict[str, Kept] = {}
-    wanted = []
-    for key in dict.fromkeys(keys):
-        kept = cache.read(kind, key)
-        if kept is not None and not refresh:
-            known[key] = kept
-        else:
-            wanted.append(key)
-    for batch in batches(wanted):
-        for key, record in zip(batch, ask(client, batch), strict=True):
-            old = cache.read(kind, key)
-            record = _with_infobox_of(old, record)
-            for change in changes(old, record) if old is not None else ():
+    """What is known by key: from the cache, else asked in batches and kept at once."""
+    before = {key: cache.read(kind, key) for key in keys}
+    known = {key: old for key, old in before.items() if old is not None and not refresh}
+    for batch in batches([key for key in before if key not in known]):
+        for key, new in zip(batch, ask(client, batch), strict=True):
+            old = before[key]
+            new = _with_infobox_of(old, new)
+            for change in changes(old, new) if old is not None else ():
                 log.info("changed since it was last asked: %s: %s", key, change)
-            cache.write(record, key)
-            known[key] = record
+            cache.write(new, key)
+            known[key] = new
     return known
 
 
@@ -116,10 +108,7 @@ def _with_infobox_of(old: Kept | None, new: Kept) -> Kept:
 
 
 def _read_infoboxes(
-    client: Client,
-    cache: Cache,
-    entities: list[Entity],
-    articles: dict[str, Article],
+    client: Client, cache: Cache, entities: list[Entity], articles: dict[str, Article]
 ) -> None:
     """Look into the infobox of each page without a lead image, once; amend ``articles``."""
     for entity in entities:
@@ -201,13 +190,11 @@ def _labels(entity: Entity, article: Article) -> list[dict[str, object]]:
     ]
 
 
-def _miss(done: Collection, entity: Entity, reason: str) -> None:
+def _miss(done: Collection, entity: Entity, reason: str, failed: int) -> None:
+    """Note why an entity has no image. Raises `UserError` where the servers are down."""
     log.warning("no image of %s (%s): %s", entity.name, entity.title, reason)
     done.missing.append({"entity_set": entity.entity_set, "entity": entity.name, "reason": reason})
-
-
-def _stop_if_down(failed: int) -> None:
-    if failed >= IN_A_ROW:
+    if failed == IN_A_ROW:
         raise UserError(
             f"the image servers failed for {IN_A_ROW} images in a row; run the same command "
             "again later, what was fetched is kept."

@@ -2,7 +2,7 @@
 
 They bridge the drawing styles of different renderings of one thing: geometry, outline,
 colour, background and occlusion all vary. Nothing is mirrored here, since a flag is not its
-mirror image; `vision_tower` mirrors what may be. Strengths were chosen on held-out naming alone.
+mirror image; `vision` mirrors what may be. Strengths were chosen on held-out naming alone.
 """
 
 from __future__ import annotations

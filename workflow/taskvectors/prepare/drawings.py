@@ -46,9 +46,9 @@ def load_drawings(manifests: list[Path], names: list[str] | None) -> tuple[Drawi
 
 @torch.inference_mode()
 def in_passes(function: Callable[[Tensor], Tensor], squares: Tensor) -> Tensor:
-    """A function of pixels (images, 3, 160, 160), of some images on white after the others.
+    """Premultiplied squares (images, 4, 160, 160) on white through ``function``, a few at a time.
 
-    ``squares`` (images, 4, 160, 160) are premultiplied.
+    ``function`` takes pixels (images, 3, 160, 160) and gives a row, or a block, for each image.
     """
     rgb = on_background(squares, 1.0)
     return torch.cat([function(normalised(part)) for part in rgb.split(IMAGES_PER_PASS)])

@@ -4,8 +4,8 @@ A published vision-and-language model's language model has moved away from the o
 from; the embedded model's is that one, to the bit. Here low-rank changes of the attention's
 queries and values are trained on captions of the training images and merged into the
 weights, so that vectors of the language model can be patched into a model that is not it.
-The vision tower stays as it is. Captions hold an image's *name* and never a label of any task; the
-few steps were chosen so that it does not forget how to follow examples in general, and
+The vision tower stays as it is. Captions hold an image's *name* and never a label of any task;
+the few steps were chosen so that it does not forget how to follow examples in general, and
 nothing by looking at transfer.
 """
 

@@ -1,7 +1,7 @@
 """``python -m taskvectors.prepare.vision``: train the embedded model's vision tower.
 
-The language model and the convolutional backbone stay frozen. The vision tower learns each image's
-*name* and never a label of any task, and they are tested on a rendering that training never
+The language model and the convolutional backbone stay frozen. The vision tower learns each
+image's *name* and never a label of any task, and it is tested on a rendering that training never
 saw. Every choice here was made on that held-out naming alone, so it is slightly optimistic;
 nothing was chosen by looking at transfer.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -74,19 +74,15 @@ def training_features(
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     with ThreadPoolExecutor(threads) as pool:
-
-        def features_of(parts: Iterable[Tensor]) -> Tensor:
-            waiting = [pool.submit(backbone_features, backbone, part) for part in parts]
-            return torch.cat([part.result() for part in waiting])
-
-        versions = [features_of(clean)]
+        features_of = partial(pool.map, partial(backbone_features, backbone))
+        versions = [torch.cat(list(features_of(clean)))]
         for _ in track(range(copies), copies, "features of varied images"):
             mirrored = may_mirror & (torch.rand(len(may_mirror), generator=rng) < 0.5)
             squares = torch.where(
                 mirrored.view(-1, 1, 1, 1), drawings.squares.flip(3), drawings.squares
             )
             varied = (augment(part, rng) for part in squares.split(IMAGES_PER_PASS))
-            versions.append(features_of(varied))
+            versions.append(torch.cat(list(features_of(varied))))
     torch.set_num_threads(threads)
     return torch.stack(versions)
 

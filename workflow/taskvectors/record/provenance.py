@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -71,16 +71,16 @@ def stat_of(path: Path) -> dict[str, int]:
     return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
 
 
-def describe(path: Path, hashed: Callable[[Path], str] = sha256) -> dict[str, Any]:
+def describe(path: Path) -> dict[str, Any]:
     """What a record's ``output`` says of a file or folder, but its path.
 
     A folder has ``files`` as well; its hash is that of the sorted lines
     ``sha256  relative path``, its size the sum.
     """
     if not path.is_dir():
-        return {"sha256": hashed(path), **stat_of(path)}
-    files = {
-        file.relative_to(path).as_posix(): {"sha256": hashed(file), **stat_of(file)}
+        return {"sha256": sha256(path), **stat_of(path)}
+    files: dict[str, dict[str, Any]] = {
+        file.relative_to(path).as_posix(): {"sha256": sha256(file), **stat_of(file)}
         for file in files_below(path)
     }
     return {
@@ -109,39 +109,26 @@ def check_input(path: str, root: Path = Path()) -> dict[str, Any]:
     kept = root / record_path(path) if path.startswith("results/") else None
     if kept is None or not kept.is_file():
         found = describe(place)
-        return {"path": path, "sha256": found["sha256"], "size": found["size"]}
-    recorded = read_record(kept)["output"]
-    files = recorded.get("files", {"": recorded})
-
-    def hashed(file: Path) -> str:
-        known = files.get("" if file == place else file.relative_to(place).as_posix())
-        return _checked_hash(file, known, f"delete {path}")
-
-    found = describe(place, hashed)
-    lost = sorted(set(files) - set(found.get("files", files)))
-    if lost:
-        raise UserError(
-            f"{place / lost[0]} is missing since {path} was made; delete {path}, so that the next "
-            "run makes it again."
-        )
+    else:
+        found = read_record(kept)["output"]
+        recorded = found.get("files", {".": found})
+        present = files_below(place) if place.is_dir() else [place]
+        names = {file.relative_to(place).as_posix() for file in present}
+        for name in sorted(names | set(recorded)):
+            if what := _changed(place / name, recorded.get(name)):
+                again = f"delete {path}, so that the next run makes it again"
+                raise UserError(f"{place / name} {what}; {again}.")
     return {"path": path, "sha256": found["sha256"], "size": found["size"]}
 
 
-def _checked_hash(file: Path, known: dict[str, Any] | None, remedy: str) -> str:
-    """The hash of an input's file; a large one's is its record's where its stat is the same."""
+def _changed(file: Path, known: dict[str, Any] | None) -> str | None:
+    """What is wrong with an input's file, if anything; a large one of the same stat is believed."""
     if known is None:
-        raise UserError(
-            f"{file} was not there when its folder was made; {remedy}, so that the next run makes "
-            "it again."
-        )
+        return "was not there when its folder was made"
+    if not file.is_file():
+        return "is missing since its folder was made"
     stat = stat_of(file)
     same = all(stat[name] == known[name] for name in stat)
-    if same and stat["size"] > ALWAYS_HASHED:
-        return known["sha256"]
-    digest = sha256(file)
-    if digest != known["sha256"]:
-        raise UserError(
-            f"{file} is not what it was when it was made (its bytes have changed); {remedy}, so "
-            "that the next run makes it again."
-        )
-    return digest
+    if (same and stat["size"] > ALWAYS_HASHED) or sha256(file) == known["sha256"]:
+        return None
+    return "is not what it was when it was made (its bytes have changed)"

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from taskvectors.base.errors import UserError
 
 MANIFEST = "manifest.csv"
+TAKEN = ("entity_set", "entity", "sha256", "rendering", "author", "licence", "licence_url")
 
 
 @dataclass(frozen=True)
@@ -77,18 +78,7 @@ def _image(manifest: Path, row: dict[str, str]) -> CollectedImage:
         title, source = row["entity"], f"{row['package']} {row['version']}: {row['path']}"
         url = f"https://pypi.org/project/{row['package']}/{row['version']}/"
         revision, free = "", True
+    taken = {column: row[column] for column in TAKEN}
     return CollectedImage(
-        entity_set=row["entity_set"],
-        entity=row["entity"],
-        path=path,
-        sha256=row["sha256"],
-        rendering=row["rendering"],
-        title=title,
-        source=source,
-        url=url,
-        revision=revision,
-        author=row["author"],
-        licence=row["licence"],
-        licence_url=row["licence_url"],
-        free=free,
+        path=path, title=title, source=source, url=url, revision=revision, free=free, **taken
     )
