@@ -33,7 +33,7 @@ include: "workflow/rules/every.smk"
 rule all:
     default_target: True
     input:
-        [item_files(item) for item in ITEMS],
+        [PLAN.item_files(item).values() for item in PLAN.items],
         f"{RESULTS}/site/index.html",
         f"{RESULTS}/run_config.yaml",
 

@@ -7,8 +7,8 @@ import re
 import pandas as pd
 import pytest
 
-from taskvectors.render.items import ITEMS
 from taskvectors.render.reproduction import CLAIMS, read_claims
+from taskvectors.study.items import ITEMS
 
 MODELS = {"LLaVA-v1.5": "llava-v1.5", "Mantis-Fuyu": "mantis-fuyu", "Idefics2": "idefics2"}
 METHODS = {

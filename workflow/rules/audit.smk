@@ -14,7 +14,7 @@ rule attribution:
         datasets=PLAN.datasets,
         models=PLAN.model_folders(),
         packages="envs/data.txt",
-        figures=[f"{item_stem(item)}.pdf" for item in ITEMS if item.startswith("figure")],
+        figures=[PLAN.item_files(i)["pdf"] for i in PLAN.items if i.startswith("figure")],
         page=template_files("audit/attribution.html.j2"),
     output:
         f"{RESULTS}/ATTRIBUTION.html",
@@ -39,7 +39,7 @@ rule attribution:
 
 rule crate:
     input:
-        shown=[item_files(item) for item in ITEMS],
+        shown=[PLAN.item_files(item).values() for item in PLAN.items],
         config=f"{RESULTS}/run_config.yaml",
         croissant=f"{RESULTS}/curate/croissant.json",
         attribution=f"{RESULTS}/ATTRIBUTION.html",

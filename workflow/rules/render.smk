@@ -1,27 +1,20 @@
 # Stage render: every table and figure, each beside the published numbers; no model is loaded.
 #
-# REQUIRED INPUTS: what each item shows (`item_inputs` in common.smk), resources/paper/*.csv
+# REQUIRED INPUTS: what each item shows (`taskvectors.study.items`), resources/paper/*.csv
 # OUTPUTS:         results/<experiment>/tables/<item>.{csv,md,tex,json}
 #                  results/<experiment>/tables/table_1.html
 #                  results/<experiment>/figures/<item>.{pdf,png,csv,md}
 #                  results/<experiment>/site/index.html
 
-# Options that all items share.
-ITEM = {
-    name: f"params.{name}"
-    for name in ("item", "experiment", "template", "models", "tasks", "results", "seeing")
-}
-
-
 # For every table and figure, the rule that renders it and, by its name, a target:
 # `snakemake figure_11`.
-for item in ITEMS:
+for item in PLAN.items:
 
     rule:
         name:
             f"render_{item}"
         input:
-            **item_inputs(item),
+            **PLAN.item_inputs(item),
         output:
             **item_outputs(item),
         log:
@@ -30,32 +23,28 @@ for item in ITEMS:
             f"{BENCHMARKS}/render_{item}/all.jsonl"
         localrule: True
         params:
-            item=item,
-            template=config["templates"][0],
-            models=config["models"],
-            tasks=config["tasks"],
+            **PLAN.item_settings(item),
             experiment=config["experiment"],
-            results=lambda wildcards: RESULTS,
-            seeing=PLAN.seeing,
-            options=item_options(item),
             stem=subpath(output.md, strip_suffix=".md"),
-            code=items.code_of(item),
+            code=code_hash(module_of(item)),
         shell:
             recorded(
-                *("render_{params.item}", "render"),
-                **ITEM,
+                *(f"render_{item}", module_of(item).removeprefix("taskvectors.")),
+                item=item,
+                experiment="params.experiment",
+                **{name: f"params.{name}" for name in PLAN.item_settings(item)},
+                _inputs=named_inputs(PLAN.item_inputs(item)),
                 out="params.stem",
-                _options="params.options",
             )
 
     rule:
         name:
             item
         input:
-            item_files(item),
+            PLAN.item_files(item).values(),
 
 
-for item in LEFT_OUT:
+for item in PLAN.left_out:
 
     rule:
         name:
@@ -67,9 +56,9 @@ for item in LEFT_OUT:
 # All of it on one page that needs no network.
 rule site:
     input:
-        files=[path for item in ITEMS for path in item_files(item)],
+        files=[path for item in PLAN.items for path in PLAN.item_files(item).values()],
         page=template_files("render/site/page.html.j2"),
-        absent=[f"workflow/report/{item}.rst" for item in items.ITEMS if item not in ITEMS],
+        absent=[f"workflow/report/{item}.rst" for item in PLAN.left_out],
     output:
         f"{RESULTS}/site/index.html",
     log:
@@ -81,7 +70,7 @@ rule site:
         experiment=config["experiment"],
         results=lambda wildcards: RESULTS,
         tasks=config["tasks"],
-        shown=ITEMS,
+        shown=PLAN.items,
         code=code_hash("taskvectors.render.site"),
     shell:
         recorded(

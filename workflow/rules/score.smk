@@ -1,11 +1,13 @@
-# Stage score: test accuracies by both metrics, with intervals; outcomes of task conflict; what
-# residual streams and vectors decode to.
+# Stage score: every number that a table or figure shows, with its interval, and what the paper's
+# claims come to.
 #
-# REQUIRED INPUTS: read/.../{activations.safetensors,baselines.parquet} and
-#                  write/.../test.parquet of all tasks, average/.../vectors.safetensors,
-#                  qualitative/.../{conflict,descriptions}.parquet
+# REQUIRED INPUTS: read/.../{baselines.parquet,activations.safetensors} and write/.../test.parquet
+#                  of all tasks, average/.../vectors.safetensors,
+#                  qualitative/.../{conflict,descriptions}.parquet, resources/paper/
 # OUTPUTS:         results/<experiment>/score/<model>/<template>/
-#                  {accuracy,conflict,descriptions}.csv, <task>/{phases,tops,decodings}.csv
+#                  {accuracy,conflict,descriptions,samples,curves,phases,tops,tsne}.csv
+#                  results/<experiment>/score/<model>/<template>/<task>/{phases,tops,decodings}.csv
+#                  results/<experiment>/score/claims.csv
 
 # Options of every bootstrap.
 BOOTSTRAP = {"resamples": "params.bootstrap_resamples", "seed": "params.bootstrap_seed"}
@@ -89,6 +91,74 @@ rule score_descriptions:
         )
 
 
+rule score_samples:
+    input:
+        of_tasks("write", "test.parquet"),
+    output:
+        f"{RESULTS}/score/{MODEL_JOB}/samples.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/samples.log",
+    benchmark:
+        f"{BENCHMARKS}/score_samples/{MODEL_JOB}.jsonl"
+    localrule: True
+    params:
+        tasks=config["tasks"],
+        code=code_hash("taskvectors.score.samples"),
+    shell:
+        recorded(
+            *("score_samples", "score.samples"),
+            predictions="input",
+            tasks="params.tasks",
+            out="output",
+        )
+
+
+rule score_curves:
+    input:
+        by_layer=f"{RESULTS}/score/{MODEL_JOB}/by_layer.csv",
+        baselines=of_tasks("read", "baselines.parquet"),
+    output:
+        f"{RESULTS}/score/{MODEL_JOB}/curves.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/curves.log",
+    benchmark:
+        f"{BENCHMARKS}/score_curves/{MODEL_JOB}.jsonl"
+    localrule: True
+    params:
+        tasks=config["tasks"],
+        code=code_hash("taskvectors.score.curves"),
+    shell:
+        recorded(
+            *("score_curves", "score.curves"),
+            by_layer="input.by_layer",
+            baselines="input.baselines",
+            tasks="params.tasks",
+            out="output",
+        )
+
+
+rule score_tsne:
+    input:
+        of_tasks("read", "activations.safetensors"),
+    output:
+        f"{RESULTS}/score/{MODEL_JOB}/tsne.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/tsne.log",
+    benchmark:
+        f"{BENCHMARKS}/score_tsne/{MODEL_JOB}.jsonl"
+    localrule: True
+    params:
+        tasks=config["tasks"],
+        code=code_hash("taskvectors.score.tsne"),
+    shell:
+        recorded(
+            *("score_tsne", "score.tsne"),
+            activations="input",
+            tasks="params.tasks",
+            out="output",
+        )
+
+
 # What the residual stream decodes to at every layer, for Table 2 and Figures 3 and 4.
 rule decode:
     input:
@@ -124,4 +194,63 @@ rule decode:
             tasks="input.tasks",
             task="wildcards.task",
             out="params.out",
+        )
+
+
+# The same over all tasks, averaged over seeds.
+rule score_evolution:
+    input:
+        phases=of_tasks("score", "phases.csv"),
+        tops=of_tasks("score", "tops.csv"),
+    output:
+        phases=f"{RESULTS}/score/{MODEL_JOB}/phases.csv",
+        tops=f"{RESULTS}/score/{MODEL_JOB}/tops.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/evolution.log",
+    benchmark:
+        f"{BENCHMARKS}/score_evolution/{MODEL_JOB}.jsonl"
+    localrule: True
+    params:
+        tasks=config["tasks"],
+        out=subpath(output.tops, parent=True),
+        code=code_hash("taskvectors.score.evolution"),
+    shell:
+        recorded(
+            *("score_evolution", "score.evolution"),
+            phases="input.phases",
+            tops="input.tops",
+            tasks="params.tasks",
+            out="params.out",
+        )
+
+
+# Every claim of the paper: its numbers, ours, and what follows.
+rule score_claims:
+    input:
+        **PLAN.claim_inputs(),
+    output:
+        f"{RESULTS}/score/claims.csv",
+    log:
+        f"{LOGS}/score/claims.log",
+    benchmark:
+        f"{BENCHMARKS}/score_claims/all.jsonl"
+    localrule: True
+    params:
+        models=config["models"],
+        tasks=config["tasks"],
+        templates=config["templates"],
+        vlms=list(config["language_models"]),
+        bootstrap_resamples=config["bootstrap"]["resamples"],
+        bootstrap_seed=config["bootstrap"]["seed"],
+        code=code_hash("taskvectors.score.claims"),
+    shell:
+        recorded(
+            *("score_claims", "score.claims"),
+            models="params.models",
+            tasks="params.tasks",
+            templates="params.templates",
+            vlms="params.vlms",
+            **BOOTSTRAP,
+            _inputs=named_inputs(PLAN.claim_inputs()),
+            out="output",
         )

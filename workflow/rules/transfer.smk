@@ -6,7 +6,7 @@
 # OUTPUTS:         results/<experiment>/write/<model>/<template>/<task>/from_<language_model>/
 #                  {validation,test}.parquet
 #                  results/<experiment>/score/<model>/<template>/from_<language_model>/
-#                  {layer.json,by_layer.csv,accuracy.csv}
+#                  {layer.json,by_layer.csv,accuracy.csv,similarity.csv}
 
 FROM = "from_{language_model}"
 READ_IN = f"{RESULTS}/average/{{language_model}}/{{template}}/{{task}}/vectors.safetensors"
@@ -66,3 +66,33 @@ use rule score as score_transfer with:
         f"{LOGS}/score/{MODEL_JOB}/{FROM}/score.log",
     benchmark:
         f"{BENCHMARKS}/score_transfer/{MODEL_JOB}/{FROM}.jsonl"
+
+
+rule score_similarity:
+    input:
+        own=of_tasks("average", "vectors.safetensors"),
+        reader=expand(
+            f"{RESULTS}/average/{{{{language_model}}}}/{{{{template}}}}/{{task}}/"
+            "vectors.safetensors",
+            task=config["tasks"],
+        ),
+        layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
+    output:
+        f"{RESULTS}/score/{MODEL_JOB}/{FROM}/similarity.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/{FROM}/similarity.log",
+    benchmark:
+        f"{BENCHMARKS}/score_similarity/{MODEL_JOB}/{FROM}.jsonl"
+    localrule: True
+    params:
+        tasks=config["tasks"],
+        code=code_hash("taskvectors.score.similarity"),
+    shell:
+        recorded(
+            *("score_similarity", "score.similarity"),
+            own="input.own",
+            reader="input.reader",
+            layer="input.layer",
+            tasks="params.tasks",
+            out="output",
+        )

@@ -7,26 +7,27 @@ from collections.abc import Sequence
 import pandas as pd
 
 from taskvectors.base.files import read_json
-from taskvectors.render.run import Run
-from taskvectors.render.tables import write_table
-from taskvectors.render.words import NON_WORD, visible
+from taskvectors.base.frames import read_frame
+from taskvectors.render.item import ShownItem, render_command
+from taskvectors.render.printed import write_table
+from taskvectors.study.words import NON_WORD, visible
 
 ICL = ("text_icl", "image_icl")
-TOP = 5
+COLUMNS = ["model", "source", "layer", "task", "specification"]
+COLUMNS += ["rank", "token", "word", "probability"]
 
 
-def table_2_data(run: Run, specifications: Sequence[str]) -> pd.DataFrame:
+def table_2_data(item: ShownItem, specifications: Sequence[str]) -> pd.DataFrame:
     """Top-5 decodings of every model's mean vectors at its chosen layer, one token a row."""
-    parts = []
-    for model in run.models:
-        layer = read_json(run.of("score", model) / "layer.json")["layer"]
-        for task in run.tasks:
-            path = run.of("score", model, task) / "decodings.csv"
-            found = pd.read_csv(path, keep_default_na=False)
-            chosen = found["specification"].isin(specifications) & (found["layer"] == layer)
-            parts.append(found[chosen].assign(model=model, source="ours", task=task))
-    columns = ["model", "source", "layer", "task", "specification", "rank", "token", "word"]
-    return pd.concat(parts)[[*columns, "probability"]]
+    layers, parts = item.chosen_layers(), []
+    for (model, task), path in item.by_model_and_task("decodings").items():
+        table = read_frame(path)
+        table = table[table["layer"] == layers[model]]
+        for specification in specifications:
+            part = table[table["specification"] == specification]
+            parts.append(part.assign(model=model, task=task, source="ours"))
+    joined = pd.concat(parts)[COLUMNS]
+    return joined.assign(token=joined["token"].fillna(""))  # a token may have no text
 
 
 def table_2_printed(data: pd.DataFrame, specifications: Sequence[str]) -> pd.DataFrame:
@@ -47,26 +48,30 @@ def table_2_printed(data: pd.DataFrame, specifications: Sequence[str]) -> pd.Dat
     return pd.DataFrame(printed)
 
 
-def render_top_decodings(run: Run) -> None:
+def render_top_decodings(item: ShownItem) -> None:
     """Write Table 2, or its counterpart for instructions, for which the paper has no text."""
-    instructed = run.item.endswith("instruction")
+    instructed = item.name.endswith("instruction")
     specifications = ("instruction",) if instructed else ICL
-    data = table_2_data(run, specifications)
+    data = table_2_data(item, specifications)
     if not instructed:
-        published = run.published()
-        paper = published[published["task"].isin(run.tasks)].assign(source="paper")
+        published = item.published()
+        paper = published[published["task"].isin(item.tasks)].assign(source="paper")
         data = pd.concat([data, paper])
-    samples = [] if instructed else [prompts_sentence(run, model) for model in run.models]
-    write_table(data, table_2_printed(data, specifications), run.caption(samples), run.out)
+    samples = [] if instructed else [prompts_sentence(item, model) for model in item.models]
+    write_table(data, table_2_printed(data, specifications), item.caption(samples), item.out)
 
 
-def prompts_sentence(run: Run, model: str) -> str:
+def prompts_sentence(item: ShownItem, model: str) -> str:
     """How many validation prompts, over all seeds, stand behind each task's vector."""
     counts = []
-    for task in run.tasks:
-        sidecar = read_json(run.of("read", model, task) / "activations.json")
+    for task, path in zip(item.tasks, item.of_model("prompts", model), strict=True):
+        sidecar = read_json(path)
         counts.append(f"{task} {len(sidecar['rows']['validation']) * len(sidecar['seeds'])}")
     return f"{model}: prompts behind each mean {', '.join(counts)}."
 
 
-RENDERERS = {"table_2": render_top_decodings, "table_2_instruction": render_top_decodings}
+if __name__ == "__main__":
+    render_command(
+        __doc__,
+        {"table_2": render_top_decodings, "table_2_instruction": render_top_decodings},
+    )

@@ -2,37 +2,33 @@
 
 from __future__ import annotations
 
-import json
-import struct
-from collections.abc import Sequence
 from math import prod
 from pathlib import Path
 
 import pandas as pd
+from safetensors import safe_open
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, write_text
 from taskvectors.base.pages import render_page
+from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.printed import PrintedCell, printed_table, write_table
-from taskvectors.render.run import PUBLISHED, Run
-from taskvectors.study.config import ModelSource, read_models
+from taskvectors.study.config import read_models
 from taskvectors.study.datasets import read_items
 from taskvectors.study.tasks import Task, read_tasks
 
-TASKS = Path("resources/tasks.yaml")
-MODELS = Path("resources/models.yaml")
 FACTS = ("text_model", "vision_model", "paradigm", "image_icl")
 
 
-def table_1_data(tasks: dict[str, Task], results: Path, names: Sequence[str]) -> pd.DataFrame:
+def table_1_data(tasks: dict[str, Task], examples: dict[str, Path]) -> pd.DataFrame:
     """A row per task: its instruction, and a validation item as text and as an image.
 
     The first task shows its first item, the second its second and so on, so that tasks of
-    one entity set show different entities.
+    one entity set show different entities. ``examples`` are the validation items by task.
     """
     rows = []
-    for number, name in enumerate(names):
-        items = read_items(results / "curate" / name / "validation.jsonl")
+    for number, (name, path) in enumerate(examples.items()):
+        items = read_items(path)
         item = items[number % len(items)]
         rows.append(
             {
@@ -58,12 +54,13 @@ def table_1_page(printed: pd.DataFrame, caption: str) -> str:
     return render_page("render/table_1.html.j2", table=printed_table(printed, caption))
 
 
-def render_table_1(run: Run) -> None:
+def render_table_1(item: ShownItem) -> None:
     """Write Table 1, and a page of it that has the images inside; its CSV has their paths."""
-    data = table_1_data(read_tasks(TASKS), run.results, run.tasks)
-    printed, caption = table_1_printed(data), run.caption([])
-    write_table(data, printed, caption, run.out)
-    write_text(run.out.with_suffix(".html"), table_1_page(printed, caption))
+    examples = item.by("examples", item.tasks)
+    data = table_1_data(read_tasks(item.one("tasks")), {t: path for (t,), path in examples.items()})
+    printed, caption = table_1_printed(data), item.caption([])
+    write_table(data, printed, caption, item.out)
+    write_text(item.out.with_suffix(".html"), table_1_page(printed, caption))
 
 
 def count_parameters(folder: Path) -> int:
@@ -76,42 +73,40 @@ def count_parameters(folder: Path) -> int:
     if not files:
         raise UserError(f"{folder} has no safetensors file; prepare the model again.")
     for path in files:
-        with path.open("rb") as handle:
-            (length,) = struct.unpack("<Q", handle.read(8))
-            header = json.loads(handle.read(length))
-        header.pop("__metadata__", None)
-        total += sum(prod(tensor["shape"]) for tensor in header.values())
+        with safe_open(path, framework="pt") as tensors:
+            total += sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
     return total
 
 
-def table_5_data(run: Run, sources: dict[str, ModelSource]) -> pd.DataFrame:
+def table_5_data(item: ShownItem) -> pd.DataFrame:
     """Our models, with parameters and layers counted, and the paper's as published."""
+    sources, checkpoints = read_models(item.one("sources")), item.by_model("checkpoints")
     rows = []
-    for model in run.models:
+    for model in item.models:
         source = sources[model]
-        sidecar = read_json(run.of("read", model, run.tasks[0]) / "activations.json")
         rows.append(
             {
                 "model": model,
                 "source": "ours",
                 **{fact: getattr(source, fact) for fact in FACTS},
-                "parameters": count_parameters(run.results / "prepare" / model) / 1e9,
-                "layers": sidecar["layers"],
+                "parameters": count_parameters(checkpoints[model]) / 1e9,
+                "layers": read_json(item.of_model("layers", model)[0])["layers"],
                 "revision": source.revision,
             }
         )
-    paper = pd.read_csv(PUBLISHED / "table_5.csv").assign(source="paper").to_dict("records")
+    paper = item.published().assign(source="paper").to_dict("records")
     return pd.DataFrame(rows + paper)
 
 
-def render_table_5(run: Run) -> None:
+def render_table_5(item: ShownItem) -> None:
     """Write Table 5; parameters are in billions."""
-    data = table_5_data(run, read_models(MODELS))
+    data = table_5_data(item)
     printed = data.astype(object).where(data.notna(), "–")
     printed["image_icl"] = ["yes" if value else "no" for value in data["image_icl"]]
     printed["parameters"] = [f"{value:.3g}B" for value in data["parameters"]]
     printed["revision"] = [str(value)[:12] for value in printed["revision"]]
-    write_table(data, printed, run.caption([]), run.out)
+    write_table(data, printed, item.caption([]), item.out)
 
 
-RENDERERS = {"table_1": render_table_1, "table_5": render_table_5}
+if __name__ == "__main__":
+    render_command(__doc__, {"table_1": render_table_1, "table_5": render_table_5})

@@ -10,13 +10,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
+from itertools import product
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 from taskvectors.base.files import sha256
+from taskvectors.base.pages import template_files
 from taskvectors.study import entities
 from taskvectors.study.config import ModelSource
 from taskvectors.study.datasets import SPLITS
+from taskvectors.study.items import CLAIMS, CONFLICT, ITEMS, Patterns
 from taskvectors.study.tasks import Task
 
 
@@ -108,6 +112,97 @@ class Plan:
     def entity_tables(self) -> list[str]:
         """The entity tables of all tasks, configured or not."""
         return sorted({self.entity_table(task) for task in self.tasks})
+
+    # -- tables and figures ----------------------------------------------------------------
+
+    @cached_property
+    def left_out(self) -> dict[str, str]:
+        """The items that this experiment has nothing to show for, and what to run instead."""
+        absent = (
+            {} if self.seeing else {"naming": "needs a model whose vision tower is trained here"}
+        )
+        if not self.config["language_models"]:
+            absent |= dict.fromkeys(
+                ["table_4", "table_7"],
+                "needs a VLM with its language model under `language_models`; "
+                "run it with `--config experiment=transfer`",
+            )
+        if len(self.config["templates"]) < 2:
+            absent["table_6"] = (
+                "compares templates, and one alone is configured; "
+                "run it with `--config experiment=templates`"
+            )
+        if len(self.entity_sets) == len(self.config["tasks"]):
+            absent |= dict.fromkeys(
+                CONFLICT, "needs two tasks that ask about one entity set; add one under `tasks`"
+            )
+        return absent
+
+    @property
+    def items(self) -> list[str]:
+        """The tables and figures that this experiment makes."""
+        return [item for item in ITEMS if item not in self.left_out]
+
+    def item_files(self, item: str) -> dict[str, str]:
+        """The files of a table or figure, by their endings."""
+        figure = item.startswith("figure")
+        endings = ["pdf", "png", "csv", "md"] if figure else ["csv", "md", "tex", "json"]
+        endings += ["html"] if item == "table_1" else []  # its images need a page
+        stem = f"{self.results}/{'figures' if figure else 'tables'}/{item}"
+        return {ending: f"{stem}.{ending}" for ending in endings}
+
+    def item_inputs(self, item: str) -> dict[str, list[str]]:
+        """What a table or figure shows, by name; no more than it needs."""
+        inputs = self.expanded(ITEMS[item].inputs)
+        inputs["caption"] = [f"workflow/report/{item}.rst"]
+        inputs["seeing"] = [self.model_folder(model) for model in self.seeing]
+        published = Path(f"resources/paper/{item}.csv")
+        if published.exists():
+            inputs["published"] = [published.as_posix()]
+        if item == "table_1":
+            inputs["page"] = template_files("render/table_1.html.j2")
+        return inputs
+
+    def item_settings(self, item: str) -> dict[str, list[str]]:
+        """The settings that a table or figure shows, by the names of its command's options."""
+        pairs = self.config["language_models"]
+        transferred = item in ("table_4", "table_7")
+        settings = {
+            "models": list(pairs) if transferred else self.config["models"],
+            "tasks": self.config["tasks"],
+            "seeing": self.seeing,
+        }
+        settings |= {"language_models": list(pairs.values())} if transferred else {}
+        return settings | ({"templates": self.config["templates"]} if item == "table_6" else {})
+
+    def claim_inputs(self) -> dict[str, list[str]]:
+        """What the paper's claims are measured on, by name."""
+        inputs = self.expanded(CLAIMS)
+        if set(CONFLICT) & set(self.left_out):
+            del inputs["conflict"]
+        published = sorted(Path("resources/paper").glob("*.csv"))
+        return inputs | {"paper": [path.as_posix() for path in published]}
+
+    def expanded(self, patterns: Patterns) -> dict[str, list[str]]:
+        """Paths by name, from patterns: model by model, and for each model task by task."""
+        template, pairs = self.config["templates"][0], self.config["language_models"]
+        known = {
+            "results": [self.results],
+            "model": self.config["models"],
+            "template": [template],
+            "each_template": self.config["templates"],
+            "task": self.config["tasks"],
+            "images": [self.images],
+            "vlm": list(pairs),
+            "transfer": [f"{vlm}/{template}/from_{reader}" for vlm, reader in pairs.items()],
+        }
+        paths: dict[str, list[str]] = {}
+        for name, pattern in patterns.items():
+            fields = [field for _, field, _, _ in Formatter().parse(pattern) if field]
+            values = product(*(known[field] for field in fields))
+            chosen = (dict(zip(fields, combination, strict=True)) for combination in values)
+            paths[name] = [pattern.format(**fields) for fields in chosen]
+        return paths
 
     # -- what makes a job run again --------------------------------------------------------
 
