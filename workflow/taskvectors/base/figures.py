@@ -91,10 +91,10 @@ def save_figure(pages: Sequence[Figure], stem: Path) -> None:
         for page in pages:
             pdf.savefig(page, bbox_inches="tight")
     drawn = [_drawn(page) for page in pages]
-    size = max(page.width for page in drawn), sum(page.height for page in drawn)
+    size = max(image.width for image in drawn), sum(image.height for image in drawn)
     whole = Image.new("RGB", size, "white")
-    for number, page in enumerate(drawn):
-        whole.paste(page, (0, sum(above.height for above in drawn[:number])))
+    for number, image in enumerate(drawn):
+        whole.paste(image, (0, sum(above.height for above in drawn[:number])))
     with written_whole(stem.with_suffix(".png")) as temporary:
         whole.save(temporary, format="png", dpi=(DOTS_AN_INCH, DOTS_AN_INCH))
 

@@ -92,7 +92,7 @@ def _draw_images(
     for number, ((path, _), lines) in enumerate(zip(images, below, strict=True)):
         start = left + each * number
         bounds = (start + (each - side) / 2, bottom + room + GAP, side, side)
-        scaled = [bounds[0] / wide, bounds[1] / tall, bounds[2] / wide, bounds[3] / tall]
+        scaled = (bounds[0] / wide, bounds[1] / tall, bounds[2] / wide, bounds[3] / tall)
         axis = figure.add_axes(scaled)
         axis.imshow(resize_to_width(open_rgb(Path(path))))
         axis.axis("off")

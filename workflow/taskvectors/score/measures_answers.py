@@ -89,8 +89,8 @@ def table(claim: Claim, evidence: Evidence) -> list[Found]:
 def _subtracted(rows: pd.DataFrame, claim: Claim, metric: str) -> Found:
     """The difference of two numbers, with the sum of their own intervals' halves about it."""
     left, left_low, left_high = _number(rows, claim, claim["left"], claim["column"])
-    other, column = claim.get("right", claim["left"]), claim.get("less", claim["column"])
-    right, right_low, right_high = _number(rows, claim, other, column)
+    other = {"right": claim["left"], "less": claim["column"], **claim}
+    right, right_low, right_high = _number(rows, claim, other["right"], other["less"])
     value = left - right
     if np.isnan(left_low) or np.isnan(right_low):
         return Found(value, value, value, NONE, metric)
