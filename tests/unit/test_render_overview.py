@@ -46,7 +46,8 @@ def results(tmp_path):
 @pytest.fixture
 def table(results, root):
     tasks = read_tasks(root / "resources/tasks.yaml")
-    return table_1_data(tasks, results, ["animal-latin", "animal-young"])
+    names = ("animal-latin", "animal-young")
+    return table_1_data(tasks, {n: results / "curate" / n / "validation.jsonl" for n in names})
 
 
 def test_table_1_shows_another_item_for_each_task(table, root):
