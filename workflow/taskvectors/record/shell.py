@@ -6,8 +6,6 @@ value reaches the shell quoted. What Snakemake prints can be pasted into a termi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 VALUES = ("input", "output", "params", "wildcards", "log", "threads")
 
 
@@ -37,11 +35,6 @@ def recorded(rule: str, module: str, *params: str, **options: str) -> str:
             "--log {log:q}",
         ]
     )
-
-
-def named_inputs(names: Iterable[str]) -> str:
-    """The options that give a rule's inputs by their names, for `recorded`."""
-    return " ".join(f"--input {name} {{input.{name}:q}}" for name in names)
 
 
 def quoted(value: str) -> str:

@@ -111,6 +111,8 @@ CLAIMS: Patterns = {
     "similarity": "{results}/score/{transfer}/similarity.csv",
 }
 
+# What there is only where a VLM has its language model configured.
+TRANSFER = ("table_4", "table_7")
 # What there is only where two tasks ask about one entity set.
 CONFLICT = ("table_conflict", "figure_9", "figure_conflict")
 
