@@ -6,8 +6,6 @@ it are averaged into one vector); ``specification`` (text_icl, image_icl or inst
 with ``input`` or ``image``; ``label``. The same functions serve the workflow.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Images on disk: how they are opened, and how they are written."""
 
-from __future__ import annotations
-
 from io import BytesIO
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Tensors on disk: safetensors files, written whole by the library."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch

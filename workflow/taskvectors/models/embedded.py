@@ -6,8 +6,6 @@ was trained on, whose sharpened probabilities weigh the language model's own emb
 those names. It can see nothing but those names, and its numbers must be read so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self

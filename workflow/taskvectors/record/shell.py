@@ -4,8 +4,6 @@ Rules name what goes into an option, ``activations="input"`` or ``dtype="params.
 value reaches the shell quoted. What Snakemake prints can be pasted into a terminal.
 """
 
-from __future__ import annotations
-
 VALUES = ("input", "output", "params", "wildcards", "log", "threads")
 
 

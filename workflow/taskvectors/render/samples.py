@@ -4,8 +4,6 @@ This figure alone is drawn without regard to case (`taskvectors.study.metrics`);
 the metrics that regard it beside.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes

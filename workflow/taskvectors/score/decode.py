@@ -7,8 +7,6 @@ answer tokens, for Figure 3) and ``tops.csv`` (how many sets decode to which tok
 from every specification's mean vector comes ``decodings.csv`` (its likeliest tokens, for Table 2).
 """
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,7 +19,7 @@ import torch
 from torch import Tensor
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.files import write_text
+from taskvectors.base.frames import write_frame
 from taskvectors.base.tensors import read_tensors
 from taskvectors.jobs.arguments import add_model, load_model, load_vectors
 from taskvectors.models.base import Adapter
@@ -191,7 +189,7 @@ def main() -> None:
         "decodings": pd.DataFrame(of_vectors),
     }
     for name, table in tables.items():
-        write_text(args.out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_frame(args.out / f"{name}.csv", table)
     log.info("%s: tokens %s", task.name, {phase: len(ids) for phase, ids in phases.items()})
 
 

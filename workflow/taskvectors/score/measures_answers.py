@@ -1,7 +1,5 @@
 """Claims about accuracies: differences and spreads of methods, and rows of tables."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -3,8 +3,6 @@
 Of exemplar vectors, the instruction's and ensembles of both, patched into image queries.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

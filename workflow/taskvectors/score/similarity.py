@@ -5,8 +5,6 @@ of text ICL vectors of the same task and exemplars, and as the baseline (the pap
 that of different tasks of the VLM.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from itertools import permutations

@@ -6,8 +6,6 @@ are taken between the vectors themselves (cosine distance), not in the image. Th
 high by task and near or below zero by specification (paper, A.4).
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path

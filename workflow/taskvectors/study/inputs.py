@@ -1,7 +1,5 @@
 """A command's input files by name, so that it reads only what its rule declares."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

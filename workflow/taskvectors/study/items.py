@@ -1,7 +1,5 @@
 """Every table and figure by its name: the module that renders it, and what it reads."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 Patterns = dict[str, str]

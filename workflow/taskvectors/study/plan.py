@@ -3,8 +3,6 @@
 The rules share one `Plan`. It reads no network, clock or random number.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -6,8 +6,6 @@ that hold five samples ``text_icl_n5/1``. What has no seed is named by its speci
 ``instruction``.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import TypeVar
