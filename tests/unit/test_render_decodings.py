@@ -8,16 +8,12 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from taskvectors.base.figures import DOTS_AN_INCH, save_figure
-from taskvectors.render.decodings import table_2_printed
-from taskvectors.render.evolution import (
-    draw_figure_3,
-    draw_figure_4,
-    figure_3_data,
-    figure_4_data,
-    read_decoded,
-    slices,
-)
-from taskvectors.render.run import shown_layers
+from taskvectors.base.frames import read_frame, write_frame
+from taskvectors.render.decodings import table_2_data, table_2_printed
+from taskvectors.render.evolution import draw_figure_3, draw_figure_4, slices
+from taskvectors.render.item import ShownItem
+from taskvectors.score.evolution import phase_means, top_shares
+from taskvectors.study.layers import shown_layers
 from taskvectors.study.words import is_word, visible
 
 LAYERS = 3
@@ -26,20 +22,29 @@ LAYERS = 3
 def test_tokens_survive_the_files_even_where_they_read_like_missing_values(tmp_path):
     path = tmp_path / "tops.csv"
     path.write_text("specification,seed,token,sets\ntext_icl,1,NA,2\ninstruction,,nan,1\n")
-    again = read_decoded(path)
+    again = read_frame(path)
     assert again["token"].tolist() == ["NA", "nan"]
     assert again["seed"].isna().tolist() == [False, True]
 
 
-def test_table_2_marks_what_is_no_word():
-    tokens = [" city", " (", " Paris", "\n", "NA"]
-    about = {"model": "m", "source": "ours", "layer": 1, "task": "t", "specification": "text_icl"}
-    data = pd.DataFrame(
-        [{**about, "rank": 1 + i, "token": t, "word": is_word(t)} for i, t in enumerate(tokens)]
-    )
+def test_table_2_has_the_tokens_of_the_chosen_layer_and_marks_what_is_no_word(tmp_path):
+    rows = [
+        {"specification": specification, "layer": layer, "rank": rank, "token": text}
+        | {"word": is_word(text), "probability": 1 / rank}
+        for specification in ("text_icl", "ensemble")
+        for layer, texts in ((0, [" Paris", " a"]), (1, [" city", " (", "NA", ""]))
+        for rank, text in enumerate(texts, start=1)
+    ]
+    write_frame(tmp_path / "decodings.csv", pd.DataFrame(rows))
+    (tmp_path / "layer.json").write_text('{"layer": 1}')
+    inputs = {"decodings": [tmp_path / "decodings.csv"], "layer": [tmp_path / "layer.json"]}
+    item = ShownItem(["m"], ["t"], inputs, "table_2", "tiny", [], tmp_path, [], [])
+    data = table_2_data(item, ("text_icl", "image_icl"))
+    assert data["token"].tolist() == [" city", " (", "NA", ""]
+    assert set(data["specification"]) == {"text_icl"}
     printed = table_2_printed(data, ("text_icl", "image_icl")).iloc[0]
-    assert printed["text_icl"] == "city, ◇(, Paris, ◇↵, NA"
-    assert printed["image_icl"] == "–"
+    assert printed["text_icl"] == "city, ◇(, NA, ◇(empty)"
+    assert (printed["layer"], printed["image_icl"]) == ("1", "–")
 
 
 def test_the_papers_table_2_is_whole(root):
@@ -84,7 +89,7 @@ def phases(model: str, specification: str) -> pd.DataFrame:
 
 
 def test_figure_3_is_weighted_by_sets_and_draws_its_data_and_what_is_lacking():
-    data = figure_3_data(phases("m", "text_icl"))
+    data = phase_means(phases("m", "text_icl")).assign(model="m")
     row = data[(data["layer"] == 2) & (data["phase"] == "task")].iloc[0]
     assert row["probability"] == pytest.approx((0.3 * 1 + 0.5 * 3) / 4)
     assert (row["sets"], row["least"], row["greatest"]) == (
@@ -105,7 +110,7 @@ def test_figure_4_shows_shares_with_their_range_over_seeds_and_gathers_what_occu
     rows += [(2, 0, 2, " (", False, 2), (2, 0, 3, " a", False, 1), (2, 0, 4, " b", False, 1)]
     rows += [(1, 1, 1, " city", True, 5), (2, 1, 1, " city", True, 5)]
     tops = pd.DataFrame(rows, columns=["seed", "layer", "token_id", "token", "word", "sets"])
-    data = figure_4_data(tops.assign(model="m", task="t", specification="text_icl"))
+    data = top_shares(tops.assign(task="t", specification="text_icl")).assign(model="m")
     assert data["share"].tolist() == [0.5, 0.3, 0.1, 0.1, 1.0]
     assert data["least"].tolist() == [0.2, 0.2, 0.0, 0.0, 1.0]
     assert data["greatest"].tolist() == [0.8, 0.4, 0.2, 0.2, 1.0]

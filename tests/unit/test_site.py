@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from taskvectors.base.errors import UserError
-from taskvectors.render.items import ITEMS
 from taskvectors.render.printed import PrintedCell, PrintedTable, read_printed, write_table
 from taskvectors.render.site.__main__ import Section, page, title_of
+from taskvectors.study.items import ITEMS
 
 
 def test_a_table_is_read_as_it_was_printed_and_a_broken_one_is_named(tmp_path):
