@@ -7,14 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskvectors.render.conflict import (
-    DRAWN,
-    draw_conflict,
-    items_sentence,
-    printed_table,
-    table_data,
-)
-from taskvectors.score.conflict import OUTCOMES, outcomes, shares
+from taskvectors.render.conflict import DRAWN, draw_conflict, items_sentence, printed_table
+from taskvectors.score.conflict import outcomes, shares
+from taskvectors.study.tables import OUTCOMES, conflict_table
 
 LABELS = {"capital": ("Paris", 1), "coin": ("Franc", 2), "both": ("Pa", 3)}
 
@@ -103,7 +98,7 @@ def test_the_four_shares_sum_to_one(tokens):
 
 def test_the_table_and_the_figure_show_the_shares():
     found = shares(patched_answers(), 100, 0).assign(model="m")
-    table = table_data(found)
+    table = conflict_table(found)
     line = row_of(table, prompted="capital", specification="text_icl", metric="paper")
     assert (line["patch"], line["prompt"], line["both"], line["neither"]) == (0.75, 0, 0, 0.25)
     assert (line["patch_least"], line["patch_greatest"]) == (0.5, 1.0)

@@ -7,8 +7,9 @@ import re
 import pandas as pd
 import pytest
 
-from taskvectors.render.figures import draw_figure_11, figure_11_data
+from taskvectors.render.layers import draw_figure_11
 from taskvectors.render.tables import latex, shown, table_3, table_8
+from taskvectors.score.curves import curves
 
 TASKS = ["country-capital", "food-color"]
 
@@ -109,8 +110,7 @@ def test_figure_11_draws_exactly_its_data():
         for layer in (0, 1, 2)
     ]
     base = [("text_icl_xbase", "image", task, 1, None, 9, "paper", 0.15) for task in TASKS]
-    layers, baselines = (pd.DataFrame(part, columns=columns) for part in (rows, base))
-    data = figure_11_data({"m": layers}, {"m": baselines}, TASKS)
+    data = curves(pd.DataFrame(rows + base, columns=columns), TASKS).assign(model="m")
     patched = data[(data["task"] == "food-color") & (data["method"] == "text_icl_xpatch")]
     assert patched["accuracy"].tolist() == pytest.approx([0.03, 0.13, 0.23])
     assert patched["least"].tolist() == pytest.approx([0.02, 0.12, 0.22])

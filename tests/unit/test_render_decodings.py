@@ -11,18 +11,11 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from taskvectors.base.figures import DOTS_AN_INCH, save_figure
+from taskvectors.base.frames import read_frame, write_frame
 from taskvectors.engine.lens import Lens
-from taskvectors.render.decodings import mean_vector, table_2_printed, top_decodings
-from taskvectors.render.evolution import (
-    draw_figure_3,
-    draw_figure_4,
-    figure_3_data,
-    figure_4_data,
-    read_decoded,
-    slices,
-)
-from taskvectors.render.run import shown_layers
-from taskvectors.render.words import is_word, visible
+from taskvectors.render.decodings import table_2_data, table_2_printed
+from taskvectors.render.evolution import draw_figure_3, draw_figure_4, slices
+from taskvectors.render.item import ShownItem
 from taskvectors.score.decode import (
     Sets,
     decode,
@@ -31,7 +24,10 @@ from taskvectors.score.decode import (
     take_sets,
     word_ids,
 )
+from taskvectors.score.evolution import phase_means, top_shares
+from taskvectors.study.layers import shown_layers
 from taskvectors.study.tasks import read_tasks
+from taskvectors.study.words import is_word, visible
 
 LAYERS, WIDTH = 3, 4
 VOCABULARY = [" ", ":", " city", "City", " Paris", "par", "NA", " (", "\n"]
@@ -108,8 +104,8 @@ def test_tokens_survive_the_files_even_where_they_read_like_missing_values(lens,
     phases, tops = decode_task(lens, read, {"input": [0]}, VOCABULARY)
     assert set(phases["specification"]) == {"text_icl", "instruction"}
     tops.loc[0, "token"] = "NA"
-    tops.to_csv(tmp_path / "tops.csv", index=False, lineterminator="\n")
-    again = read_decoded(tmp_path / "tops.csv")
+    write_frame(tmp_path / "tops.csv", tops)
+    again = read_frame(tmp_path / "tops.csv")
     assert again["token"].tolist() == tops["token"].tolist()
     assert tops.groupby(["specification", "layer"])["sets"].sum().unique().tolist() == [1, 6]
 
@@ -119,24 +115,24 @@ def test_a_missing_tokenizer_is_named(tmp_path):
         read_vocabulary(tmp_path / "tokenizer.json")
 
 
-def test_table_2_has_the_five_likeliest_tokens_and_marks_what_is_no_word(lens):
-    vectors = activations(**{"text_icl__1": 1, "text_icl__2": 1})
-    vectors = {name: tensor[0] for name, tensor in vectors.items()}
-    mean = mean_vector(vectors, "text_icl")
-    assert torch.allclose(mean, (vectors["text_icl/1"] + vectors["text_icl/2"]) / 2)
-    assert mean_vector(vectors, "image_icl") is None
-    tops = top_decodings(lens, mean[1], VOCABULARY)
-    scores = probabilities(lens, mean[1]).tolist()
-    ranked = sorted(range(len(VOCABULARY)), key=lambda i: -scores[i])[:5]
-    assert [top["token"] for top in tops] == [VOCABULARY[i] for i in ranked]
-    assert [top["probability"] for top in tops] == pytest.approx([scores[i] for i in ranked])
-    about = {"model": "m", "source": "ours", "layer": 1, "task": "t", "specification": "text_icl"}
-    data = pd.DataFrame([{**about, **top} for top in tops])
+def test_table_2_has_the_tokens_of_the_chosen_layer_and_marks_what_is_no_word(tmp_path):
+    rows = [
+        {"specification": specification, "layer": layer, "rank": rank, "token": text}
+        | {"word": is_word(text), "probability": 1 / rank}
+        for specification in ("text_icl", "ensemble")
+        for layer, texts in ((0, [" Paris", " a"]), (1, [" city", " (", "NA", ""]))
+        for rank, text in enumerate(texts, start=1)
+    ]
+    write_frame(tmp_path / "decodings.csv", pd.DataFrame(rows))
+    (tmp_path / "layer.json").write_text('{"layer": 1}')
+    inputs = {"decodings": [tmp_path / "decodings.csv"], "layer": [tmp_path / "layer.json"]}
+    item = ShownItem(["m"], ["t"], inputs, "table_2", "tiny", [], tmp_path, [], [], 1)
+    data = table_2_data(item, ("text_icl", "image_icl"))
+    assert data["token"].tolist() == [" city", " (", "NA", ""]
+    assert set(data["specification"]) == {"text_icl"}
     printed = table_2_printed(data, ("text_icl", "image_icl")).iloc[0]
-    shown = printed["text_icl"].split(", ")
-    for cell, i in zip(shown, ranked, strict=True):
-        assert cell.startswith("◇") == (not is_word(VOCABULARY[i]))
-    assert printed["image_icl"] == "–"
+    assert printed["text_icl"] == "city, ◇(, NA, ◇(empty)"
+    assert (printed["layer"], printed["image_icl"]) == ("1", "–")
 
 
 def test_the_papers_table_2_is_whole(root):
@@ -181,7 +177,7 @@ def phases(model: str, specification: str) -> pd.DataFrame:
 
 
 def test_figure_3_is_weighted_by_sets_and_draws_its_data_and_what_is_lacking():
-    data = figure_3_data(phases("m", "text_icl"))
+    data = phase_means(phases("m", "text_icl")).assign(model="m")
     row = data[(data["layer"] == 2) & (data["phase"] == "task")].iloc[0]
     assert row["probability"] == pytest.approx((0.3 * 1 + 0.5 * 3) / 4)
     assert (row["sets"], row["least"], row["greatest"]) == (
@@ -202,7 +198,7 @@ def test_figure_4_shows_shares_with_their_range_over_seeds_and_gathers_what_occu
     rows += [(2, 0, 2, " (", False, 2), (2, 0, 3, " a", False, 1), (2, 0, 4, " b", False, 1)]
     rows += [(1, 1, 1, " city", True, 5), (2, 1, 1, " city", True, 5)]
     tops = pd.DataFrame(rows, columns=["seed", "layer", "token_id", "token", "word", "sets"])
-    data = figure_4_data(tops.assign(model="m", task="t", specification="text_icl"))
+    data = top_shares(tops.assign(task="t", specification="text_icl")).assign(model="m")
     assert data["share"].tolist() == [0.5, 0.3, 0.1, 0.1, 1.0]
     assert data["least"].tolist() == [0.2, 0.2, 0.0, 0.0, 1.0]
     assert data["greatest"].tolist() == [0.8, 0.4, 0.2, 0.2, 1.0]

@@ -46,7 +46,9 @@ def results(tmp_path):
 @pytest.fixture
 def table(results, root):
     tasks = read_tasks(root / "resources/tasks.yaml")
-    return table_1_data(tasks, results, ["animal-latin", "animal-young"])
+    names = ("animal-latin", "animal-young")
+    examples = {name: results / "curate" / name / "validation.jsonl" for name in names}
+    return table_1_data(tasks, examples)
 
 
 def test_table_1_shows_another_item_for_each_task(table, root):

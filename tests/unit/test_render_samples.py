@@ -5,7 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from taskvectors.render.samples import DRAWN, draw_figure_8, figure_8_data, gain_sentence
+from taskvectors.render.samples import draw_figure_8, gain_sentence
+from taskvectors.score.samples import sample_accuracies
+from taskvectors.study.metrics import CASELESS
 
 TASKS = ["country-capital", "food-color"]
 RIGHT = {("text_icl_n5", 1): 1, ("text_icl_n5", 2): 3, ("ensemble_n5", 1): 4, ("ensemble_n5", 2): 3}
@@ -35,14 +37,14 @@ def answered(model: str = "m", modality: str = "image") -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def point(data: pd.DataFrame, specification: str, metric: str = DRAWN) -> pd.Series:
+def point(data: pd.DataFrame, specification: str, metric: str = CASELESS) -> pd.Series:
     chosen = (data["specification"] == specification) & (data["metric"] == metric)
     assert chosen.sum() == 1
     return data[chosen].iloc[0]
 
 
 def test_accuracy_is_the_mean_over_seeds_and_tasks_without_regard_to_case():
-    data = figure_8_data(answered(), TASKS)
+    data = sample_accuracies(answered(), TASKS)
     exemplar, ensemble = point(data, "text_icl"), point(data, "ensemble")
     assert (exemplar["samples"], exemplar["accuracy"]) == (5, pytest.approx((1 / 4 + 3 / 4) / 2))
     assert (exemplar["least"], exemplar["greatest"], exemplar["seeds"]) == (0.25, 0.75, 2)
@@ -55,14 +57,15 @@ def test_accuracy_is_the_mean_over_seeds_and_tasks_without_regard_to_case():
 def test_the_full_vector_is_no_point_and_a_missing_task_is_no_zero():
     test = answered()
     dropped = (test["task"] == TASKS[1]) & (test["specification"] == "ensemble_n5")
-    data = figure_8_data(test[~dropped], TASKS)
+    data = sample_accuracies(test[~dropped], TASKS)
     assert set(data["specification"]) == {"text_icl", "instruction"}
     assert set(data["samples"].dropna()) == {5}
 
 
 def test_the_figure_draws_its_data_and_says_where_nothing_was_measured():
-    test = pd.concat([answered("m"), answered("blind", "text")])
-    data = figure_8_data(test, TASKS)
+    asked = {"m": answered("m"), "blind": answered("blind", "text")}
+    parts = [sample_accuracies(one, TASKS).assign(model=model) for model, one in asked.items()]
+    data = pd.concat(parts)
     figure = draw_figure_8(data, ["m", "blind"])
     lines = {line.get_label(): list(line.get_ydata()) for line in figure.axes[0].get_lines()}
     assert lines["exemplar xpatch"] == [pytest.approx(0.5)]

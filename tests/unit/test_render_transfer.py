@@ -13,7 +13,9 @@ from safetensors.torch import save_file
 from taskvectors.base.errors import UserError
 from taskvectors.render.tables import shown
 from taskvectors.render.templates import table_6
-from taskvectors.render.transfer import seed_vectors, similarities, table_4, table_7
+from taskvectors.render.transfer import table_4, table_7
+from taskvectors.score.similarity import seed_vectors, similarities
+from taskvectors.study.tables import DIFFERENT_TASKS, SAME_TASK
 
 TASKS = ["country-capital", "food-color"]
 LAYERS, WIDTH, SEEDS = 3, 8, (1, 2)
@@ -60,7 +62,7 @@ def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def test_similarity_is_of_the_same_task_and_seed_and_the_baseline_of_different_tasks():
     own, reader = random_vectors(0), random_vectors(1)
-    similarity, baseline = similarities(own, reader)
+    similarity, baseline = similarities(own, reader)["cosine_similarity"]
     matched = [cosine(own[task][seed], reader[task][seed]) for task in own for seed in SEEDS]
     assert similarity == pytest.approx(np.mean(matched))
     pairs = [(a, b) for a, b in itertools.product(own, own) if a != b]
@@ -71,8 +73,8 @@ def test_similarity_is_of_the_same_task_and_seed_and_the_baseline_of_different_t
 
 def test_one_task_alone_has_no_baseline():
     alone = {"food-color": random_vectors(0)["food-color"]}
-    similarity, baseline = similarities(alone, alone)
-    assert (similarity, baseline) == (pytest.approx(1.0), None)
+    similarity, baseline = similarities(alone, alone)["cosine_similarity"]
+    assert similarity == pytest.approx(1.0) and np.isnan(baseline)
 
 
 def test_vectors_are_the_whole_text_icl_vectors_of_one_layer(tmp_path):
@@ -91,7 +93,10 @@ def test_vectors_are_the_whole_text_icl_vectors_of_one_layer(tmp_path):
 
 def test_table_4_has_both_metrics_the_similarity_and_the_difference_from_the_paper(root):
     scores = {"idefics2": (OWN, TRANSFERRED), "embedded-tuned": (OWN, TRANSFERRED)}
-    alike = {"idefics2": (0.9, 0.5), "embedded-tuned": (0.97, None)}
+    alike = {
+        model: pd.DataFrame({"pairs": [SAME_TASK, DIFFERENT_TASKS], "cosine_similarity": cosines})
+        for model, cosines in (("idefics2", [0.9, 0.5]), ("embedded-tuned", [0.97, np.nan]))
+    }
     table = table_4(scores, alike, published(root, "table_4"), TASKS)
     ours = table[table["source"] == "ours"].set_index(["model", "method", "metric"])
     row = ours.loc[("idefics2", "llm_vlm_xpatch", "paper")]
@@ -128,7 +133,7 @@ def test_table_7_has_image_and_text_queries_of_both_models_vectors(root):
 
 
 def test_table_6_has_every_template_and_missing_is_missing(root):
-    scores = {("idefics2", "generic"): TRANSFERRED, ("idefics2", "chat"): OWN}
+    scores = {"idefics2": {"generic": TRANSFERRED, "chat": OWN}}
     table = table_6(scores, published(root, "table_6"), TASKS)
     ours = table[(table["source"] == "ours") & (table["metric"] == "paper")]
     ours = ours.set_index(["template", "method"])

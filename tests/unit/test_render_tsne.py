@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from taskvectors.render.tsne import draw_figure_tsne, figure_tsne_data, silhouette
+from taskvectors.render.tsne import draw_figure_tsne
+from taskvectors.score.tsne import places, silhouette
 
 TASKS, WIDTH = ["country-capital", "food-color"], 6
 
@@ -50,7 +51,7 @@ def test_tasks_that_cluster_whatever_their_specification_score_so():
                 vectors.append(np.stack([centre + 0.05 * rng.normal(size=WIDTH)] * 2))
         rows.append({"task": task, "specification": "instruction"})
         vectors.append(np.stack([10 * np.ones(WIDTH)] * 2))
-    data = figure_tsne_data(pd.DataFrame(rows), np.stack(vectors).astype(np.float32), "m")
+    data = places(pd.DataFrame(rows), np.stack(vectors).astype(np.float32)).assign(model="m")
     assert sorted(set(data["layer"])) == [0, 1]
     assert (data["silhouette_task"] > 0.9).all()
     assert (data["silhouette_specification"] < 0.1).all()

@@ -11,24 +11,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.frames import read_frame
 from taskvectors.base.schemas import load_schema
-from taskvectors.render.reproduction import CLAIMS, claim_rows, read_claims, verdict
 from taskvectors.score.bootstrap import Answers
-from taskvectors.score.claims import (
-    MEASURES,
-    Found,
-    NotMeasured,
+from taskvectors.score.claims import MEASURES, claim_rows, read_claims, verdict
+from taskvectors.score.evidence import Found, NotMeasured
+from taskvectors.score.measures_answers import difference, spread, table
+from taskvectors.score.measures_layers import (
     depth,
-    difference,
     mixing,
     phase_order,
     plateau,
     same_top_share,
-    spread,
-    table,
 )
 from taskvectors.score.published import published_numbers
 
+CLAIMS = "resources/paper/claims.yaml"
 TASKS = ["country-capital", "food-color"]
 NUMBERS = st.floats(-1, 1)
 
@@ -171,7 +169,7 @@ def test_specifications_mix_from_the_first_layer_to_the_one_nearest_the_chosen()
     rows = [(0, 0.9), (6, 0.2), (12, 0.7)]
     drawn = pd.DataFrame(rows, columns=["layer", "silhouette_specification"])
     drawn = drawn.assign(silhouette_task=0.5)
-    known = evidence(layer={"layer": 8}, table=lambda item: drawn)
+    known = evidence(layer={"layer": 8}, places=drawn)
     assert mixing({}, known)[0].value == pytest.approx(0.7)
 
 
@@ -200,11 +198,12 @@ def test_rows_of_another_table_are_subtracted_with_an_interval_said_to_be_approx
 
 
 def test_the_papers_numbers_follow_from_its_tables_by_the_rule(root):
+    published = {path.stem: read_frame(path) for path in root.glob("resources/paper/*.csv")}
     by_words = {claim["claim"]: claim for claim in read_claims(root / CLAIMS)}
 
     def numbers(beginning: str) -> dict[str, float]:
         claim = next(c for words, c in by_words.items() if words.startswith(beginning))
-        return published_numbers(claim, root / "resources/paper")
+        return published_numbers(claim, published)
 
     assert numbers("Patching text ICL") == {
         "llava-v1.5": 0.14,
@@ -221,7 +220,7 @@ def test_the_papers_numbers_follow_from_its_tables_by_the_rule(root):
 
 def test_a_claim_without_data_is_one_row_that_says_why(root):
     claim = {"claim": "c", "where": "w", "measure": "none", "why": "no measure", "above": 0}
-    (row,) = claim_rows(claim, [evidence()])
+    (row,) = claim_rows(claim, [evidence()], {})
     assert (row["verdict"], row["why"]) == ("not measured", "no measure")
     assert "ours" not in row
 

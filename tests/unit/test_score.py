@@ -12,7 +12,7 @@ from taskvectors.score.accuracy import score
 from taskvectors.score.layer import by_layer, choose_layer
 from taskvectors.study.datasets import ExemplarSet, Item
 from taskvectors.study.majority import majority_label, random_baseline
-from taskvectors.study.metrics import mark, matches
+from taskvectors.study.metrics import judged, matches
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def predicted(**columns) -> pd.DataFrame:
 
 
 def test_strict_counts_only_the_labels_own_first_token():
-    marked = mark(predicted(token=[" calf", " c", " pup"], token_id=[7, 8, 9]))
+    marked = judged(predicted(token=[" calf", " c", " pup"], token_id=[7, 8, 9]))
     assert marked["paper"].tolist() == [True, True, False]
     assert marked["strict"].tolist() == [True, False, False]
 

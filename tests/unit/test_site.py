@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from taskvectors.base.errors import UserError
-from taskvectors.render.items import ITEMS
 from taskvectors.render.site.__main__ import (
     Cell,
     Shown,
@@ -14,6 +13,7 @@ from taskvectors.render.site.__main__ import (
     title_of,
     write_site,
 )
+from taskvectors.study.items import ITEMS
 
 
 def test_a_cell_with_a_bar_is_one_cell_and_a_broken_table_is_named(tmp_path):

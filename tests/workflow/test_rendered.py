@@ -14,8 +14,8 @@ from checkouts import Checkout
 from programs import need
 from test_tiny_run import LAYERS, SEEDS, TASKS, share_right
 
-from taskvectors.render.items import ITEMS
 from taskvectors.study.datasets import read_exemplar_sets, read_items
+from taskvectors.study.items import ITEMS
 from taskvectors.study.predictions import read_predictions
 
 pytestmark = pytest.mark.workflow

@@ -14,7 +14,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-from taskvectors.render.items import ITEMS
+from taskvectors.study.items import ITEMS
 
 pytestmark = pytest.mark.workflow
 # The cut-down experiment has one template and no language model beside the VLM.

@@ -20,7 +20,7 @@ from taskvectors.record.code import code_hash
 from taskvectors.study.config import read_models, resolve
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import sha256
-from taskvectors.render import items
+from taskvectors.study import items
 from taskvectors.study.tasks import read_tasks
 
 # The commands run with this Python, whether its environment was activated or not.
@@ -51,6 +51,8 @@ SEEDS = config["seeds"]
 ENTITY_SETS = sorted({TASKS[task].entity_set for task in config["tasks"]})
 
 LANGUAGE_MODELS = config["language_models"]
+# The folders of what the vectors of language models did in their VLMs, below score/ or write/.
+TRANSFER = [f"{vlm}/{TEMPLATE}/from_{reader}" for vlm, reader in LANGUAGE_MODELS.items()]
 
 # The models whose vision tower was trained here: how well it sees stands beside their results.
 SEEING = [model for model in MODELS if SOURCES[model].language_model or SOURCES[model].tuned]
@@ -256,8 +258,13 @@ def item_files(item):
     return [str(path) for path in item_outputs(item).values()]
 
 
-def item_inputs(item):
-    """What the render module of a table or figure reads, by name; no more than it needs."""
+def item_models(item):
+    """The models that an item shows: all, or the VLMs with a language model."""
+    return list(LANGUAGE_MODELS) if item in ("table_4", "table_7") else MODELS
+
+
+def of_each(path):
+    """The files that a path pattern of `items.ITEMS` stands for."""
     known = {
         "results": RESULTS,
         "model": MODELS,
@@ -266,37 +273,45 @@ def item_inputs(item):
         "images": f"{RESULTS}/collect/{config['images']['evaluation']}/images",
         "each_template": config["templates"],
         "vlm": list(LANGUAGE_MODELS),
-        "read_by": sorted({*LANGUAGE_MODELS, *LANGUAGE_MODELS.values()}),
-        "transfer": [
-            f"{vlm}/{TEMPLATE}/from_{language_model}"
-            for vlm, language_model in LANGUAGE_MODELS.items()
-        ],
+        "transfer": TRANSFER,
     }
-    inputs = {name: expand(path, **known) for name, path in items.ITEMS[item].inputs.items()}
+    return expand(path, **known)
+
+
+def item_inputs(item):
+    """What the render module of a table or figure reads, by name; no more than it needs."""
+    inputs = {name: of_each(path) for name, path in items.ITEMS[item].inputs.items()}
     published = f"resources/paper/{item}.csv"
     if os.path.exists(published):
         inputs["published"] = published
-    inputs.update({name: f"{item_stem(name)}.csv" for name in beside(item)})
     seeing = [model_folder(model) for model in SEEING]
     return {"caption": f"workflow/report/{item}.rst", "seeing": seeing, **inputs}
 
 
-def beside(item):
-    """The made items whose data an item reads."""
-    return [name for name in items.ITEMS[item].beside if name in ITEMS]
+def named_inputs(inputs):
+    """The command line options that give a rule's inputs by their names."""
+    return "".join(f"--input {name} {{input.{name}}} " for name in inputs)
+
+
+def render_command(item):
+    """The command that renders a table or figure."""
+    given = named_inputs(item_inputs(item))
+    return (
+        f"python -m {items.module_of(item)} --item {item} --experiment {{params.experiment}} "
+        f"--models {{params.models}} --tasks {{params.tasks}} --seeing {{params.seeing}} {given}"
+        "--out {params.stem} {params.options} --log {log}"
+    )
 
 
 def item_options(item):
     """Command line options that only some items take."""
-    options = ["--beside", *beside(item)] if beside(item) else []
-    if items.ITEMS[item].resamples:
-        bootstrap = config["bootstrap"]
-        options += ["--resamples", str(bootstrap["resamples"]), "--seed", str(bootstrap["seed"])]
+    options = []
+    if item == "table_2":
+        options = ["--seeds", str(len(SEEDS))]
     if item == "table_6":
-        options += ["--templates", *config["templates"]]
+        options = ["--templates", *config["templates"]]
     if item in ("table_4", "table_7"):
-        pairs = [f"{vlm}={language_model}" for vlm, language_model in LANGUAGE_MODELS.items()]
-        options += ["--language-models", *pairs]
+        options = ["--language-models", *LANGUAGE_MODELS.values()]
     return shlex.join(options)
 
 

@@ -5,50 +5,6 @@
 #                  results/<experiment>/tables/table_1.html
 #                  results/<experiment>/figures/<item>.{pdf,png,csv,md}
 #                  results/<experiment>/site/index.html
-#                  results/<experiment>/render/<model>/<template>/<task>/{phases,tops}.csv
-
-RENDER = (
-    "python -m taskvectors.render --item {params.item} --experiment {params.experiment} "
-    "--template {params.template} --models {params.models} --tasks {params.tasks} "
-    "--results {params.results} --seeing {params.seeing} --out {params.stem} {params.options} "
-    "--log {log}"
-)
-
-
-# What the delimiter decodes to at every layer, for Figures 3 and 4.
-rule decode:
-    input:
-        activations=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/activations.safetensors",
-        baselines=f"{RESULTS}/read/{{model}}/{{template}}/{{task}}/baselines.parquet",
-        lens=f"{RESULTS}/read/{{model}}/lens.safetensors",
-        model=lambda wildcards: model_folder(wildcards.model),
-        tasks=ancient("resources/tasks.yaml"),  # its words that count are a param
-    output:
-        phases=f"{RESULTS}/render/{{model}}/{{template}}/{{task}}/phases.csv",
-        tops=f"{RESULTS}/render/{{model}}/{{template}}/{{task}}/tops.csv",
-    log:
-        f"{LOGS}/render/{{model}}/{{template}}/{{task}}.log",
-    benchmark:
-        f"{BENCHMARKS}/decode/{{model}}/{{template}}/{{task}}.jsonl"
-    conda:
-        "../../envs/cpu.yaml"
-    resources:
-        mem_mb=decode_memory,
-        runtime=job_runtime,
-    params:
-        out=subpath(output.tops, parent=True),
-        tokens=lambda wildcards: json.dumps(TASKS[wildcards.task].tokens, sort_keys=True),
-        code=code_hash("taskvectors.score.decode"),
-    shell:
-        recorded(
-            "decode",
-            "python -m taskvectors.score.decode --activations {input.activations} "
-            "--baselines {input.baselines} --lens {input.lens} "
-            "--tokenizer {input.model}/tokenizer.json --tasks {input.tasks} "
-            "--task {wildcards.task} --out {params.out} --log {log}",
-            "tokens",
-        )
-
 
 # For every table and figure, the rule that renders it and, by its name, a target:
 # `snakemake figure_11`.
@@ -69,18 +25,15 @@ for item in ITEMS:
         conda:
             "../../envs/cpu.yaml"
         params:
-            item=item,
-            template=TEMPLATE,
-            models=MODELS,
+            models=item_models(item),
             tasks=config["tasks"],
             experiment=config["experiment"],
-            results=lambda wildcards: RESULTS,
             seeing=SEEING,
             options=item_options(item),
             stem=subpath(output.md, strip_suffix=".md"),
-            code=items.code_of(item),
+            code=code_hash(items.module_of(item)),
         shell:
-            recorded("render_{params.item}", RENDER)
+            recorded(f"render_{item}", render_command(item))
 
     rule:
         name:

@@ -6,7 +6,7 @@
 # OUTPUTS:         results/<experiment>/write/<model>/<template>/<task>/from_<language_model>/
 #                  {validation,test}.parquet
 #                  results/<experiment>/score/<model>/<template>/from_<language_model>/
-#                  {layer.json,by_layer.csv,accuracy.csv}
+#                  {layer.json,by_layer.csv,accuracy.csv,similarity.csv}
 
 
 use rule write_validation as transfer_validation with:
@@ -71,3 +71,34 @@ use rule score as score_transfer with:
         f"{LOGS}/score/{{model}}/{{template}}/from_{{language_model}}/score.log",
     benchmark:
         f"{BENCHMARKS}/score_transfer/{{model}}/{{template}}/from_{{language_model}}.jsonl"
+
+
+rule score_similarity:
+    input:
+        own=expand(
+            f"{RESULTS}/average/{{{{model}}}}/{{{{template}}}}/{{task}}/vectors.safetensors",
+            task=config["tasks"],
+        ),
+        reader=expand(
+            f"{RESULTS}/average/{{{{language_model}}}}/{{{{template}}}}/{{task}}/vectors.safetensors",
+            task=config["tasks"],
+        ),
+        layer=f"{RESULTS}/score/{{model}}/{{template}}/layer.json",
+    output:
+        f"{RESULTS}/score/{{model}}/{{template}}/from_{{language_model}}/similarity.csv",
+    log:
+        f"{LOGS}/score/{{model}}/{{template}}/from_{{language_model}}/similarity.log",
+    benchmark:
+        f"{BENCHMARKS}/score_similarity/{{model}}/{{template}}/from_{{language_model}}.jsonl"
+    localrule: True
+    conda:
+        "../../envs/cpu.yaml"
+    params:
+        tasks=config["tasks"],
+        code=code_hash("taskvectors.score.similarity"),
+    shell:
+        recorded(
+            "score_similarity",
+            "python -m taskvectors.score.similarity --own {input.own} --reader {input.reader} "
+            "--layer {input.layer} --tasks {params.tasks} --out {output} --log {log}",
+        )

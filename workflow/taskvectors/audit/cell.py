@@ -9,7 +9,7 @@ import pandas as pd
 from taskvectors.audit.lineage import Lineage, Record
 from taskvectors.base.errors import UserError
 from taskvectors.study.majority import random_baseline
-from taskvectors.study.metrics import METRICS, mark
+from taskvectors.study.metrics import METRICS, judged
 from taskvectors.study.predictions import read_predictions
 
 TOLERANCE = 1e-9
@@ -103,7 +103,7 @@ def behind(lineage: Lineage, table: Record, model: str, method: str, task: str) 
     else:
         paths = [lineage.root / path for path in inputs if path.endswith(".parquet")]
         answered = read_predictions(paths)
-        found = mark(answered[answered["split"] == "test"])
+        found = judged(answered[answered["split"] == "test"])
     found = found[found["method"] == method]
     return found if task == AVERAGE else found[found["task"] == task]
 

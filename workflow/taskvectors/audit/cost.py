@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
-from taskvectors.base.figures import TASK_COLOURS, apply_style, mark_absent, save_figure
+from taskvectors.base.figures import TASK_COLOURS, apply_style, save_figure, say_absent
 from taskvectors.base.files import write_text
 
 log = logging.getLogger("taskvectors")
@@ -105,7 +105,7 @@ def draw(table: pd.DataFrame) -> Figure:
         measured = table.pivot(index="rule", columns="model", values=column)
         panel.set_title(title)
         if measured.isna().all(axis=None):
-            mark_absent(panel, "none")
+            say_absent(panel, "none")
             continue
         colours = [TASK_COLOURS[number % len(TASK_COLOURS)] for number in range(len(models))]
         measured.reindex(index=rules, columns=models).plot.barh(

@@ -10,8 +10,7 @@ from typing import Any
 
 from taskvectors.base.schemas import read_yaml
 from taskvectors.record.code import code_hash
-from taskvectors.render import items
-from taskvectors.study import entities
+from taskvectors.study import entities, items
 from taskvectors.study.config import ModelSource, read_models, resolve
 from taskvectors.study.tasks import Task, read_tasks
 

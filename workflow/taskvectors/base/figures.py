@@ -72,7 +72,7 @@ def apply_style() -> None:
     )
 
 
-def mark_absent(axis: Axes, why: str) -> None:
+def say_absent(axis: Axes, why: str) -> None:
     """Say in an empty panel why it is empty."""
     axis.text(0.5, 0.5, why, transform=axis.transAxes, ha="center", va="center", color=GREY)
     axis.tick_params(labelbottom=False)

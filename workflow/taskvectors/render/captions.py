@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,13 +12,14 @@ from taskvectors.base.files import read_json
 REPORT = Path(__file__).resolve().parent.parent.parent / "report"
 
 
-def caption(item: str, experiment: str, samples: list[str], naming: dict[str, Path]) -> str:
-    """What ``item`` shows, in which experiment, over how many items, and how well it sees.
+def caption(text: Path, experiment: str, samples: list[str], naming: dict[str, Path]) -> str:
+    """What an item shows, in which experiment, over how many items, and how well models see.
 
-    ``samples`` are sentences by `sample_sentence`; ``naming`` maps a model whose vision tower was
-    trained here to its ``naming.json``.
+    ``text`` is the item's file in ``workflow/report``; ``samples`` are sentences by
+    `sample_sentence`; ``naming`` maps a model whose vision tower was trained here to its
+    ``naming.json``.
     """
-    shows = " ".join((REPORT / f"{item}.rst").read_text(encoding="utf-8").split())
+    shows = " ".join(text.read_text(encoding="utf-8").split())
     seen = [naming_sentence(model, path) for model, path in naming.items()]
     return " ".join([shows, f"Experiment {experiment}.", *samples, *seen])
 
@@ -33,6 +35,32 @@ def sample_sentence(model: str, split: str, items: pd.Series, seeds: int) -> str
     return f"{model}: {split} items {counts}; {seeds} seeds."
 
 
+def asked_sentence(
+    model: str, scores: pd.DataFrame, tasks: Sequence[str], method: str = "", split: str = "test"
+) -> str:
+    """`sample_sentence` from a model's accuracies, of one method or over all."""
+    asked = scores[scores["task"] != "average"]
+    if method:
+        asked = asked[asked["method"] == method]
+    items = asked.groupby("task")["items"].max().reindex(tasks)
+    return sample_sentence(model, split, items, asked["seeds"].max() if len(asked) else 0)
+
+
+def sets_sentences(data: pd.DataFrame, tasks: Sequence[str], what: str) -> list[str]:
+    """For each model, how many exemplar sets of each specification and task are shown; ``data``
+    has them in the column ``sets``."""
+    sentences = []
+    for model in data["model"].unique():
+        part = data[data["model"] == model]
+        counts = part.groupby(["specification", "task"])["sets"].max()
+        shown = "; ".join(
+            f"{name} " + ", ".join(f"{task} {counts.get((name, task), 0)}" for task in tasks)
+            for name in part["specification"].unique()
+        )
+        sentences.append(f"{model}: {what} {shown}.")
+    return sentences
+
+
 def naming_table(naming: Path) -> pd.DataFrame:
     """``naming.json`` as a table: entity set, accuracy, images."""
     held_out = read_json(naming)["held_out"]
@@ -42,8 +70,8 @@ def naming_table(naming: Path) -> pd.DataFrame:
 def naming_sentence(model: str, naming: Path) -> str:
     """How well a model's vision tower, trained here, names held-out images, in one sentence."""
     shares = ", ".join(
-        f"{row.entity_set} {row.accuracy:.2f} of {row.images}"
-        for row in naming_table(naming).itertuples()
+        f"{row['entity_set']} {row['accuracy']:.2f} of {row['images']}"
+        for row in naming_table(naming).to_dict("records")
     )
     return (
         f"The vision tower of the model {model} is a closed-set lookup of names; on the "

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from taskvectors.base.figures import apply_style, mark_absent
+from taskvectors.base.figures import apply_style, say_absent
 from taskvectors.render.drawn import write_figure
-from taskvectors.render.run import Run
+from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.tables import write_table
-from taskvectors.score.conflict import OUTCOMES, UNPATCHED
+from taskvectors.study.tables import OUTCOMES, UNPATCHED, conflict_table
 
 SPECIFICATIONS = (UNPATCHED, "instruction", "text_icl", "image_icl")
 KEYS = ["model", "prompted", "patched", "specification", "query_modality", "metric"]
@@ -23,33 +23,6 @@ KEYS = ["model", "prompted", "patched", "specification", "query_modality", "metr
 COLOURS = {"patch": "#0072B2", "prompt": "#E69F00", "both": "#CC79A7", "neither": "#F0F0F0"}
 HATCHES = {"patch": "", "prompt": "////", "both": "....", "neither": ""}
 DRAWN = "paper"
-
-
-def read_shares(run: Run) -> pd.DataFrame:
-    """The outcomes of all models by `taskvectors.score.conflict`."""
-    tables = [
-        pd.read_csv(run.of("score", model) / "conflict.csv").assign(model=model)
-        for model in run.models
-    ]
-    return pd.concat(tables)
-
-
-def table_data(shares: pd.DataFrame) -> pd.DataFrame:
-    """A row per model, pair, specification and metric: each outcome's share, with its 95 %
-    interval and the seeds' least and greatest beside it."""
-    wide = shares.pivot(
-        index=[*KEYS, "items", "seeds"],
-        columns="outcome",
-        values=["share", "low", "high", "least", "greatest"],
-    )
-    columns = {}
-    for outcome in OUTCOMES:
-        columns[outcome] = wide["share", outcome]
-        for name in ("low", "high", "least", "greatest"):
-            columns[f"{outcome}_{name}"] = wide[name, outcome]
-    table = pd.DataFrame(columns).reset_index()
-    first = shares[KEYS].drop_duplicates()
-    return first.merge(table, on=KEYS)
 
 
 def printed_table(table: pd.DataFrame) -> pd.DataFrame:
@@ -100,7 +73,7 @@ def draw_conflict(shares: pd.DataFrame, models: Sequence[str]) -> Figure:
 
 def _draw_panel(axis: Axes, part: pd.DataFrame) -> None:
     if part.empty:
-        mark_absent(axis, "not measured")
+        say_absent(axis, "not measured")
         return
     shown = [name for name in SPECIFICATIONS if name in set(part["specification"])]
     table = part.set_index(["specification", "outcome"])
@@ -138,23 +111,21 @@ def items_sentence(shares: pd.DataFrame, model: str) -> str:
     return f"{model}: test items {counts}; {part['seeds'].max()} seeds."
 
 
-def sampled(run: Run, shares: pd.DataFrame) -> list[str]:
-    """`items_sentence` of every model."""
-    return [items_sentence(shares, model) for model in run.models]
-
-
-def render_table(run: Run) -> None:
+def render_table(item: ShownItem) -> None:
     """Write the table from the outcomes of all models."""
-    shares = read_shares(run)
-    table = table_data(shares)
-    write_table(table, printed_table(table), run.caption(sampled(run, shares)), run.out)
+    shares = item.joined("scores")
+    table = conflict_table(shares)
+    samples = [items_sentence(shares, model) for model in item.models]
+    write_table(table, printed_table(table), item.caption(samples), item.out)
 
 
-def render_figure(run: Run) -> None:
+def render_figure(item: ShownItem) -> None:
     """Write the figure from the outcomes of all models."""
-    shares = read_shares(run)
+    shares = item.joined("scores")
+    samples = [items_sentence(shares, model) for model in item.models]
     drawn = shares[shares["metric"] == DRAWN]
-    write_figure(run, draw_conflict(drawn, run.models), drawn, sampled(run, shares))
+    write_figure(item, [draw_conflict(drawn, item.models)], drawn, samples)
 
 
-RENDERERS = {"figure_conflict": render_figure, "table_conflict": render_table}
+if __name__ == "__main__":
+    render_command(__doc__, {"figure_conflict": render_figure, "table_conflict": render_table})

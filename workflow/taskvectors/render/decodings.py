@@ -5,55 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-import torch
-from torch import Tensor
 
-from taskvectors.average import parse_vector_name
 from taskvectors.base.files import read_json
-from taskvectors.base.tensors import read_tensors
-from taskvectors.engine.lens import Lens, read_lens
-from taskvectors.render.run import Run
+from taskvectors.base.frames import read_frame
+from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.tables import write_table
-from taskvectors.render.words import NON_WORD, is_word, visible
-from taskvectors.score.decode import read_vocabulary
+from taskvectors.study.words import NON_WORD, visible
 
 ICL = ("text_icl", "image_icl")
-TOP = 5
+COLUMNS = ["model", "source", "layer", "task", "specification"]
+COLUMNS += ["rank", "token", "word", "probability"]
 
 
-def mean_vector(vectors: dict[str, Tensor], specification: str) -> Tensor | None:
-    """The mean over seeds of a specification's vectors, (layers, width); None without any."""
-    found = [v for name, v in vectors.items() if parse_vector_name(name)[0] == specification]
-    return torch.stack(found).mean(0) if found else None
-
-
-def top_decodings(lens: Lens, vector: Tensor, vocabulary: Sequence[str]) -> list[dict]:
-    """The five likeliest tokens of one residual stream (width,), likeliest first."""
-    best = lens.probabilities(vector).topk(TOP)
-    texts = [vocabulary[i] if i < len(vocabulary) else "" for i in best.indices.tolist()]
-    return [
-        {"rank": rank, "token": text, "word": is_word(text), "probability": probability}
-        for rank, (text, probability) in enumerate(
-            zip(texts, best.values.tolist(), strict=True), start=1
-        )
-    ]
-
-
-def table_2_data(run: Run, specifications: Sequence[str]) -> pd.DataFrame:
+def table_2_data(item: ShownItem, specifications: Sequence[str]) -> pd.DataFrame:
     """Top-5 decodings of every model's mean vectors at its chosen layer, one token a row."""
-    rows = []
-    for model in run.models:
-        layer = read_json(run.of("score", model) / "layer.json")["layer"]
-        lens = read_lens(run.results / "read" / model / "lens.safetensors")
-        vocabulary = read_vocabulary(run.results / "prepare" / model / "tokenizer.json")
-        for task in run.tasks:
-            vectors = read_tensors(run.of("average", model, task) / "vectors.safetensors")
-            for specification in specifications:
-                mean = mean_vector(vectors, specification)
-                found = [] if mean is None else top_decodings(lens, mean[layer], vocabulary)
-                about = {"model": model, "source": "ours", "layer": layer, "task": task}
-                rows += [{**about, "specification": specification, **top} for top in found]
-    return pd.DataFrame(rows)
+    layers, parts = item.chosen_layers(), []
+    for (model, task), path in item.by_model_and_task("decodings").items():
+        table = read_frame(path)
+        table = table[table["layer"] == layers[model]]
+        for specification in specifications:
+            part = table[table["specification"] == specification]
+            parts.append(part.assign(model=model, task=task, source="ours"))
+    joined = pd.concat(parts)[COLUMNS]
+    return joined.assign(token=joined["token"].fillna(""))  # a token may have no text
 
 
 def table_2_printed(data: pd.DataFrame, specifications: Sequence[str]) -> pd.DataFrame:
@@ -74,27 +48,29 @@ def table_2_printed(data: pd.DataFrame, specifications: Sequence[str]) -> pd.Dat
     return pd.DataFrame(printed)
 
 
-def render_top_decodings(run: Run) -> None:
+def render_top_decodings(item: ShownItem) -> None:
     """Write Table 2, or its counterpart for instructions, for which the paper has no text."""
-    instructed = run.item.endswith("instruction")
+    instructed = item.name.endswith("instruction")
     specifications = ("instruction",) if instructed else ICL
-    data = table_2_data(run, specifications)
+    data = table_2_data(item, specifications)
     if not instructed:
-        published = run.published()
-        paper = published[published["task"].isin(run.tasks)].assign(source="paper")
+        published = item.published()
+        paper = published[published["task"].isin(item.tasks)].assign(source="paper")
         data = pd.concat([data, paper])
-    samples = [] if instructed else [prompts_sentence(run, model) for model in run.models]
-    write_table(data, table_2_printed(data, specifications), run.caption(samples), run.out)
+    samples = [] if instructed else [prompts_sentence(item, model) for model in item.models]
+    write_table(data, table_2_printed(data, specifications), item.caption(samples), item.out)
 
 
-def prompts_sentence(run: Run, model: str) -> str:
+def prompts_sentence(item: ShownItem, model: str) -> str:
     """How many validation prompts, over all seeds, stand behind each task's vector."""
     counts = []
-    for task in run.tasks:
-        rows = read_json(run.of("read", model, task) / "activations.json")["rows"]
-        vectors = read_tensors(run.of("average", model, task) / "vectors.safetensors", "text_icl/")
-        counts.append(f"{task} {len(rows['validation']) * len(vectors)}")
+    for task, path in zip(item.tasks, item.of_model("prompts", model), strict=True):
+        counts.append(f"{task} {len(read_json(path)['rows']['validation']) * item.seeds}")
     return f"{model}: prompts behind each mean {', '.join(counts)}."
 
 
-RENDERERS = {"table_2": render_top_decodings, "table_2_instruction": render_top_decodings}
+if __name__ == "__main__":
+    render_command(
+        __doc__,
+        {"table_2": render_top_decodings, "table_2_instruction": render_top_decodings},
+    )

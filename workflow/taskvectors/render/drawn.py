@@ -10,20 +10,16 @@ from matplotlib.figure import Figure
 
 from taskvectors.base.figures import save_figure
 from taskvectors.base.files import write_text
-from taskvectors.render.run import Run
+from taskvectors.base.frames import write_frame
+from taskvectors.render.item import ShownItem
 
 
 def write_figure(
-    run: Run,
-    figure: Figure,
-    data: pd.DataFrame,
-    samples: list[str],
-    further_pages: Sequence[Figure] = (),
+    item: ShownItem, pages: Sequence[Figure], data: pd.DataFrame, samples: list[str]
 ) -> None:
-    """Write a run's figure, the data that it shows and its caption."""
-    write_text(run.out.with_suffix(".csv"), data.to_csv(index=False, lineterminator="\n"))
-    write_text(run.out.with_suffix(".md"), run.caption(samples) + "\n")
-    pages = [figure, *further_pages]
-    save_figure(pages, run.out)
+    """Write an item's figure, the data that it shows and its caption."""
+    write_frame(item.out.with_suffix(".csv"), data)
+    write_text(item.out.with_suffix(".md"), item.caption(samples) + "\n")
+    save_figure(pages, item.out)
     for page in pages:
         plt.close(page)

@@ -1,12 +1,11 @@
 """Figures 3 and 4: how the output evolves through the layers (paper, section 2.3 and A.4).
 
-They are drawn from what `taskvectors.score.decode` put down, and load no model.
+They are drawn from what `taskvectors.score.evolution` put down.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 from matplotlib import pyplot as plt
@@ -19,11 +18,13 @@ from taskvectors.base.figures import (
     PHASE_COLOURS,
     PHASE_DASHES,
     apply_style,
-    mark_absent,
+    say_absent,
 )
+from taskvectors.render.captions import sets_sentences
 from taskvectors.render.drawn import write_figure
-from taskvectors.render.run import Run, shown_layers
-from taskvectors.render.words import visible
+from taskvectors.render.item import ShownItem, render_command
+from taskvectors.study.layers import shown_layers
+from taskvectors.study.words import visible
 
 ICL = ("text_icl", "image_icl")
 PIES = 8  # layers shown in Figure 4
@@ -31,43 +32,6 @@ SLICES = 3  # commonest tokens named below a pie
 OTHER = "other"
 NAMED = 10  # letters of a token's name below a pie
 ROWS = 6  # of pies on a page
-
-
-def read_decoded(path: Path) -> pd.DataFrame:
-    """A table by `taskvectors.score.decode`; a token that reads "NA" stays text."""
-    return pd.read_csv(path, keep_default_na=False, na_values={"seed": [""]})
-
-
-def decoded_of(
-    run: Run, file: str, tasks: Sequence[str], wanted: Sequence[str], models: Sequence[str]
-) -> pd.DataFrame:
-    """``phases.csv`` or ``tops.csv`` of the given models, tasks and specifications."""
-    parts = []
-    for model in models:
-        for task in tasks:
-            part = read_decoded(run.of("render", model, task) / file)
-            part = part[part["specification"].isin(wanted)]
-            parts.append(part.assign(model=model, task=task))
-    table = pd.concat(parts)
-    return table[["model", "task", *[c for c in table.columns if c not in ("model", "task")]]]
-
-
-def figure_3_data(phases: pd.DataFrame) -> pd.DataFrame:
-    """Mean probability by layer, and the least and greatest mean of a seed.
-
-    ``sets`` counts the exemplar sets of all seeds together.
-    """
-    keys = ["model", "task", "specification", "phase", "layer"]
-    weighted = phases.assign(total=phases["probability"] * phases["sets"])
-    grouped = weighted.groupby(keys, sort=False)
-    data = grouped.agg(
-        total=("total", "sum"),
-        sets=("sets", "sum"),
-        least=("probability", "min"),
-        greatest=("probability", "max"),
-    ).reset_index()
-    data.insert(5, "probability", data.pop("total") / data["sets"])
-    return data
 
 
 def draw_figure_3(
@@ -106,7 +70,7 @@ def draw_figure_3(
 def _draw_phases(axis: Axes, part: pd.DataFrame) -> None:
     axis.set_ylim(0, 1)
     if part.empty:
-        mark_absent(axis, "not taken")
+        say_absent(axis, "not taken")
         return
     for phase in PHASE_COLOURS:
         line = part[part["phase"] == phase].sort_values("layer")
@@ -115,53 +79,26 @@ def _draw_phases(axis: Axes, part: pd.DataFrame) -> None:
         axis.plot(layers, line["probability"], color=colour, dashes=PHASE_DASHES[phase])
 
 
-def sets_sentences(data: pd.DataFrame, tasks: Sequence[str]) -> list[str]:
-    """How many exemplar sets stand behind each model's lines or pies."""
-    sentences = []
-    for model, part in data.groupby("model", sort=False):
-        counts = part.groupby(["specification", "task"])["sets"].max()
-        shown = "; ".join(
-            f"{specification} " + ", ".join(f"{t} {counts[specification].get(t, 0)}" for t in tasks)
-            for specification in dict.fromkeys(part["specification"])
-        )
-        sentences.append(f"{model}: exemplar sets {shown}.")
-    return sentences
-
-
-def render_evolution(run: Run) -> None:
+def render_phases(item: ShownItem) -> None:
     """Write Figure 3 (the first task), or its form for all tasks or for instructions."""
-    instructed = run.item.endswith("instruction")
-    tasks = run.tasks[:1] if run.item == "figure_3" else run.tasks
+    instructed = item.name.endswith("instruction")
+    tasks = item.tasks[:1] if item.name == "figure_3" else item.tasks
     wanted = ("instruction",) if instructed else ICL
-    data = figure_3_data(decoded_of(run, "phases.csv", tasks, wanted, run.models))
-    rows = [(model, specification) for model in run.models for specification in wanted]
-    samples = [] if instructed else sets_sentences(data, tasks)
-    write_figure(run, draw_figure_3(data, rows, tasks), data, samples)
+    data = chosen(item.joined("phases"), tasks, wanted)
+    rows = [(model, specification) for model in item.models for specification in wanted]
+    samples = [] if instructed else sets_sentences(data, tasks, "exemplar sets")
+    write_figure(item, [draw_figure_3(data, rows, tasks)], data, samples)
 
 
-def figure_4_data(tops: pd.DataFrame) -> pd.DataFrame:
-    """Top-1 decodings at the shown layers, as counts and shares of the exemplar sets.
+def chosen(data: pd.DataFrame, tasks: Sequence[str], wanted: Sequence[str]) -> pd.DataFrame:
+    """The rows of some tasks and specifications."""
+    return data[data["task"].isin(tasks) & data["specification"].isin(wanted)]
 
-    ``least`` and ``greatest`` are a token's shares of single seeds' sets.
-    """
-    kept = pd.concat(
-        part[part["layer"].isin(shown_layers(part["layer"], PIES))]
-        for _, part in tops.groupby("model", sort=False)
-    )
-    keys = ["model", "task", "specification", "layer"]
-    token = [*keys, "token_id", "token", "word"]
-    by_seed = kept.pivot_table("sets", token, "seed", aggfunc="sum", fill_value=0)
-    shares = by_seed / by_seed.groupby(keys).transform("sum")
-    counts = {"count": by_seed.sum(axis=1).astype(int)}
-    bounds = {"least": shares.min(axis=1), "greatest": shares.max(axis=1)}
-    data = pd.DataFrame(counts | bounds).reset_index()
-    data["sets"] = data.groupby(keys)["count"].transform("sum")
-    data["share"] = data["count"] / data["sets"]
-    order = {name: place for place, name in enumerate(tops["task"].unique())}
-    data = data.assign(order=data["task"].map(order))
-    by = ["model", "order", "specification", "layer", "count", "token_id"]
-    data = data.sort_values(by, ascending=[True, True, False, True, False, True])
-    return data.drop(columns="order")
+
+def at_shown_layers(tops: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the layers that Figure 4 has pies of, of each model."""
+    parts = [tops[tops["model"] == model] for model in tops["model"].unique()]
+    return pd.concat(part[part["layer"].isin(shown_layers(part["layer"], PIES))] for part in parts)
 
 
 def draw_figure_4(data: pd.DataFrame, rows: Sequence[tuple[str, str, str]], columns: int) -> Figure:
@@ -231,20 +168,25 @@ def _draw_pie(axis: Axes, part: pd.DataFrame) -> None:
     axis.text(0, -1.2, names, ha="center", va="top", fontsize=6.5)
 
 
-def render_pies(run: Run) -> None:
+def render_pies(item: ShownItem) -> None:
     """Write Figure 4 (the first task) or its form for all tasks."""
-    tasks = run.tasks if run.item.endswith("all") else run.tasks[:1]
-    data = figure_4_data(decoded_of(run, "tops.csv", tasks, ICL, run.models))
-    rows = [(model, task, name) for model in run.models for task in tasks for name in ICL]
+    tasks = item.tasks if item.name.endswith("all") else item.tasks[:1]
+    tops = item.joined("tops")
+    data = at_shown_layers(chosen(tops.assign(token=tops["token"].fillna("")), tasks, ICL))
+    rows = [(model, task, name) for model in item.models for task in tasks for name in ICL]
     pages = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
-    first, *more = [draw_figure_4(data, page, PIES) for page in pages]
-    write_figure(run, first, data, sets_sentences(data, tasks), more)
+    figures = [draw_figure_4(data, page, PIES) for page in pages]
+    write_figure(item, figures, data, sets_sentences(data, tasks, "exemplar sets"))
 
 
-RENDERERS = {
-    "figure_3": render_evolution,
-    "figure_3_all": render_evolution,
-    "figure_3_instruction": render_evolution,
-    "figure_4": render_pies,
-    "figure_4_all": render_pies,
-}
+if __name__ == "__main__":
+    render_command(
+        __doc__,
+        {
+            "figure_3": render_phases,
+            "figure_3_all": render_phases,
+            "figure_3_instruction": render_phases,
+            "figure_4": render_pies,
+            "figure_4_all": render_pies,
+        },
+    )

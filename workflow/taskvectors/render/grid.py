@@ -29,7 +29,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Cell:
+class GridCell:
     """Lines of text, or images side by side as (path, what stands below it)."""
 
     lines: tuple[Line, ...] = ()
@@ -37,7 +37,10 @@ class Cell:
 
 
 def draw_grid(
-    headers: Sequence[str], widths: Sequence[float], rows: Sequence[Sequence[Cell]], height: float
+    headers: Sequence[str],
+    widths: Sequence[float],
+    rows: Sequence[Sequence[GridCell]],
+    height: float,
 ) -> Figure:
     """A figure with a header and rows of cells; ``widths`` and ``height`` are inches."""
     apply_style()

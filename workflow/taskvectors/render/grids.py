@@ -11,16 +11,16 @@ import pandas as pd
 
 from taskvectors.base.files import read_jsonl
 from taskvectors.render.drawn import write_figure
-from taskvectors.render.grid import Cell, Line, draw_grid
-from taskvectors.render.run import Run
-from taskvectors.render.words import visible
+from taskvectors.render.grid import GridCell, Line, draw_grid
+from taskvectors.render.item import ShownItem, render_command
 from taskvectors.study.metrics import matches
+from taskvectors.study.words import visible
 
 ANSWERS = 3.2  # inches of a model's column
 LETTERS = 44  # of a line of text, and of an answer with its method
-WRITTEN = ("model", "task", "patched", "entity", "label", "patched_label", "method", "layer")
+COLUMNS = ("model", "task", "patched", "entity", "label", "patched_label", "method", "layer")
 
-Answer = dict[str, Any]
+Written = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Grid:
     headers: tuple[str, str]
     widths: tuple[float, float]
     height: float
-    left: Callable[[Answer], tuple[Cell, Cell]]
+    left: Callable[[Written], tuple[GridCell, GridCell]]
 
 
 def wrapped(text: str, letters: int = LETTERS) -> tuple[Line, ...]:
@@ -44,35 +44,35 @@ def wrapped(text: str, letters: int = LETTERS) -> tuple[Line, ...]:
     return tuple(Line(part) for part in wrap(text, letters))
 
 
-def query_cell(answer: Answer) -> Cell:
+def query_cell(answer: Written) -> GridCell:
     """The query's image with the right answer below."""
-    return Cell(images=((answer["image"], f"→ {answer['label']}"),))
+    return GridCell(images=((answer["image"], f"→ {answer['label']}"),))
 
 
-def examples_left(answer: Answer) -> tuple[Cell, Cell]:
+def examples_left(answer: Written) -> tuple[GridCell, GridCell]:
     """Figure 5: the text exemplars, and the image."""
     shown = " · ".join(f"{name} : {label}" for name, label in answer["exemplars"])
-    return Cell((Line(answer["task"]), *wrapped(shown))), query_cell(answer)
+    return GridCell((Line(answer["task"]), *wrapped(shown))), query_cell(answer)
 
 
-def instruction_left(answer: Answer) -> tuple[Cell, Cell]:
+def instruction_left(answer: Written) -> tuple[GridCell, GridCell]:
     """Figure 7: the instruction, and the image."""
-    return Cell(wrapped(answer["instruction"])), query_cell(answer)
+    return GridCell(wrapped(answer["instruction"])), query_cell(answer)
 
 
-def conflict_left(answer: Answer) -> tuple[Cell, Cell]:
+def conflict_left(answer: Written) -> tuple[GridCell, GridCell]:
     """Figure 9: the instructions of both tasks, and the image with both right answers."""
     prompt = wrapped(f"prompt: {answer['instruction']}")
     patch = wrapped(f"patch: {answer['patched_instruction']}")
     both = f"→ {answer['label']} / {answer['patched_label']}"
-    return Cell((*prompt, *patch)), Cell(images=((answer["image"], both),))
+    return GridCell((*prompt, *patch)), GridCell(images=((answer["image"], both),))
 
 
-def description_left(answer: Answer) -> tuple[Cell, Cell]:
+def description_left(answer: Written) -> tuple[GridCell, GridCell]:
     """Figure 10: the image exemplars, and the description with the right answer."""
     images = tuple((image, label) for image, label in answer["exemplars"])
     text = wrapped(f"{answer['description']} → {answer['label']}")
-    return Cell(images=images), Cell((Line(answer["task"]), *text))
+    return GridCell(images=images), GridCell((Line(answer["task"]), *text))
 
 
 GRIDS = {
@@ -111,14 +111,14 @@ GRIDS = {
 }
 
 
-def right_for(answer: Answer) -> list[str]:
+def right_for(answer: Written) -> list[str]:
     """The labels' tasks for which the answer is right by its first token: ``prompt`` is the
     task that was asked, ``patch`` the conflicting one."""
     labels = {"prompt": answer["label"], "patch": answer.get("patched_label", "")}
     return [which for which, label in labels.items() if matches(answer["token"], label)]
 
 
-def answer_line(answer: Answer) -> Line:
+def answer_line(answer: Written) -> Line:
     """An answer with its method; a right one is marked, and said for which task in a conflict."""
     right = right_for(answer)
     plus = "+ " if answer["kind"] == "conflict" and answer["method"] != "prompt" else ""
@@ -127,17 +127,17 @@ def answer_line(answer: Answer) -> Line:
     return Line(text[:LETTERS] + whose, bold=bool(right))
 
 
-def chosen_answers(answers: Sequence[Answer], grid: Grid, tasks: Sequence[str]) -> list[Answer]:
+def chosen_answers(answers: Sequence[Written], grid: Grid, tasks: Sequence[str]) -> list[Written]:
     """The answers that a figure shows, by task in the experiment's order."""
     chosen = [a for a in answers if a["kind"] == grid.kind and a["method"] in grid.methods]
     return sorted(chosen, key=lambda answer: tasks.index(answer["task"]))
 
 
 def grid_rows(
-    answers: Sequence[Answer], grid: Grid, models: Sequence[str]
-) -> list[tuple[Cell, ...]]:
+    answers: Sequence[Written], grid: Grid, models: Sequence[str]
+) -> list[tuple[GridCell, ...]]:
     """A row per case; a model that was not asked a case, or by a method, says so."""
-    cases: dict[tuple, dict[tuple[str, str], Answer]] = {}
+    cases: dict[tuple, dict[tuple[str, str], Written]] = {}
     for answer in answers:
         case = cases.setdefault((answer["task"], answer.get("patched"), answer["entity"]), {})
         case[answer["model"], answer["method"]] = answer
@@ -152,16 +152,16 @@ def grid_rows(
                 else Line(f"{method}: not asked")
                 for method in grid.methods
             ]
-            written.append(Cell(tuple(lines)))
+            written.append(GridCell(tuple(lines)))
         rows.append((*left, *written))
     return rows
 
 
-def grid_data(answers: Sequence[Answer]) -> pd.DataFrame:
+def grid_data(answers: Sequence[Written]) -> pd.DataFrame:
     """What is shown, a row per answer; ``right`` names the tasks it is right for."""
     rows = []
     for answer in answers:
-        row = {name: answer.get(name) for name in WRITTEN}
+        row = {name: answer.get(name) for name in COLUMNS}
         shown = [f"{one} : {label}" for one, label in answer.get("exemplars", [])]
         rows.append(
             {
@@ -173,26 +173,24 @@ def grid_data(answers: Sequence[Answer]) -> pd.DataFrame:
                 "right": " ".join(right_for(answer)),
             }
         )
-    columns = [*WRITTEN, "query", "exemplars", "token", "text", "right"]
+    columns = [*COLUMNS, "query", "exemplars", "token", "text", "right"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def render_grid(run: Run) -> None:
+def render_grid(item: ShownItem) -> None:
     """Write a qualitative figure from the answers of all models."""
-    grid = GRIDS[run.item]
+    grid = GRIDS[item.name]
     answers = [
         answer
-        for model in run.models
-        for answer in chosen_answers(
-            read_jsonl(run.of("qualitative", model) / "answers.jsonl"), grid, run.tasks
-        )
+        for path in item.by_model("answers").values()
+        for answer in chosen_answers(read_jsonl(path), grid, item.tasks)
     ]
-    rows = grid_rows(answers, grid, run.models)
-    headers = (*grid.headers, *run.models)
-    widths = (*grid.widths, *[ANSWERS for _ in run.models])
-    samples = [f"{len(rows)} cases."]
+    rows = grid_rows(answers, grid, item.models)
+    headers = (*grid.headers, *item.models)
+    widths = (*grid.widths, *[ANSWERS for _ in item.models])
     figure = draw_grid(headers, widths, rows, grid.height)
-    write_figure(run, figure, grid_data(answers), samples)
+    write_figure(item, [figure], grid_data(answers), [f"{len(rows)} cases."])
 
 
-RENDERERS = dict.fromkeys(GRIDS, render_grid)
+if __name__ == "__main__":
+    render_command(__doc__, dict.fromkeys(GRIDS, render_grid))

@@ -7,7 +7,6 @@ import json
 import mimetypes
 import os
 import struct
-from collections.abc import Sequence
 from html import escape
 from math import prod
 from pathlib import Path
@@ -16,26 +15,24 @@ import pandas as pd
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, write_text
-from taskvectors.render.run import PUBLISHED, Run
+from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.tables import latex_escape, latex_frame, write_table
-from taskvectors.study.config import ModelSource, read_models
+from taskvectors.study.config import read_models
 from taskvectors.study.datasets import read_items
 from taskvectors.study.tasks import Task, read_tasks
 
-TASKS = Path("resources/tasks.yaml")
-MODELS = Path("resources/models.yaml")
 FACTS = ("text_model", "vision_model", "paradigm", "image_icl")
 
 
-def table_1_data(tasks: dict[str, Task], results: Path, names: Sequence[str]) -> pd.DataFrame:
+def table_1_data(tasks: dict[str, Task], examples: dict[str, Path]) -> pd.DataFrame:
     """A row per task: its instruction, and a validation item as text and as an image.
 
     The first task shows its first item, the second its second and so on, so that tasks of
-    one entity set show different entities.
+    one entity set show different entities. ``examples`` are the validation items by task.
     """
     rows = []
-    for number, name in enumerate(names):
-        items = read_items(results / "curate" / name / "validation.jsonl")
+    for number, (name, path) in enumerate(examples.items()):
+        items = read_items(path)
         item = items[number % len(items)]
         rows.append(
             {
@@ -97,15 +94,16 @@ def table_1_latex(data: pd.DataFrame, caption: str) -> str:
     return "% needs \\usepackage{graphicx}\n" + framed
 
 
-def render_table_1(run: Run) -> None:
+def render_table_1(item: ShownItem) -> None:
     """Write Table 1; its Markdown shows the images, its CSV has their paths."""
-    data = table_1_data(read_tasks(TASKS), run.results, run.tasks)
-    caption = run.caption([])
-    write_text(run.out.with_suffix(".csv"), data.to_csv(index=False, lineterminator="\n"))
-    shown = table_1_markdown(data, run.out.parent)
-    write_text(run.out.with_suffix(".md"), f"{caption}\n\n{shown}\n")
-    write_text(run.out.with_suffix(".html"), table_1_html(data, caption))
-    write_text(run.out.with_suffix(".tex"), table_1_latex(data, caption))
+    examples = item.by("examples", item.tasks)
+    data = table_1_data(read_tasks(item.one("tasks")), {t: path for (t,), path in examples.items()})
+    caption = item.caption([])
+    write_text(item.out.with_suffix(".csv"), data.to_csv(index=False, lineterminator="\n"))
+    shown = table_1_markdown(data, item.out.parent)
+    write_text(item.out.with_suffix(".md"), f"{caption}\n\n{shown}\n")
+    write_text(item.out.with_suffix(".html"), table_1_html(data, caption))
+    write_text(item.out.with_suffix(".tex"), table_1_latex(data, caption))
 
 
 def count_parameters(folder: Path) -> int:
@@ -126,34 +124,35 @@ def count_parameters(folder: Path) -> int:
     return total
 
 
-def table_5_data(run: Run, sources: dict[str, ModelSource]) -> pd.DataFrame:
+def table_5_data(item: ShownItem) -> pd.DataFrame:
     """Our models, with parameters and layers counted, and the paper's as published."""
+    sources, checkpoints = read_models(item.one("sources")), item.by_model("checkpoints")
     rows = []
-    for model in run.models:
+    for model in item.models:
         source = sources[model]
-        sidecar = read_json(run.of("read", model, run.tasks[0]) / "activations.json")
         rows.append(
             {
                 "model": model,
                 "source": "ours",
                 **{fact: getattr(source, fact) for fact in FACTS},
-                "parameters": count_parameters(run.results / "prepare" / model) / 1e9,
-                "layers": sidecar["layers"],
+                "parameters": count_parameters(checkpoints[model]) / 1e9,
+                "layers": read_json(item.of_model("layers", model)[0])["layers"],
                 "revision": source.revision,
             }
         )
-    paper = pd.read_csv(PUBLISHED / "table_5.csv").assign(source="paper").to_dict("records")
+    paper = item.published().assign(source="paper").to_dict("records")
     return pd.DataFrame(rows + paper)
 
 
-def render_table_5(run: Run) -> None:
+def render_table_5(item: ShownItem) -> None:
     """Write Table 5; parameters are in billions."""
-    data = table_5_data(run, read_models(MODELS))
+    data = table_5_data(item)
     printed = data.astype(object).where(data.notna(), "–")
     printed["image_icl"] = ["yes" if value else "no" for value in data["image_icl"]]
     printed["parameters"] = [f"{value:.3g}B" for value in data["parameters"]]
     printed["revision"] = [str(value)[:12] for value in printed["revision"]]
-    write_table(data, printed, run.caption([]), run.out)
+    write_table(data, printed, item.caption([]), item.out)
 
 
-RENDERERS = {"table_1": render_table_1, "table_5": render_table_5}
+if __name__ == "__main__":
+    render_command(__doc__, {"table_1": render_table_1, "table_5": render_table_5})

@@ -1,7 +1,7 @@
 """Figure 8: accuracy by number of samples, of exemplar vectors, the instruction's and ensembles.
 
-Because casing is hard to ask for by an instruction, this figure alone is drawn without
-regard to case (paper, section 3.2); its data have the metrics that regard it beside.
+This figure alone is drawn without regard to case (`taskvectors.study.metrics`); its data have
+the metrics that regard it beside.
 """
 
 from __future__ import annotations
@@ -16,52 +16,19 @@ from taskvectors.base.figures import (
     SPECIFICATION_DASHES,
     SPECIFICATION_MARKERS,
     apply_style,
-    mark_absent,
+    say_absent,
 )
-from taskvectors.render.captions import sample_sentence
+from taskvectors.render.captions import asked_sentence
 from taskvectors.render.drawn import write_figure
-from taskvectors.render.run import Run
-from taskvectors.study.metrics import mark, matches
-from taskvectors.study.predictions import ENSEMBLE, read_predictions, split_samples
+from taskvectors.render.item import ShownItem, render_command
+from taskvectors.study.metrics import CASELESS
+from taskvectors.study.predictions import ENSEMBLE
 
-DRAWN = "paper, case-insensitive"
-METRICS = (DRAWN, "paper", "strict")
 LABELS = {
     "text_icl": "exemplar xpatch",
     ENSEMBLE: "instruction + exemplar xpatch",
     "instruction": "instruction xpatch",
 }
-
-
-def marked(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Predictions with a column per metric, and one for the paper's without regard to case."""
-    pairs = zip(predictions["token"], predictions["label"], strict=True)
-    caseless = [matches(token.lower(), label.lower()) for token, label in pairs]
-    return mark(predictions).assign(**{DRAWN: caseless})
-
-
-def figure_8_data(test: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
-    """Test accuracy on image queries per model, specification, samples and metric.
-
-    ``test`` has the patched predictions of all models and tasks. Accuracies are averaged over
-    tasks per seed; mean, least and greatest are over seeds. A point that lacks a task is left
-    out; the instruction has neither samples nor seeds.
-    """
-    asked = marked(test[test["query_modality"] == "image"])
-    split = asked["specification"].map(split_samples)
-    asked = asked.assign(
-        specification=[name for name, _ in split], samples=[samples for _, samples in split]
-    )
-    shown = asked["samples"].notna() | (asked["specification"] == "instruction")
-    keys = ["model", "specification", "samples"]
-    by_task = asked[shown].groupby([*keys, "seed", "task"], dropna=False)[list(METRICS)].mean()
-    per_seed = by_task.groupby([*keys, "seed"], dropna=False)
-    whole = per_seed.mean()[per_seed.size() == len(tasks)].reset_index("seed")
-    long = whole.melt("seed", var_name="metric", value_name="accuracy", ignore_index=False)
-    grouped = long.groupby([*keys, "metric"], dropna=False)["accuracy"]
-    data = grouped.agg(accuracy="mean", least="min", greatest="max").reset_index()
-    seeds = long.groupby([*keys, "metric"], dropna=False)["seed"].nunique().reset_index()
-    return data.merge(seeds.rename(columns={"seed": "seeds"}), on=[*keys, "metric"])
 
 
 def draw_figure_8(data: pd.DataFrame, models: list[str]) -> Figure:
@@ -70,7 +37,7 @@ def draw_figure_8(data: pd.DataFrame, models: list[str]) -> Figure:
     figure, axes = plt.subplots(
         1, len(models), figsize=(2.6 * len(models) + 0.6, 2.4), sharey=True, squeeze=False
     )
-    drawn = data[data["metric"] == DRAWN]
+    drawn = data[data["metric"] == CASELESS]
     for axis, model in zip(axes[0], models, strict=True):
         axis.set_title(model)
         axis.set_xlabel("samples")
@@ -90,7 +57,7 @@ def _legend(axis: Axes) -> tuple[list, list[str]]:
 
 def _draw_panel(axis: Axes, part: pd.DataFrame) -> None:
     if part.empty:
-        mark_absent(axis, "not measured")
+        say_absent(axis, "not measured")
         return
     for name in ("text_icl", ENSEMBLE):
         line = part[part["specification"] == name].sort_values("samples")
@@ -117,7 +84,7 @@ def _draw_panel(axis: Axes, part: pd.DataFrame) -> None:
 
 def gain_sentence(data: pd.DataFrame, model: str, published: pd.DataFrame) -> str:
     """What the ensemble gains over exemplars alone at the fewest samples, beside the paper's."""
-    part = data[(data["metric"] == DRAWN) & (data["model"] == model)]
+    part = data[(data["metric"] == CASELESS) & (data["model"] == model)]
     fewest = part["samples"].min()
     at = part[part["samples"] == fewest].set_index("specification")["accuracy"]
     if not {"text_icl", ENSEMBLE} <= set(at.index):
@@ -131,21 +98,15 @@ def gain_sentence(data: pd.DataFrame, model: str, published: pd.DataFrame) -> st
     )
 
 
-def render_figure_8(run: Run) -> None:
-    """Write the figure from the test predictions of all models."""
-    tables = [
-        read_predictions([run.of("write", model, task) / "test.parquet" for task in run.tasks])
-        for model in run.models
-    ]
-    test = pd.concat(tables)
-    data = figure_8_data(test, run.tasks)
+def render_figure_8(item: ShownItem) -> None:
+    """Write the figure from the accuracies by number of samples of all models."""
+    data, scores = item.joined("samples"), item.frames("scores")
     samples = []
-    for model in run.models:
-        asked = test[(test["model"] == model) & (test["query_modality"] == "image")]
-        items = asked.groupby("task")["entity"].nunique().reindex(run.tasks, fill_value=0)
-        samples.append(sample_sentence(model, "test", items, asked["seed"].nunique()))
-        samples.append(gain_sentence(data, model, run.published()))
-    write_figure(run, draw_figure_8(data, run.models), data, samples)
+    for model in item.models:
+        samples.append(asked_sentence(model, scores[model], item.tasks, "text_icl_xpatch"))
+        samples.append(gain_sentence(data, model, item.published()))
+    write_figure(item, [draw_figure_8(data, item.models)], data, samples)
 
 
-RENDERERS = {"figure_8": render_figure_8}
+if __name__ == "__main__":
+    render_command(__doc__, {"figure_8": render_figure_8})

@@ -8,8 +8,10 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.base.files import write_text
-from taskvectors.render.captions import naming_table, sample_sentence
-from taskvectors.render.run import Run
+from taskvectors.render.captions import asked_sentence, naming_table
+from taskvectors.render.item import ShownItem, render_command
+from taskvectors.study.metrics import METRICS
+from taskvectors.study.tables import accuracies, description_rows, published_methods
 
 # method in the paper's table, our method, query modality
 TABLE_3 = (
@@ -30,43 +32,39 @@ TABLE_8 = (
     ("image_icl_xpatch", "text"),
     ("instruction_patch", "text"),
 )
-ICL_MODALITY = {"text": "text_icl", "image": "image_icl"}
 
 
-def render_scores(run: Run) -> None:
+def render_scores(item: ShownItem) -> None:
     """Write a table of accuracies from the models' scores and the published numbers."""
-    scores = {m: pd.read_csv(run.of("score", m) / "accuracy.csv") for m in run.models}
-    table = {"table_3": table_3, "table_8": table_8}[run.item](scores, run.published(), run.tasks)
-    samples = []
-    for model, scored in scores.items():
-        measured = scored[(scored["metric"] == "paper") & (scored["task"] != "average")]
-        items = measured.groupby("task")["items"].max().reindex(run.tasks)
-        samples.append(sample_sentence(model, "test", items, measured["seeds"].max()))
-    write_table(table, shown(table), run.caption(samples), run.out)
+    scores = item.frames("scores")
+    table = {"table_3": table_3, "table_8": table_8}[item.name](
+        scores, item.published(), item.tasks
+    )
+    samples = [asked_sentence(model, scored, item.tasks) for model, scored in scores.items()]
+    write_table(table, shown(table), item.caption(samples), item.out)
 
 
-def render_naming(run: Run) -> None:
+def render_descriptions(item: ShownItem) -> None:
+    """Write the accuracies on dense descriptions: image ICL patched into text queries, beside
+    prompting."""
+    scores = item.frames("scores")
+    rows = [
+        row for model, one in scores.items() for row in description_rows(model, one, item.tasks)
+    ]
+    table = pd.DataFrame(rows)
+    samples = [
+        asked_sentence(model, one, item.tasks, split="described test")
+        for model, one in scores.items()
+    ]
+    write_table(table, shown(table), item.caption(samples), item.out)
+
+
+def render_naming(item: ShownItem) -> None:
     """Write how well the embedded model's vision tower names images."""
-    tables = [naming_table(run.naming(model)).assign(model=model) for model in run.seeing]
+    tables = [naming_table(path).assign(model=model) for model, path in item.naming().items()]
     table = pd.concat(tables)[["model", "entity_set", "accuracy", "images"]]
     printed = table.assign(accuracy=[f"{value:.3f}" for value in table["accuracy"]])
-    write_table(table, printed, run.caption([]), run.out)
-
-
-def accuracies(
-    scores: pd.DataFrame, method: str, query_modality: str, metric: str, tasks: Sequence[str]
-) -> dict[str, float | None]:
-    """One table row's numbers: task to accuracy, the average and its 95 % interval.
-
-    What was not measured is missing (None), never zero.
-    """
-    mine = scores[
-        (scores["method"] == method)
-        & (scores["query_modality"] == query_modality)
-        & (scores["metric"] == metric)
-    ].set_index("task")
-    row = {task: mine["accuracy"].get(task) for task in (*tasks, "average")}
-    return {**row, "low": mine["low"].get("average"), "high": mine["high"].get("average")}
+    write_table(table, printed, item.caption([]), item.out)
 
 
 def table_3(
@@ -78,7 +76,7 @@ def table_3(
     """
     rows = []
     for model, table in scores.items():
-        for metric in ("paper", "strict"):
+        for metric in METRICS:
             for name, method, modality in TABLE_3:
                 numbers = accuracies(table, method, modality, metric, tasks)
                 shown = "-" if name == "random" else model
@@ -92,20 +90,13 @@ def table_8(
     """Table 8, patching in all combinations of specification and query modality."""
     rows = []
     for model, table in scores.items():
-        for metric in ("paper", "strict"):
+        for metric in METRICS:
             for method, modality in TABLE_8:
                 numbers = accuracies(table, method, modality, metric, tasks)
                 keys = {"method": method, "query_modality": modality}
                 rows.append(_named(model, keys, metric, "ours", numbers))
     published = published_methods(published)
     return pd.DataFrame(rows + _published(published, ["method", "query_modality"], tasks))
-
-
-def published_methods(published: pd.DataFrame) -> pd.DataFrame:
-    """The paper's Table 8, which names its rows by two modalities, with our methods' names."""
-    pairs = zip(published["icl_modality"], published["query_modality"], strict=True)
-    names = [f"{ICL_MODALITY[icl]}_{'' if icl == query else 'x'}patch" for icl, query in pairs]
-    return published.assign(method=names)
 
 
 def _named(model: str, keys: dict[str, str], metric: str, source: str, numbers: dict) -> dict:
@@ -207,4 +198,13 @@ def latex_escape(text: str) -> str:
     return "".join(TEX.get(char, char) for char in text)
 
 
-RENDERERS = {"table_3": render_scores, "table_8": render_scores, "naming": render_naming}
+if __name__ == "__main__":
+    render_command(
+        __doc__,
+        {
+            "table_3": render_scores,
+            "table_8": render_scores,
+            "table_descriptions": render_descriptions,
+            "naming": render_naming,
+        },
+    )

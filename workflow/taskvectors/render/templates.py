@@ -3,51 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import pandas as pd
 
-from taskvectors.render.captions import sample_sentence
-from taskvectors.render.run import Run
-from taskvectors.render.tables import accuracies, shown, with_difference, write_table
-from taskvectors.study.metrics import METRICS
+from taskvectors.base.frames import read_frame
+from taskvectors.render.captions import asked_sentence
+from taskvectors.render.item import ShownItem, render_command
+from taskvectors.render.tables import shown, with_difference, write_table
+from taskvectors.study.tables import table_6_rows
 
-METHODS = ("no_context", "image_icl_base", "text_icl_xbase", "text_icl_xpatch")
 # The paper ablates the template that the model's makers recommend.
 PAPERS_TEMPLATE = "chat"
 
 
 def table_6(
-    scores: dict[tuple[str, str], pd.DataFrame], published: pd.DataFrame, tasks: Sequence[str]
+    scores: dict[str, dict[str, pd.DataFrame]], published: pd.DataFrame, tasks: Sequence[str]
 ) -> pd.DataFrame:
-    """Table 6. ``scores`` maps a model and a template to its accuracies."""
-    rows = []
-    for (model, template), table in scores.items():
-        for metric in METRICS:
-            for method in METHODS:
-                named = {"model": model, "template": template, "method": method}
-                named |= {"metric": metric, "source": "ours"}
-                rows.append({**named, **accuracies(table, method, "image", metric, tasks)})
+    """Table 6. ``scores`` maps a model to its accuracies by template."""
+    rows = [
+        row
+        for model, by_template in scores.items()
+        for row in table_6_rows(model, by_template, tasks)
+    ]
     columns = ["model", "template", "method", "metric", "source", *tasks, "average"]
     paper = published.assign(template=PAPERS_TEMPLATE, metric="paper", source="paper")
-    paper = paper.reindex(columns=columns).to_dict("records")
-    keys = ["model", "template", "method", "metric"]
-    return with_difference(pd.DataFrame(rows + paper), keys)
+    table = pd.DataFrame(rows + paper.reindex(columns=columns).to_dict("records"))
+    return with_difference(table, ["model", "template", "method", "metric"])
 
 
-def render(run: Run) -> None:
+def render_table_6(item: ShownItem) -> None:
     """Write Table 6."""
-    scores, samples = {}, []
-    for model in run.models:
-        for template in run.templates:
-            folder = replace(run, template=template).of("score", model)
-            scores[model, template] = pd.read_csv(folder / "accuracy.csv")
-        scored = scores[model, run.templates[0]]
-        asked = scored[(scored["metric"] == "paper") & (scored["method"] == "text_icl_xpatch")]
-        items = asked.set_index("task")["items"].reindex(run.tasks)
-        samples.append(sample_sentence(model, "test", items, asked["seeds"].max()))
-    table = table_6(scores, run.published(), run.tasks)
-    write_table(table, shown(table), run.caption(samples), run.out)
+    files = item.by("scores", item.models, item.templates)
+    scores = {
+        model: {name: read_frame(files[model, name]) for name in item.templates}
+        for model in item.models
+    }
+    samples = [
+        asked_sentence(model, by_template[item.templates[0]], item.tasks, "text_icl_xpatch")
+        for model, by_template in scores.items()
+    ]
+    table = table_6(scores, item.published(), item.tasks)
+    write_table(table, shown(table), item.caption(samples), item.out)
 
 
-RENDERERS = {"table_6": render}
+if __name__ == "__main__":
+    render_command(__doc__, {"table_6": render_table_6})

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.files import write_text
+from taskvectors.base.frames import write_frame
+from taskvectors.score.bootstrap import Resampled, average, interval, resample
 from taskvectors.study.majority import random_baseline
-from taskvectors.study.metrics import METRICS, mark
+from taskvectors.study.metrics import METRICS, judged
 from taskvectors.study.predictions import read_predictions
 
 log = logging.getLogger("taskvectors")
@@ -19,12 +21,6 @@ COLUMNS = [
     "method", "query_modality", "metric", "task",
     "accuracy", "low", "high", "spread", "seeds", "items",
 ]  # fmt: skip
-
-
-def bootstrap_means(right: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
-    """Means of items drawn with replacement: per-item accuracies (items,) to (resamples,)."""
-    drawn = rng.integers(0, len(right), size=(resamples, len(right)))
-    return right[drawn].mean(axis=1)
 
 
 def score(test: pd.DataFrame, tasks: list[str], resamples: int, seed: int) -> pd.DataFrame:
@@ -38,35 +34,28 @@ def score(test: pd.DataFrame, tasks: list[str], resamples: int, seed: int) -> pd
     rows = []
     for (method, modality), group in test.groupby(["method", "query_modality"]):
         for metric in METRICS:
-            about = {"method": method, "query_modality": modality, "metric": metric}
-            means, seeds, items = [], [], 0
+            found = {}
             for task in tasks:
                 part = group[group["task"] == task]
-                if part.empty:
-                    continue
-                right = part.groupby("entity")[metric].mean().to_numpy(dtype=float)
-                means.append((right.mean(), bootstrap_means(right, resamples, rng)))
-                seeds.append(part.groupby("seed")[metric].mean())
-                items += len(right)
-                rows.append({**about, "task": task, **_summary(*means[-1], seeds[-1], len(right))})
-            if len(means) == len(tasks):
-                accuracy = float(np.mean([mean for mean, _ in means]))
-                resampled = np.mean([boot for _, boot in means], axis=0)
-                per_seed = pd.concat(seeds, axis=1).mean(axis=1)
-                average = _summary(accuracy, resampled, per_seed, items)
-                rows.append({**about, "task": "average", **average})
+                if not part.empty:
+                    found[task] = resample(part, metric, resamples, rng)
+            if len(found) == len(tasks):
+                found["average"] = average(list(found.values()))
+            about = {"method": method, "query_modality": modality, "metric": metric}
+            rows += [{**about, "task": task, **_numbers(share)} for task, share in found.items()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _summary(accuracy: float, resampled: np.ndarray, per_seed: pd.Series, items: int) -> dict:
-    low, high = np.percentile(resampled, [2.5, 97.5])
+def _numbers(share: Resampled) -> dict[str, Any]:
+    low, high = interval(share.means)
+    seeds = len(share.per_seed)
     return {
-        "accuracy": accuracy,
+        "accuracy": share.mean,
         "low": low,
         "high": high,
-        "spread": per_seed.std(ddof=0) if len(per_seed) > 1 else np.nan,
-        "seeds": len(per_seed),
-        "items": items,
+        "spread": share.per_seed.std(ddof=0) if seeds > 1 else np.nan,
+        "seeds": seeds,
+        "items": share.items,
     }
 
 
@@ -86,10 +75,10 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
     predictions = read_predictions(args.predictions)
-    answered = mark(predictions[predictions["split"] == "test"])
+    answered = judged(predictions[predictions["split"] == "test"])
     guessed = [random_baseline(folder) for folder in args.datasets]
     table = score(pd.concat([*guessed, answered]), args.tasks, args.resamples, args.seed)
-    write_text(args.out, table.to_csv(index=False, lineterminator="\n"))
+    write_frame(args.out, table)
     log.info("%d accuracies", len(table))
 
 

@@ -1,4 +1,4 @@
-"""Test answers that are resampled together, so that methods are compared on the same items."""
+"""Means over items that are drawn again with replacement, and the intervals that follow."""
 
 from __future__ import annotations
 
@@ -9,6 +9,49 @@ import numpy as np
 import pandas as pd
 
 from taskvectors.base.errors import UserError
+
+
+def interval(resampled: np.ndarray) -> tuple[float, float]:
+    """The ends of the 95 % interval of a quantity's resampled values."""
+    low, high = np.percentile(resampled, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def bootstrap_means(values: np.ndarray, resamples: int, rng: np.random.Generator) -> np.ndarray:
+    """Means of items drawn with replacement: a number per item (items,) to (resamples,)."""
+    drawn = rng.integers(0, len(values), size=(resamples, len(values)))
+    return values[drawn].mean(axis=1)
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A share of items: its mean, (resamples,) means of items drawn again, the mean of each seed
+    (none where answers have no seed), and how many items there are."""
+
+    mean: float
+    means: np.ndarray
+    per_seed: pd.Series
+    items: int
+
+
+def resample(
+    answers: pd.DataFrame, column: str, resamples: int, rng: np.random.Generator
+) -> Resampled:
+    """The share of ``answers`` where ``column`` is true. An item's share is its mean over seeds."""
+    by_item = answers.groupby("entity")[column].mean().to_numpy(dtype=float)
+    per_seed = answers.groupby("seed")[column].mean()
+    means = bootstrap_means(by_item, resamples, rng)
+    return Resampled(float(by_item.mean()), means, per_seed, len(by_item))
+
+
+def average(parts: Sequence[Resampled]) -> Resampled:
+    """The average of several shares, whose items were drawn side by side."""
+    return Resampled(
+        float(np.mean([part.mean for part in parts])),
+        np.mean([part.means for part in parts], axis=0),
+        pd.concat([part.per_seed for part in parts], axis=1).mean(axis=1),
+        sum(part.items for part in parts),
+    )
 
 
 @dataclass(frozen=True)
@@ -34,6 +77,7 @@ class Answers:
     def __init__(self, test: pd.DataFrame, tasks: Sequence[str], resamples: int, seed: int):
         """``test`` has a row per answer: task, method, query_modality, seed, entity, metrics."""
         rng = np.random.default_rng(seed)
+        self.test = test
         self.tasks = list(tasks)
         self.groups = dict(iter(test.groupby(["method", "query_modality", "task"])))
         self.entities = {task: sorted(set(part["entity"])) for task, part in test.groupby("task")}
@@ -44,7 +88,7 @@ class Answers:
 
     def methods(self) -> set[str]:
         """Every method that was asked."""
-        return {method for method, _, _ in self.groups}
+        return set(self.test["method"])
 
     def accuracy(self, method: str, query: str, metric: str) -> Accuracy | None:
         """Accuracy on queries of one modality; None where a task was not asked.

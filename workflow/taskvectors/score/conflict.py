@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.files import write_text
-from taskvectors.score.accuracy import bootstrap_means
+from taskvectors.base.frames import write_frame
+from taskvectors.score.bootstrap import Resampled, average, interval, resample
 from taskvectors.study.conflicts import read_conflicts
-from taskvectors.study.metrics import METRICS, mark
+from taskvectors.study.metrics import METRICS, judged
+from taskvectors.study.tables import OUTCOMES, UNPATCHED
 
 log = logging.getLogger("taskvectors")
-OUTCOMES = ("patch", "prompt", "both", "neither")
-UNPATCHED = "unpatched"
 PAIR = ["prompted", "patched"]
 COLUMNS = [
     *PAIR, "specification", "query_modality", "metric", "outcome",
@@ -34,7 +34,7 @@ def right_for(answers: pd.DataFrame, which: str) -> pd.DataFrame:
     (``prompted`` or ``patched``)."""
     names = {f"{which}_label": "label", f"{which}_label_token_id": "label_token_id"}
     columns = answers[["token", "token_id", *names]].rename(columns=names)
-    return mark(columns)[list(METRICS)]
+    return judged(columns)[list(METRICS)]
 
 
 def outcomes(answers: pd.DataFrame, metric: str) -> pd.Series:
@@ -60,7 +60,7 @@ def shares(answers: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
         ["specification", "query_modality"], sort=False
     ):
         for metric in METRICS:
-            marked = group.assign(outcome=outcomes(group, metric))
+            found = outcomes(group, metric)
             for outcome in OUTCOMES:
                 about = {
                     "specification": specification,
@@ -68,43 +68,36 @@ def shares(answers: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
                     "metric": metric,
                     "outcome": outcome,
                 }
-                found = marked.assign(hit=marked["outcome"] == outcome)
-                rows += _rows(found, about, pairs, resamples, rng)
+                hits = group.assign(hit=found == outcome)
+                rows += _rows(hits, about, pairs, resamples, rng)
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _rows(
-    found: pd.DataFrame, about: dict, pairs: int, resamples: int, rng: np.random.Generator
-) -> list[dict]:
+    hits: pd.DataFrame, about: dict[str, Any], pairs: int, resamples: int, rng: np.random.Generator
+) -> list[dict[str, Any]]:
     """One outcome's share for every pair, and for their average where no pair is missing."""
-    rows, means, resampled, seeds, items = [], [], [], [], 0
-    for (prompted, patched), part in found.groupby(PAIR, sort=False):
-        hits = part.groupby("entity")["hit"].mean().to_numpy(dtype=float)
-        means.append(hits.mean())
-        resampled.append(bootstrap_means(hits, resamples, rng))
-        seeds.append(part.groupby("seed", dropna=False)["hit"].mean())
-        items += len(hits)
-        pair = {**about, "prompted": prompted, "patched": patched}
-        rows.append({**pair, **_summary(means[-1], resampled[-1], seeds[-1], len(hits))})
-    if len(means) == pairs:
-        average = {**about, "prompted": "average", "patched": "average"}
-        per_seed = pd.concat(seeds, axis=1).mean(axis=1)
-        boot = np.mean(resampled, axis=0)
-        rows.append({**average, **_summary(float(np.mean(means)), boot, per_seed, items)})
-    return rows
+    by_pair = {
+        pair: resample(part, "hit", resamples, rng) for pair, part in hits.groupby(PAIR, sort=False)
+    }
+    if len(by_pair) == pairs:
+        by_pair["average", "average"] = average(list(by_pair.values()))
+    return [
+        {**about, "prompted": prompted, "patched": patched, **_numbers(share)}
+        for (prompted, patched), share in by_pair.items()
+    ]
 
 
-def _summary(share: float, resampled: np.ndarray, per_seed: pd.Series, items: int) -> dict:
-    low, high = np.percentile(resampled, [2.5, 97.5])
-    seeded = per_seed[per_seed.index.notna()]
+def _numbers(share: Resampled) -> dict[str, Any]:
+    low, high = interval(share.means)
     return {
-        "share": share,
+        "share": share.mean,
         "low": low,
         "high": high,
-        "least": seeded.min() if len(seeded) else np.nan,
-        "greatest": seeded.max() if len(seeded) else np.nan,
-        "seeds": len(seeded),
-        "items": items,
+        "least": share.per_seed.min(),
+        "greatest": share.per_seed.max(),
+        "seeds": len(share.per_seed),
+        "items": share.items,
     }
 
 
@@ -116,7 +109,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
     table = shares(read_conflicts(args.conflicts), args.resamples, args.seed)
-    write_text(args.out, table.to_csv(index=False, lineterminator="\n"))
+    write_frame(args.out, table)
     log.info("%d shares", len(table))
 
 

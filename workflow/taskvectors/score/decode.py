@@ -25,9 +25,9 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_text
 from taskvectors.base.tensors import read_tensors
 from taskvectors.engine.lens import Lens, read_lens
-from taskvectors.render.words import is_word
 from taskvectors.study.predictions import read_predictions
 from taskvectors.study.tasks import find_task
+from taskvectors.study.words import is_word
 
 log = logging.getLogger("taskvectors")
 SETS = 100

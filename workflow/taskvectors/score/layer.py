@@ -14,8 +14,9 @@ import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import write_json, write_text
-from taskvectors.study.metrics import METRICS, mark
+from taskvectors.base.files import write_json
+from taskvectors.base.frames import write_frame
+from taskvectors.study.metrics import METRICS, judged
 from taskvectors.study.predictions import read_predictions
 
 log = logging.getLogger("taskvectors")
@@ -29,7 +30,7 @@ def by_layer(validation: pd.DataFrame) -> pd.DataFrame:
     ``layer`` is missing for prompting, which patches none; ``items`` is how many were asked.
     """
     keys = ["method", "query_modality", "task", "seed", "layer"]
-    grouped = mark(validation).groupby(keys, dropna=False)
+    grouped = judged(validation).groupby(keys, dropna=False)
     table = grouped[list(METRICS)].mean().assign(items=grouped.size()).reset_index()
     return table.melt([*keys, "items"], var_name="metric", value_name="accuracy")
 
@@ -48,7 +49,7 @@ def choose_layer(layers: pd.DataFrame, tasks: list[str]) -> dict:
             f"no validation prediction of {method} for {', '.join(missing)}; run `write` for them."
         )
     average = chosen.groupby(["layer", "task"])["accuracy"].mean().groupby("layer").mean()
-    layer = int(average.idxmax())
+    layer = int(average.index[average.argmax()])
     return {
         "layer": layer,
         "layers": len(average),
@@ -67,7 +68,7 @@ def main() -> None:
     predictions = read_predictions(args.predictions)
     layers = by_layer(predictions[predictions["split"] == "validation"])
     chosen = choose_layer(layers, args.tasks)
-    write_text(args.out / "by_layer.csv", layers.to_csv(index=False, lineterminator="\n"))
+    write_frame(args.out / "by_layer.csv", layers)
     write_json(args.out / "layer.json", chosen)
     log.info("chose layer %d of %d", chosen["layer"], chosen["layers"])
 

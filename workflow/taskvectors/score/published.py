@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pandas as pd
 
-from taskvectors.render.run import PUBLISHED
-from taskvectors.render.tables import published_methods
-from taskvectors.score.claims import NotMeasured, noise_by_task, same_top_share
-
-Claim = dict[str, Any]
+from taskvectors.score.evidence import Claim, NotMeasured
+from taskvectors.score.measures_layers import noise_by_task, same_top_share
+from taskvectors.study.tables import published_methods
 
 
-def published_numbers(claim: Claim, folder: Path = PUBLISHED) -> dict[str, float]:
-    """The paper's numbers of a claim by model; none where the paper prints none."""
+def published_numbers(claim: Claim, published: dict[str, pd.DataFrame]) -> dict[str, float]:
+    """The paper's numbers of a claim by model; none where the paper prints none.
+
+    ``published`` are the tables of ``resources/paper`` by their names.
+    """
     if "published" not in claim:
         return {}
-    table = pd.read_csv(folder / f"{claim['published']}.csv")
+    table = published[claim["published"]]
     if claim["published"] == "figure_8":
         return dict(zip(table["model"], table["gain"], strict=True))
     if claim["measure"] == "depth":
-        paradigms = pd.read_csv(folder / "table_5.csv").set_index("model")["paradigm"]
+        paradigms = published["table_5"].set_index("model")["paradigm"]
         table = table[table["model"].map(paradigms) == claim["paradigm"]]
         return dict(zip(table["model"], table["layer"] / table["layers"], strict=True))
     rules = {
@@ -32,7 +30,8 @@ def published_numbers(claim: Claim, folder: Path = PUBLISHED) -> dict[str, float
         "noise": lambda claim, rows: noise_by_task(rows).mean(),
     }
     found = {}
-    for model, rows in table.groupby("model", sort=False):
+    for model in table["model"].unique():
+        rows = table[table["model"] == model]
         everyone = table[table["model"] == "-"]
         try:
             number = rules[claim["measure"]](claim, pd.concat([rows, everyone]))

@@ -2,7 +2,9 @@
 
 ``paper`` counts a first token that, stripped, is a non-empty prefix of the label or has the
 label as its prefix (Hendel et al., 2023; Todd et al., 2024); case matters. It counts "B" for
-"Bangkok", so ``strict`` stands beside it: the label's own first token in that position.
+"Bangkok", so ``strict`` stands beside it: the label's own first token in that position. Figure 8
+alone is drawn by the paper's metric without regard to case, since casing is hard to ask for by
+an instruction (section 3.2).
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import pandas as pd
 
 METRICS = ("paper", "strict")
+CASELESS = "paper, case-insensitive"
 
 
 def matches(token: str, label: str) -> bool:
@@ -18,10 +21,17 @@ def matches(token: str, label: str) -> bool:
     return bool(token) and bool(label) and (label.startswith(token) or token.startswith(label))
 
 
-def mark(predictions: pd.DataFrame) -> pd.DataFrame:
+def judged(predictions: pd.DataFrame) -> pd.DataFrame:
     """The predictions with a column per metric, True where the answer counts as right."""
     pairs = zip(predictions["token"], predictions["label"], strict=True)
     return predictions.assign(
         paper=[matches(token, label) for token, label in pairs],
         strict=predictions["token_id"] == predictions["label_token_id"],
     )
+
+
+def judged_caseless(predictions: pd.DataFrame) -> pd.DataFrame:
+    """The same, with a column for the paper's metric without regard to case."""
+    pairs = zip(predictions["token"], predictions["label"], strict=True)
+    caseless = [matches(token.lower(), label.lower()) for token, label in pairs]
+    return judged(predictions).assign(**{CASELESS: caseless})

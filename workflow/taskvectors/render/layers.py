@@ -14,36 +14,11 @@ from taskvectors.base.figures import (
     BASELINE_COLOUR,
     SPECIFICATION_COLOURS,
     apply_style,
-    mark_absent,
+    say_absent,
 )
-from taskvectors.base.files import read_json
 from taskvectors.render.captions import sample_sentence
 from taskvectors.render.drawn import write_figure
-from taskvectors.render.run import Run
-from taskvectors.score.layer import by_layer
-from taskvectors.study.predictions import read_predictions
-
-
-def figure_11_data(
-    layers_of: dict[str, pd.DataFrame], baselines: dict[str, pd.DataFrame], tasks: list[str]
-) -> pd.DataFrame:
-    """Validation accuracy of text ICL on image queries: patched at each layer, and in context.
-
-    One row per model, task, method and layer (missing for text_icl_xbase): mean, least and
-    greatest accuracy over seeds, under the paper's metric.
-    """
-    parts = []
-    for model, layers in layers_of.items():
-        for table, method in ((layers, "text_icl_xpatch"), (baselines[model], "text_icl_xbase")):
-            chosen = table[(table["method"] == method) & (table["metric"] == "paper")]
-            grouped = chosen.groupby(["task", "method", "layer"], dropna=False)["accuracy"]
-            summary = grouped.agg(accuracy="mean", least="min", greatest="max").reset_index()
-            items = chosen.groupby("task")["items"].first()
-            parts.append(summary.assign(model=model, items=summary["task"].map(items)))
-    columns = ["model", "task", "method", "layer", "accuracy", "least", "greatest", "items"]
-    data = pd.concat(parts)[columns]
-    order = pd.Categorical(data["task"], categories=tasks)
-    return data.assign(order=order).sort_values(["model", "order", "method", "layer"])[columns]
+from taskvectors.render.item import ShownItem, render_command
 
 
 def draw_figure_11(data: pd.DataFrame, chosen: dict[str, int], tasks: list[str]) -> Figure:
@@ -83,7 +58,7 @@ def draw_figure_11(data: pd.DataFrame, chosen: dict[str, int], tasks: list[str])
 
 def _draw_panel(axis: Axes, part: pd.DataFrame, colour: str, chosen: int) -> None:
     if part.empty:
-        mark_absent(axis, "not measured")
+        say_absent(axis, "not measured")
         return
     patched = part[part["method"] == "text_icl_xpatch"].sort_values("layer")
     base = part[part["method"] == "text_icl_xbase"]
@@ -97,21 +72,18 @@ def _draw_panel(axis: Axes, part: pd.DataFrame, colour: str, chosen: int) -> Non
     axis.set_ylim(0, max(0.6, float(np.ceil(part["greatest"].max() * 10) / 10)))
 
 
-def render_figure_11(run: Run) -> None:
-    """Write the figure and its data from validation accuracies and validation baselines."""
-    layers, baselines, chosen = {}, {}, {}
-    for model in run.models:
-        layers[model] = pd.read_csv(run.of("score", model) / "by_layer.csv")
-        chosen[model] = read_json(run.of("score", model) / "layer.json")["layer"]
-        paths = [run.of("read", model, task) / "baselines.parquet" for task in run.tasks]
-        found = read_predictions(paths)
-        baselines[model] = by_layer(found[found["split"] == "validation"])
-    data = figure_11_data(layers, baselines, run.tasks)
+def render_figure_11(item: ShownItem) -> None:
+    """Write the figure and its data from the validation accuracies of all models."""
+    curves = item.joined("curves")
     samples = []
-    for model in run.models:
-        items = data[data["model"] == model].groupby("task")["items"].max().reindex(run.tasks)
-        samples.append(sample_sentence(model, "validation", items, layers[model]["seed"].nunique()))
-    write_figure(run, draw_figure_11(data, chosen, run.tasks), data, samples)
+    for model in item.models:
+        part = curves[curves["model"] == model]
+        items = part.groupby("task")["items"].max().reindex(item.tasks)
+        samples.append(sample_sentence(model, "validation", items, part["seeds"].max()))
+    data = curves.drop(columns="seeds")
+    figure = draw_figure_11(data, item.chosen_layers(), item.tasks)
+    write_figure(item, [figure], data, samples)
 
 
-RENDERERS = {"figure_11": render_figure_11}
+if __name__ == "__main__":
+    render_command(__doc__, {"figure_11": render_figure_11})

@@ -1,0 +1,19 @@
+"""Data frames as CSV files: whole or not at all, and read as they were written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from taskvectors.base.files import write_text
+
+
+def write_frame(path: Path, table: pd.DataFrame) -> None:
+    """Write a table, without its index, in full precision."""
+    write_text(path, table.to_csv(index=False, lineterminator="\n"))
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """Read what `write_frame` wrote: every digit; "NA" is text, only an empty cell is missing."""
+    return pd.read_csv(path, keep_default_na=False, na_values=[""])

@@ -1,0 +1,98 @@
+"""Every table and figure by its name: the module that renders it, and what it reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class CatalogueEntry:
+    """A table or figure. ``inputs`` are path patterns by name, no more than the item needs;
+    ``{model}`` and ``{task}`` stand for every model and task, ``{template}`` for the shown one and
+    ``{each_template}`` for all; ``{vlm}`` for every VLM with a language model, and ``{transfer}``
+    for the folders of what their vectors did."""
+
+    module: str
+    inputs: dict[str, str] = field(default_factory=dict)
+
+
+SCORE = "{results}/score/{model}/{template}"
+READ = "{results}/read/{model}/{template}/{task}"
+
+_SCORES = {"scores": f"{SCORE}/accuracy.csv"}
+_LAYER = {"layer": f"{SCORE}/layer.json"}
+_DECODINGS = {
+    **_LAYER,
+    "decodings": f"{SCORE}/{{task}}/decodings.csv",
+    "prompts": f"{READ}/activations.json",
+}
+_PHASES = {"phases": f"{SCORE}/phases.csv"}
+_TOPS = {"tops": f"{SCORE}/tops.csv"}
+_ANSWERS = {
+    "answers": "{results}/qualitative/{model}/{template}/answers.jsonl",
+    "images": "{images}",
+}
+_CONFLICT = {"scores": f"{SCORE}/conflict.csv"}
+_TRANSFER = {
+    "scores": "{results}/score/{vlm}/{template}/accuracy.csv",
+    "layer": "{results}/score/{vlm}/{template}/layer.json",
+    "transferred": "{results}/score/{transfer}/accuracy.csv",
+    "own_layer": "{results}/score/{transfer}/layer.json",
+}
+
+ITEMS = {
+    "reproduction": CatalogueEntry(
+        "reproduction", {"claims": "{results}/score/claims.csv", **_SCORES}
+    ),
+    "table_1": CatalogueEntry(
+        "overview",
+        {
+            "tasks": "resources/tasks.yaml",
+            "examples": "{results}/curate/{task}/validation.jsonl",
+            "images": "{images}",
+        },
+    ),
+    "table_2": CatalogueEntry("decodings", _DECODINGS),
+    "table_2_instruction": CatalogueEntry("decodings", _DECODINGS),
+    "table_3": CatalogueEntry("tables", _SCORES),
+    "table_4": CatalogueEntry(
+        "transfer", {**_TRANSFER, "similarity": "{results}/score/{transfer}/similarity.csv"}
+    ),
+    "table_5": CatalogueEntry(
+        "overview",
+        {
+            "sources": "resources/models.yaml",
+            "checkpoints": "{results}/prepare/{model}",
+            "layers": f"{READ}/activations.json",
+        },
+    ),
+    "table_6": CatalogueEntry(
+        "templates", {"scores": "{results}/score/{model}/{each_template}/accuracy.csv"}
+    ),
+    "table_7": CatalogueEntry("transfer", _TRANSFER),
+    "table_8": CatalogueEntry("tables", _SCORES),
+    "table_conflict": CatalogueEntry("conflict", _CONFLICT),
+    "table_descriptions": CatalogueEntry("tables", {"scores": f"{SCORE}/descriptions.csv"}),
+    "naming": CatalogueEntry("tables"),
+    "figure_3": CatalogueEntry("evolution", _PHASES),
+    "figure_3_all": CatalogueEntry("evolution", _PHASES),
+    "figure_3_instruction": CatalogueEntry("evolution", _PHASES),
+    "figure_4": CatalogueEntry("evolution", _TOPS),
+    "figure_4_all": CatalogueEntry("evolution", _TOPS),
+    "figure_5": CatalogueEntry("grids", _ANSWERS),
+    "figure_7": CatalogueEntry("grids", _ANSWERS),
+    "figure_8": CatalogueEntry("samples", {"samples": f"{SCORE}/samples.csv", **_SCORES}),
+    "figure_9": CatalogueEntry("grids", _ANSWERS),
+    "figure_10": CatalogueEntry("grids", _ANSWERS),
+    "figure_11": CatalogueEntry("layers", {"curves": f"{SCORE}/curves.csv", **_LAYER}),
+    "figure_conflict": CatalogueEntry("conflict", _CONFLICT),
+    "figure_tsne": CatalogueEntry("tsne", {"places": f"{SCORE}/tsne.csv"}),
+}
+
+# What there is only where two tasks ask about one entity set.
+CONFLICT = ("table_conflict", "figure_9", "figure_conflict")
+
+
+def module_of(item: str) -> str:
+    """The dotted name of the module that renders ``item``."""
+    return f"taskvectors.render.{ITEMS[item].module}"
