@@ -96,4 +96,4 @@ def test_the_caches_key_changes_with_wildcards_and_with_what_was_curated(planned
 def test_who_collects_stands_in_the_options(planned):
     plan = planned(wikipedia={"contact": "A B <a@b.org>", "rate": 1}, refresh=True)
     words = plan.wikipedia_options()
-    assert words == ["--contact", "A B <a@b.org>", "--rate", "1", "--refresh"]
+    assert words == ["--contact=A B <a@b.org>", "--rate=1", "--refresh"]

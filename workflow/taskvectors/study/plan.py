@@ -255,5 +255,6 @@ class Plan:
     def wikipedia_options(self) -> list[str]:
         """Command line options that say who collects from Wikipedia, and how fast."""
         options = self.config["wikipedia"].items()
-        words = [word for key, value in options for word in (f"--{key.replace('_', '-')}", value)]
-        return [*map(str, words), *(["--refresh"] if self.config["refresh"] else [])]
+        # In one word, since Snakemake passes over an empty one: who has no contact is told so.
+        words = [f"--{key.replace('_', '-')}={value}" for key, value in options]
+        return [*words, *(["--refresh"] if self.config["refresh"] else [])]
