@@ -12,9 +12,8 @@ def recorded(rule: str, module: str, *params: str, **options: str) -> str:
 
     ``options`` map an option to the job's value, e.g. ``input.model``, or to a word; one that
     begins with an underscore is further words, options themselves, which the record has in its
-    command alone. ``params`` are
-    params that the command is not given but the record has. Rules made by `use rule` keep the
-    name ``rule`` in their records.
+    command alone. ``params`` are params that the command is not given but the record has. Rules
+    made by `use rule` keep the name ``rule`` in their records.
     """
     words = [f"python -m taskvectors.{module}"]
     for option, value in options.items():

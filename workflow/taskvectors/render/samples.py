@@ -20,7 +20,7 @@ from taskvectors.render.captions import asked_sentence
 from taskvectors.render.drawn import write_figure
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.study.metrics import CASELESS
-from taskvectors.study.predictions import ENSEMBLE
+from taskvectors.study.vectors import ENSEMBLE
 
 LABELS = {
     "text_icl": "exemplar xpatch",

@@ -30,6 +30,7 @@ from taskvectors.study.vectors import (
     QUERY_SITE,
     activations_by_seed,
     parse_vector_name,
+    sets_in_turn,
 )
 from taskvectors.study.words import is_word
 
@@ -82,13 +83,7 @@ def take_sets(
         found = activations.get(specification)
         return None if found is None else DecodedSets(found, (None,) * len(found))
     by_seed = activations_by_seed(activations, specification, "test", QUERY_SITE)
-    longest = max((len(tensor) for tensor in by_seed.values()), default=0)
-    turns = [
-        (seed, row)
-        for row in range(longest)
-        for seed, tensor in sorted(by_seed.items())
-        if row < len(tensor)
-    ][:most]
+    turns = sets_in_turn(by_seed, most)
     if not turns:
         return None
     stacked = torch.stack([by_seed[seed][row] for seed, row in turns])

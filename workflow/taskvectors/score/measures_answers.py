@@ -6,7 +6,8 @@ import pandas as pd
 from taskvectors.score.bootstrap import Accuracy, Answers, interval
 from taskvectors.score.evidence import APART, ITEMS, NONE, Claim, Evidence, Found, NotMeasured
 from taskvectors.study.metrics import CASELESS, METRICS
-from taskvectors.study.predictions import method_name, split_samples
+from taskvectors.study.predictions import method_name
+from taskvectors.study.vectors import split_samples
 
 
 def difference(claim: Claim, evidence: Evidence) -> list[Found]:
