@@ -8,9 +8,10 @@ from matplotlib import pyplot as plt
 from PIL import Image
 
 from taskvectors.base.figures import DOTS_AN_INCH, save_figure
-from taskvectors.base.frames import read_frame
-from taskvectors.render.decodings import table_2_printed
+from taskvectors.base.frames import read_frame, write_frame
+from taskvectors.render.decodings import table_2_data, table_2_printed
 from taskvectors.render.evolution import draw_figure_3, draw_figure_4, slices
+from taskvectors.render.item import ShownItem
 from taskvectors.score.evolution import phase_means, top_shares
 from taskvectors.study.layers import shown_layers
 from taskvectors.study.words import is_word, visible
@@ -26,15 +27,24 @@ def test_tokens_survive_the_files_even_where_they_read_like_missing_values(tmp_p
     assert again["seed"].isna().tolist() == [False, True]
 
 
-def test_table_2_marks_what_is_no_word():
-    tokens = [" city", " (", " Paris", "\n", "NA"]
-    about = {"model": "m", "source": "ours", "layer": 1, "task": "t", "specification": "text_icl"}
-    data = pd.DataFrame(
-        [{**about, "rank": 1 + i, "token": t, "word": is_word(t)} for i, t in enumerate(tokens)]
-    )
+def test_table_2_has_the_tokens_of_the_chosen_layer_and_marks_what_is_no_word(tmp_path):
+    rows = [
+        {"specification": specification, "layer": layer, "rank": rank, "token": text}
+        | {"word": is_word(text), "probability": 1 / rank}
+        for specification in ("text_icl", "ensemble")
+        for layer, texts in ((0, [" Paris", " a"]), (1, [" city", " (", "NA", ""]))
+        for rank, text in enumerate(texts, start=1)
+    ]
+    write_frame(tmp_path / "decodings.csv", pd.DataFrame(rows))
+    (tmp_path / "layer.json").write_text('{"layer": 1}')
+    inputs = {"decodings": [tmp_path / "decodings.csv"], "layer": [tmp_path / "layer.json"]}
+    item = ShownItem(["m"], ["t"], inputs, "table_2", "tiny", [], tmp_path, [], [])
+    data = table_2_data(item, ("text_icl", "image_icl"))
+    assert data["token"].tolist() == [" city", " (", "NA", ""]
+    assert set(data["specification"]) == {"text_icl"}
     printed = table_2_printed(data, ("text_icl", "image_icl")).iloc[0]
-    assert printed["text_icl"] == "city, ◇(, Paris, ◇↵, NA"
-    assert printed["image_icl"] == "–"
+    assert printed["text_icl"] == "city, ◇(, NA, ◇(empty)"
+    assert (printed["layer"], printed["image_icl"]) == ("1", "–")
 
 
 def test_the_papers_table_2_is_whole(root):
@@ -59,11 +69,12 @@ def test_tokens_are_shown_so_that_fonts_and_tex_have_them(token, shown):
     assert visible(token) == shown
 
 
-def phases() -> pd.DataFrame:
+def phases(model: str, specification: str) -> pd.DataFrame:
     rows = [
         {
+            "model": model,
             "task": "t",
-            "specification": "text_icl",
+            "specification": specification,
             "seed": seed,
             "layer": layer,
             "phase": phase,
@@ -78,7 +89,7 @@ def phases() -> pd.DataFrame:
 
 
 def test_figure_3_is_weighted_by_sets_and_draws_its_data_and_what_is_lacking():
-    data = phase_means(phases()).assign(model="m")
+    data = phase_means(phases("m", "text_icl")).assign(model="m")
     row = data[(data["layer"] == 2) & (data["phase"] == "task")].iloc[0]
     assert row["probability"] == pytest.approx((0.3 * 1 + 0.5 * 3) / 4)
     assert (row["sets"], row["least"], row["greatest"]) == (

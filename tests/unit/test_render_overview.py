@@ -47,7 +47,8 @@ def results(tmp_path):
 def table(results, root):
     tasks = read_tasks(root / "resources/tasks.yaml")
     names = ("animal-latin", "animal-young")
-    return table_1_data(tasks, {n: results / "curate" / n / "validation.jsonl" for n in names})
+    examples = {name: results / "curate" / name / "validation.jsonl" for name in names}
+    return table_1_data(tasks, examples)
 
 
 def test_table_1_shows_another_item_for_each_task(table, root):

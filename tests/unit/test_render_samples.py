@@ -13,7 +13,7 @@ TASKS = ["country-capital", "food-color"]
 RIGHT = {("text_icl_n5", 1): 1, ("text_icl_n5", 2): 3, ("ensemble_n5", 1): 4, ("ensemble_n5", 2): 3}
 
 
-def answered() -> pd.DataFrame:
+def answered(model: str = "m", modality: str = "image") -> pd.DataFrame:
     """Four queries a task; the first few are right, in capitals, the rest wrong."""
     rows = []
     counts = RIGHT | {("text_icl", 1): 4, ("instruction", None): 2}
@@ -22,8 +22,9 @@ def answered() -> pd.DataFrame:
             for number in range(4):
                 rows.append(
                     {
+                        "model": model,
                         "task": task,
-                        "query_modality": "image",
+                        "query_modality": modality,
                         "specification": specification,
                         "seed": seed,
                         "entity": str(number),
@@ -62,8 +63,9 @@ def test_the_full_vector_is_no_point_and_a_missing_task_is_no_zero():
 
 
 def test_the_figure_draws_its_data_and_says_where_nothing_was_measured():
-    data = sample_accuracies(answered(), TASKS).assign(model="m")
-    assert sample_accuracies(answered().assign(query_modality="text"), TASKS).empty
+    asked = {"m": answered("m"), "blind": answered("blind", "text")}
+    parts = [sample_accuracies(one, TASKS).assign(model=model) for model, one in asked.items()]
+    data = pd.concat(parts)
     figure = draw_figure_8(data, ["m", "blind"])
     lines = {line.get_label(): list(line.get_ydata()) for line in figure.axes[0].get_lines()}
     assert lines["exemplar xpatch"] == [pytest.approx(0.5)]

@@ -94,7 +94,7 @@ def test_the_licence_page_has_every_image_of_the_datasets(crate):
     assert len(used) == 20
     for entity in used:
         row = manifest.loc[entity]
-        assert f"<td>{entity}</td><td>{row['author']}</td>" in page
+        assert f"<td>{entity}</td>\n<td>{row['author']}</td>" in page
         assert row["path"] in page
     assert page.count(">CC BY 4.0</a>") == 21  # the unused ones are one more line
     assert "apache-2.0" in page and "DejaVuSans" in page

@@ -117,9 +117,7 @@ def test_a_layer_that_does_not_exist_is_refused_before_anything_is_read(
 
 
 def test_the_last_layer_decodes_to_the_models_own_answers(tiny_run):
-    tops = pd.read_csv(
-        tiny_run.results / "score/embedded/spaced/country-capital/tops.csv", keep_default_na=False
-    )
+    tops = pd.read_csv(tiny_run.results / "score/embedded/spaced/country-capital/tops.csv")
     last = tops[(tops["specification"] == "text_icl") & (tops["layer"] == tops["layer"].max())]
     decoded = last.astype({"seed": int}).groupby(["seed", "token_id"])["sets"].sum()
     place = tiny_run.results / "read/embedded/spaced/country-capital"

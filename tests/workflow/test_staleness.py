@@ -15,29 +15,27 @@ import torch
 
 from taskvectors.base.tensors import read_tensors
 from taskvectors.study.datasets import read_exemplar_sets
+from taskvectors.study.items import ITEMS
 
 pytestmark = pytest.mark.workflow
 CAPITAL, COLOR, FLAVOR = TASKS = "country-capital", "food-color", "food-flavor"
-JOINED = {"choose_layer", "score", "qualitative", "score_conflict", "score_descriptions"}
+# What joins all tasks, from predictions on.
+JOINED = {
+    *("choose_layer", "qualitative", "score", "score_conflict", "score_descriptions"),
+    *("score_samples", "score_curves", "score_evolution", "score_claims", "site"),
+}
+MADE = {item for item in ITEMS if item not in ("table_4", "table_6", "table_7")}
 
 
-def renders(*items: str) -> set[str]:
+def renders(items: set[str]) -> set[str]:
     return {f"render_{item}" for item in items}
 
 
-SCORED = renders("table_3", "table_8", "figure_8", "figure_11", "table_2", "table_2_instruction")
-WRITTEN = renders(
-    *("figure_5", "figure_7", "figure_9", "figure_10"),
-    *("figure_conflict", "table_conflict", "table_descriptions"),
-)
-DECODED = renders(
-    *("figure_3", "figure_3_all", "figure_3_instruction", "figure_4", "figure_4_all"), "figure_tsne"
-)
-FIGURES = {rule for rule in SCORED | WRITTEN | DECODED if rule.startswith("render_figure")}
-# One reads the data of other items, the other shows them all.
-LAST = {"render_reproduction", "site"}
-FIGURE_8 = {"render_figure_8", "site"}
-FOLLOWS = JOINED | SCORED | WRITTEN | LAST
+# What shows nothing that was patched or decoded, and what shows nothing of any task.
+OF_THE_INPUTS = {"table_1", "table_5", "figure_tsne"}
+FIGURES = {item for item in MADE if item.startswith("figure")}
+FOLLOWS = JOINED | renders(MADE - OF_THE_INPUTS - {"naming"})
+EVERYTHING = JOINED | {"score_tsne"} | renders(MADE - {"naming"})
 
 
 @pytest.fixture(scope="module")
@@ -113,21 +111,22 @@ def test_a_changed_function_of_a_stage_reruns_that_stage_and_what_follows(copied
     file = "workflow/taskvectors/average.py"
     with edited(copied, file, "order[:count]", "order[-count:]"):
         assert planned(copied) == jobs_of(
-            {"average", "write_validation", "write_test"}, set(TASKS)
+            {"average", "write_validation", "write_test", "decode"}, set(TASKS)
         ) | jobs_of(FOLLOWS, {""})
 
 
 @pytest.mark.parametrize(
     ("file", "old", "new", "stale"),
     [
-        ("samples.py", 'accuracy="mean", least', 'accuracy="median", least', FIGURE_8),
-        ("style.py", '"font.size": 8', '"font.size": 9', FIGURES | LAST),
+        ("render/samples.py", '"exemplar xpatch"', '"exemplars, xpatch"', {"figure_8"}),
+        # One module draws the conflict and prints its table.
+        ("base/figures.py", '"font.size": 8', '"font.size": 9', FIGURES | {"table_conflict"}),
     ],
-    ids=["function", "style"],
-)  # fmt: skip
+    ids=["one figure", "style"],
+)
 def test_a_changed_look_draws_the_figures_that_have_it(copied, file, old, new, stale):
-    with edited(copied, f"workflow/taskvectors/render/{file}", old, new):
-        assert planned(copied) == jobs_of(stale, {""})
+    with edited(copied, f"workflow/taskvectors/{file}", old, new):
+        assert planned(copied) == jobs_of(renders(stale) | {"site"}, {""})
 
 
 def test_a_changed_label_reruns_its_task_and_what_joins_all_tasks(copied):
@@ -135,10 +134,11 @@ def test_a_changed_label_reruns_its_task_and_what_joins_all_tasks(copied):
     row = next(line for line in table.read_text().splitlines() if line.startswith("France,"))
     with edited(copied, "resources/entities/countries.csv", row, row.replace(",Paris,", ",Lyon,")):
         task = {"curate", "read", "average", "decode", "write_validation", "write_test"}
-        follows = FOLLOWS | DECODED | renders("table_1", "table_5")
         # The layer is chosen over all tasks, so the other tasks are tested again, too.
         expected = (
-            jobs_of(task, {CAPITAL}) | jobs_of({"write_test"}, set(TASKS)) | jobs_of(follows, {""})
+            jobs_of(task, {CAPITAL})
+            | jobs_of({"write_test"}, set(TASKS))
+            | jobs_of(EVERYTHING, {""})
         )
         assert planned(copied) == expected
 
@@ -146,9 +146,8 @@ def test_a_changed_label_reruns_its_task_and_what_joins_all_tasks(copied):
 def test_a_changed_instruction_rereads_its_task(copied):
     with edited(copied, "resources/tasks.yaml", "The color of the food:", "The food's color:"):
         task = {"read", "average", "decode", "write_validation", "write_test"}
-        follows = FOLLOWS | DECODED | renders("table_1", "table_5")
         expected = (
-            jobs_of(task, {COLOR}) | jobs_of({"write_test"}, set(TASKS)) | jobs_of(follows, {""})
+            jobs_of(task, {COLOR}) | jobs_of({"write_test"}, set(TASKS)) | jobs_of(EVERYTHING, {""})
         )
         assert planned(copied) == expected
 

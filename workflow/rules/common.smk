@@ -12,9 +12,10 @@ from pathlib import Path
 from taskvectors.base.errors import UserError
 from taskvectors.base.pages import template_files
 from taskvectors.record.code import code_hash
-from taskvectors.record.shell import named_inputs, recorded
+from taskvectors.record.shell import recorded
 from taskvectors.study.config import read_models, resolve
-from taskvectors.study.items import module_of
+from taskvectors.study.inputs import input_options
+from taskvectors.study.items import ITEMS, module_of
 from taskvectors.study.plan import Plan
 from taskvectors.study.tasks import read_tasks
 

@@ -23,17 +23,27 @@ for item in PLAN.items:
             f"{BENCHMARKS}/render_{item}/all.jsonl"
         localrule: True
         params:
-            **PLAN.item_settings(item),
+            item=item,
+            module=ITEMS[item].module,
             experiment=config["experiment"],
+            models=PLAN.item_models(item),
+            tasks=config["tasks"],
+            seeing=PLAN.seeing,
+            options=PLAN.item_options(item),
+            inputs=input_options(PLAN.item_inputs(item)),
             stem=subpath(output.md, strip_suffix=".md"),
             code=code_hash(module_of(item)),
+        # One text for all items: it is formatted when the loop is over.
         shell:
             recorded(
-                *(f"render_{item}", module_of(item).removeprefix("taskvectors.")),
-                item=item,
+                *("render_{params.item}", "render.{params.module}"),
+                item="params.item",
                 experiment="params.experiment",
-                **{name: f"params.{name}" for name in PLAN.item_settings(item)},
-                _inputs=named_inputs(PLAN.item_inputs(item)),
+                models="params.models",
+                tasks="params.tasks",
+                seeing="params.seeing",
+                _options="params.options",
+                _inputs="params.inputs",
                 out="params.stem",
             )
 

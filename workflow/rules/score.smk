@@ -238,6 +238,7 @@ rule score_claims:
     params:
         models=config["models"],
         tasks=config["tasks"],
+        inputs=input_options(PLAN.claim_inputs()),
         templates=config["templates"],
         vlms=list(config["language_models"]),
         bootstrap_resamples=config["bootstrap"]["resamples"],
@@ -251,6 +252,6 @@ rule score_claims:
             templates="params.templates",
             vlms="params.vlms",
             **BOOTSTRAP,
-            _inputs=named_inputs(PLAN.claim_inputs()),
+            _inputs="params.inputs",
             out="output",
         )

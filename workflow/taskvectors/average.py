@@ -7,8 +7,6 @@ instruction's vector is its one activation. For Figure 8 there are also means ov
 ensembles, the plain means of an exemplar vector and the instruction's (``ensemble_n5/1``).
 """
 
-from __future__ import annotations
-
 import logging
 import random
 from pathlib import Path

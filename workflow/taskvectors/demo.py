@@ -6,8 +6,6 @@ it are averaged into one vector); ``specification`` (text_icl, image_icl or inst
 with ``input`` or ``image``; ``label``. The same functions serve the workflow.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +48,7 @@ TEMPLATES = Path(__file__).resolve().parents[2] / "resources/templates.yaml"
 
 
 @dataclass(frozen=True)
-class Line:
+class PromptLine:
     """One line of the prompts file, as prompts.
 
     ``specified`` is what the vector is read from, at ``read_mark``; ``query`` is asked alone
@@ -66,7 +64,7 @@ class Line:
     base: Prompt
 
 
-def parse_line(row: dict[str, Any], template: Template) -> Line:
+def parse_line(row: dict[str, Any], template: Template) -> PromptLine:
     """A checked row as prompts."""
     query = template.query(_asked(row["query"]))
     if row["specification"] == "instruction":
@@ -76,14 +74,14 @@ def parse_line(row: dict[str, Any], template: Template) -> Line:
         pairs = [(_asked(exemplar), exemplar["output"]) for exemplar in row["exemplars"]]
         specified, mark = template.exemplars(pairs), EXEMPLAR.name
         base = (*specified, *query)
-    return Line(row["id"], row["vector"], row["label"], specified, mark, query, base)
+    return PromptLine(row["id"], row["vector"], row["label"], specified, mark, query, base)
 
 
 def _asked(shown: dict[str, str]) -> Text | ImageInput:
     return Text(shown["input"]) if "input" in shown else ImageInput(shown["image"])
 
 
-def read_lines(path: Path, template: Template) -> list[Line]:
+def read_lines(path: Path, template: Template) -> list[PromptLine]:
     """Read and check the prompts. Raises `UserError` naming file and line."""
     rows = read_jsonl(path)
     for number, row in enumerate(rows, start=1):
@@ -93,7 +91,7 @@ def read_lines(path: Path, template: Template) -> list[Line]:
     return [parse_line(row, template) for row in rows]
 
 
-def read_vectors(adapter: Adapter, lines: Sequence[Line]) -> dict[str, Tensor]:
+def read_vectors(adapter: Adapter, lines: Sequence[PromptLine]) -> dict[str, Tensor]:
     """Mean residual streams (layers, width) by vector name, float32."""
     prompts = [adapter.encode(line.specified) for line in lines]
     ends = [prompt.marks[line.read_mark] for prompt, line in zip(prompts, lines, strict=True)]
@@ -128,7 +126,7 @@ def shown(adapter: Adapter, encoded: Encoded, given: Answer) -> dict[str, Any]:
 
 def patch_lines(
     adapter: Adapter,
-    lines: Sequence[Line],
+    lines: Sequence[PromptLine],
     queries: Sequence[Encoded],
     vectors: dict[str, Tensor],
     layers: Sequence[int],
@@ -154,7 +152,7 @@ def patch_lines(
 
 def answer_lines(
     adapter: Adapter,
-    lines: Sequence[Line],
+    lines: Sequence[PromptLine],
     vectors: dict[str, Tensor],
     layers: Sequence[int],
     tokens: int,

@@ -4,8 +4,6 @@ Snakemake locks the folder that it works in, and a process that is killed at onc
 power cut) leaves the lock behind. It stays where a Snakemake process of this machine works here.
 """
 
-from __future__ import annotations
-
 import logging
 import subprocess
 import sys

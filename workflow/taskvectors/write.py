@@ -5,8 +5,6 @@ validation chose (paper, section 3), so that the test items never see the search
 subsets and ensembles of Figure 8 are patched on test only, into image queries.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path

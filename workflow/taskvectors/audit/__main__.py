@@ -1,7 +1,5 @@
 """``python -m taskvectors.audit``: is a file what it was, where is it from, what differs?"""
 
-from __future__ import annotations
-
 from taskvectors.audit import diff, trace, verify
 from taskvectors.base.command import command_parser, run_command
 

@@ -5,8 +5,6 @@ datasets (which images are used), the models' own files, the data packages' meta
 fonts inside the PDFs.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 from collections import Counter

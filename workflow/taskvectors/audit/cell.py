@@ -1,7 +1,5 @@
 """The predictions behind one cell of a table of accuracies, and the cell counted again."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -5,8 +5,6 @@ Every number is from the files that Snakemake writes for ``benchmark:`` with
 not measured is missing, never zero.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 from collections.abc import Sequence
@@ -22,6 +20,7 @@ from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.figures import TASK_COLOURS, apply_style, save_figure, say_absent
 from taskvectors.base.files import write_text
+from taskvectors.base.frames import write_frame
 
 log = logging.getLogger("taskvectors")
 NO_MODEL = "-"
@@ -142,7 +141,7 @@ def main() -> None:
     jobs = [job for path in files for job in read_benchmark(path)]
     table = cost_table(jobs)
     caption = CAPTION.format(experiment=args.experiment, jobs=len(jobs))
-    write_text(args.out.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
+    write_frame(args.out.with_suffix(".csv"), table)
     write_text(args.out.with_suffix(".md"), f"{caption}\n\n{printed(table)}\n")
     figure = draw(table)
     save_figure([figure], args.out)

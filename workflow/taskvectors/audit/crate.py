@@ -6,8 +6,6 @@ software and the licences, as the records have them. Nothing is copied but the w
 files, to ``source/``; the folder can be zipped or uploaded as it is.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import mimetypes

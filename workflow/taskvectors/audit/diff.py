@@ -5,14 +5,12 @@ all that other jobs gave it is the same; what comes after follows from such jobs
 by what its records, datasets and manifests say; where several things changed, all are named.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from taskvectors.audit.lineage import RESULTS, Lineage, Record, in_order, open_results
 from taskvectors.base.files import read_jsonl
@@ -32,7 +30,7 @@ class Side:
     records: dict[str, Record]
 
     @classmethod
-    def of(cls, folder: Path) -> Side:
+    def of(cls, folder: Path) -> Self:
         """Read all records. Raises `UserError` where ``folder`` is no results folder."""
         lineage = open_results(folder)
         return cls(lineage, {below(lineage, record): record for record in lineage.all()})

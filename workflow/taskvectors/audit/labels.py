@@ -1,7 +1,5 @@
 """Where labels are from, as the entity tables say."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath

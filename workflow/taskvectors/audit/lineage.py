@@ -5,8 +5,6 @@ Every output has a record beside the results, ``records/<path below the results>
 following one figure does not read those of all others.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property

@@ -1,7 +1,5 @@
 """A lineage as a page: the tree, every image with a thumbnail, every label with its source."""
 
-from __future__ import annotations
-
 from taskvectors.audit.lineage import Lineage, Record
 from taskvectors.audit.tree import tree, used_labels
 from taskvectors.base.pages import render_page

@@ -5,8 +5,6 @@ A job's params say which settings bear on it, by their names: that of a key in c
 job's own task and model (``label``, ``revision``).
 """
 
-from __future__ import annotations
-
 import json
 import shlex
 from pathlib import Path

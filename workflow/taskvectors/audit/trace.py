@@ -1,7 +1,5 @@
 """``python -m taskvectors.audit trace``: what a file was made from, back to images and labels."""
 
-from __future__ import annotations
-
 import argparse
 import json
 from pathlib import Path

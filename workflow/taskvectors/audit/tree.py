@@ -1,7 +1,5 @@
 """The lineage of a file as a tree of lines, with images and labels counted by where from."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any

@@ -5,8 +5,6 @@ no record, and those whose record no longer matches its inputs, code or configur
 each, with a remedy. The exit status is 0 only if all is well.
 """
 
-from __future__ import annotations
-
 import argparse
 import sys
 from collections.abc import Iterator

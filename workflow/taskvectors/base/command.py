@@ -1,7 +1,5 @@
 """What every command has: a parser that knows its name, a log, and an end in one sentence."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

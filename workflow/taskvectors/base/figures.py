@@ -1,7 +1,5 @@
 """One look for all figures: colour-blind safe, readable in greyscale, text at print size."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from pathlib import Path

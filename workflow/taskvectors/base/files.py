@@ -1,7 +1,5 @@
 """Files that are written whole or not at all, and hashes of what is on disk."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import os
@@ -9,12 +7,9 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from taskvectors.base.errors import UserError
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @contextmanager
@@ -59,11 +54,6 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text whole or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    """Write a table without its index, with Unix line ends."""
-    write_text(path, table.to_csv(index=False, lineterminator="\n"))
 
 
 def write_json(path: Path, value: Any) -> None:

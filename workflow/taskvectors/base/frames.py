@@ -1,7 +1,5 @@
 """Data frames as CSV files: whole or not at all, and read as they were written."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,14 +1,12 @@
 """Images on disk: how they are opened, and how they are written."""
 
-from __future__ import annotations
-
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image, UnidentifiedImageError
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import sha256, written_whole
+from taskvectors.base.files import written_whole
 
 WIDTH = 224  # pixels; the paper resizes all images to this width (section 3)
 
@@ -32,14 +30,6 @@ def open_rgb(path: Path) -> Image.Image:
     image = open_rgba(path)
     white = Image.new("RGBA", image.size, "white")
     return Image.alpha_composite(white, image).convert("RGB")
-
-
-def image_hash(path: Path) -> str:
-    """The SHA-256 of an image's file. Raises `UserError` naming it where it is missing."""
-    try:
-        return sha256(path)
-    except FileNotFoundError as error:
-        raise UserError(f"the image {path} is missing; collect it again.") from error
 
 
 def resize_to_width(image: Image.Image) -> Image.Image:

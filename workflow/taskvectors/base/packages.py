@@ -1,7 +1,5 @@
 """Files of installed packages, found without importing them."""
 
-from __future__ import annotations
-
 from importlib import metadata
 from pathlib import Path
 

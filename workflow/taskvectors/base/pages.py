@@ -5,8 +5,6 @@ beside the module that fills it and is named from the package's folder, e.g.
 ``audit/lineage.html.j2``; what pages share is in ``base/templates``.
 """
 
-from __future__ import annotations
-
 import base64
 import mimetypes
 from io import BytesIO

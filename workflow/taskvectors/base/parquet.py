@@ -1,7 +1,5 @@
 """Parquet files whose columns are a dataclass's fields, refused where they differ."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path

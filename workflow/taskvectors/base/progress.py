@@ -1,7 +1,5 @@
 """Progress that a person can see: a bar on a terminal, plain lines in a log file."""
 
-from __future__ import annotations
-
 import logging
 import sys
 import time

@@ -1,7 +1,5 @@
 """Checking what people write by hand against ``workflow/schemas``, in words they can use."""
 
-from __future__ import annotations
-
 import difflib
 from functools import cache
 from pathlib import Path

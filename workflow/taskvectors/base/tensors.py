@@ -1,7 +1,5 @@
 """Tensors on disk: safetensors files, written whole by the library."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import torch
@@ -39,14 +37,14 @@ def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
         ) from error
 
 
-def read_tensors(path: Path, wanted: str = "") -> dict[str, Tensor]:
-    """The tensors of a safetensors file whose names begin with ``wanted``.
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file by name.
 
     Raises `UserError` naming the file where it is missing or truncated.
     """
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys() if name.startswith(wanted)}  # noqa: SIM118
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; run the stage that makes it.") from error
     except SafetensorError as error:

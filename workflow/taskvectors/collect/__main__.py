@@ -1,7 +1,5 @@
 """``python -m taskvectors.collect``: images of one rendering, a manifest, the attribution."""
 
-from __future__ import annotations
-
 import argparse
 import logging
 from collections.abc import Iterable
@@ -11,7 +9,8 @@ import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import sha256, write_csv, write_text
+from taskvectors.base.files import sha256, write_text
+from taskvectors.base.frames import write_frame
 from taskvectors.base.images import save_png
 from taskvectors.base.packages import package_files
 from taskvectors.base.progress import track
@@ -105,7 +104,7 @@ def from_packages(args: argparse.Namespace, entities: list[Entity]) -> None:
     manifest = collect(rendering, entities, args.out)
     report_missing(entities, manifest)
     write_text(args.out / "ATTRIBUTION.md", attribution(rendering, manifest))
-    write_csv(args.out / "manifest.csv", manifest)
+    write_frame(args.out / "manifest.csv", manifest)
 
 
 def from_wikipedia(args: argparse.Namespace, entities: list[Entity]) -> None:
@@ -118,10 +117,10 @@ def from_wikipedia(args: argparse.Namespace, entities: list[Entity]) -> None:
     report_missing(entities, manifest)
     write_text(args.out / "ATTRIBUTION.md", wikipedia.attribution(manifest))
     missing = pd.DataFrame(done.missing, columns=["entity_set", "entity", "reason"])
-    write_csv(args.out / "missing.csv", missing)
+    write_frame(args.out / "missing.csv", missing)
     columns = ["entity_set", "entity", "label", "infobox", "title", "revision"]
-    write_csv(args.out / "infoboxes.csv", pd.DataFrame(done.labels, columns=columns))
-    write_csv(args.out / "manifest.csv", manifest)
+    write_frame(args.out / "infoboxes.csv", pd.DataFrame(done.labels, columns=columns))
+    write_frame(args.out / "manifest.csv", manifest)
 
 
 def main() -> None:

@@ -1,7 +1,5 @@
 """Reading infoboxes: the image in the rendered page, the label in the page's source."""
 
-from __future__ import annotations
-
 import re
 from urllib.parse import unquote, urlsplit
 

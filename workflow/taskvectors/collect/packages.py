@@ -4,8 +4,6 @@ Each rendering is one artist's set. An image is found by the entity's emoji code
 (OpenMoji, Twemoji, Noto) or by its name (flagpy, flags only).
 """
 
-from __future__ import annotations
-
 import pickletools
 import re
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The rendering `wikipedia`: the image that leads each entity's article."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field

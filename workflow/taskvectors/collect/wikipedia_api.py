@@ -1,7 +1,5 @@
 """What the MediaWiki API says about pages and files, up to 50 titles a call."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any

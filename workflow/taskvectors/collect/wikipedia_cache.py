@@ -4,8 +4,6 @@ The folder outlives failed jobs and is shared by all experiments. Names in it ar
 titles. Each record is written whole, as soon as its answer is complete.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 from collections.abc import Iterator

@@ -3,8 +3,6 @@
 Every request of the stage goes through `Client`; nothing here depends on the caller's care.
 """
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import logging

@@ -1,7 +1,5 @@
 """From a file's address to an image: fetched once, checked as hostile, resized to 224."""
 
-from __future__ import annotations
-
 import hashlib
 import warnings
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """``python -m taskvectors.curate``: the datasets of one task."""
 
-from __future__ import annotations
-
 import logging
 import random
 from dataclasses import asdict

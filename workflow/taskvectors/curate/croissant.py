@@ -4,8 +4,6 @@ The description follows Croissant 1.0 (https://docs.mlcommons.org/croissant/). I
 dataset files with their hashes and what each column of a line means.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Splits and exemplar sets, drawn from passed generators only."""
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterable
 

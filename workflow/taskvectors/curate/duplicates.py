@@ -3,8 +3,6 @@
 They are reported, not dropped: some flags are alike in fact.
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +10,7 @@ import pandas as pd
 from PIL import Image
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.files import write_csv
+from taskvectors.base.frames import write_frame
 from taskvectors.base.images import open_rgb
 from taskvectors.base.progress import track
 from taskvectors.study.manifest import CollectedImage, read_manifest
@@ -57,7 +55,7 @@ def main() -> None:
     parser.add_argument("--manifest", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
-    write_csv(args.out, near_duplicates(read_manifest(args.manifest)))
+    write_frame(args.out, near_duplicates(read_manifest(args.manifest)))
 
 
 if __name__ == "__main__":

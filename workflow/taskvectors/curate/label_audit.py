@@ -3,8 +3,6 @@
 It changes nothing: a disagreement is for a person to look at, by the link beside it.
 """
 
-from __future__ import annotations
-
 import logging
 import re
 import unicodedata
@@ -13,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.files import write_csv
+from taskvectors.base.frames import write_frame
 from taskvectors.study.entities import Entity, read_entities
 
 log = logging.getLogger("taskvectors")
@@ -64,7 +62,7 @@ def main() -> None:
     for label, part in table.groupby("label"):
         counts = part["verdict"].value_counts()
         log.info("%s: %s", label, ", ".join(f"{n} {name}" for name, n in counts.items()))
-    write_csv(args.out, table)
+    write_frame(args.out, table)
 
 
 if __name__ == "__main__":

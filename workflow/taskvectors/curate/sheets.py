@@ -1,7 +1,5 @@
 """``python -m taskvectors.curate.sheets``: all images of an entity set with their labels."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont

@@ -5,8 +5,6 @@ values; copies of the last token follow, one row per (vector, layer) pair, each 
 layer. No 4-D mask is needed for them, since a single last token sees all that is before it.
 """
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Iterator, Sequence
 

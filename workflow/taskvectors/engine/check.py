@@ -4,8 +4,6 @@ The generic adapters take any architecture of the usual shape. One that is not o
 positions or logits of its own, would otherwise give wrong numbers without a word.
 """
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 

@@ -4,8 +4,6 @@ All reading and patching is done by hooks on the decoder layers, and hooks are l
 that did not fire exactly once in a pass raises.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ delimiter's among them, so that what is written after it sees the patch througho
 paper's code runs and patches the whole prompt anew for every token, to the same answers.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

@@ -1,7 +1,5 @@
 """From a checkpoint folder to its adapter, held to its own forward pass."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from taskvectors.base.errors import UserError

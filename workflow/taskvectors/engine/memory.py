@@ -1,7 +1,5 @@
 """Going on with less where the GPU's memory is too small for a batch."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable, Sequence
 from typing import TypeVar

@@ -3,8 +3,6 @@
 Slow on purpose and simple enough to trust; tests and benchmarks hold `sweep` to it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from torch import Tensor

@@ -1,7 +1,5 @@
 """First answers to batches of prompts, plain and patched: packing, token budget, memory guard."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 
 from torch import Tensor

@@ -7,8 +7,6 @@ itself only, so each copy answers as one full pass with one patch would
 (`taskvectors.engine.naive` is that pass).
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

@@ -5,8 +5,6 @@ each token and all of its trunk, through a 4-D attention mask; its positions con
 trunk's. Padding sees only itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar

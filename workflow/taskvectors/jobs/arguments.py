@@ -1,7 +1,5 @@
 """The arguments that jobs with a model share, and what they load: the model, the template."""
 
-from __future__ import annotations
-
 import argparse
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A model by its name in ``resources/models.yaml`` or by its folder, for use without Snakemake."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

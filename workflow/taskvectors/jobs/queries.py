@@ -1,7 +1,5 @@
 """Queries as a model sees them: encoded, with the label's first token where the answer stands."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """What an adapter is: how a prompt becomes tokens and features, and where the layers are."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

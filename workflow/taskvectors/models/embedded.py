@@ -6,8 +6,6 @@ was trained on, whose sharpened probabilities weigh the language model's own emb
 those names. It can see nothing but those names, and its numbers must be read so.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
@@ -204,7 +202,10 @@ class EmbeddedForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self.projector = NameLookup(
             names, config.tokens_per_image, width, config.lookup_temperature
         )
-        self.language_model = AutoModelForCausalLM.from_config(config.text_config)
+        # Its own configuration says how it was saved, not what is wanted of it now.
+        self.language_model = AutoModelForCausalLM.from_config(
+            config.text_config, dtype=torch.get_default_dtype()
+        )
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:

@@ -1,7 +1,5 @@
 """Mantis-Fuyu: several images between texts, on the stock Fuyu classes."""
 
-from __future__ import annotations
-
 import logging
 import math
 import re

@@ -1,7 +1,5 @@
 """Gemma 3, in which an image's tokens see each other in both directions."""
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor, nn
 

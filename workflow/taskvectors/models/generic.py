@@ -5,8 +5,6 @@ The processor says what stands for an image and which pixels go with it; the mod
 image's features do not depend on the prompt it stands in.
 """
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Idefics2, whose processor expands images in its own way."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from transformers import BatchFeature

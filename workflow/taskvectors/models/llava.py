@@ -1,7 +1,5 @@
 """LLaVA-v1.5 and LLaVA-OneVision."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any
 

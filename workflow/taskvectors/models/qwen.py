@@ -1,7 +1,5 @@
 """Qwen2-VL, Qwen2.5-VL and Qwen3-VL: positions in three axes, features at several layers."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Which adapter an architecture has."""
 
-from __future__ import annotations
-
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,

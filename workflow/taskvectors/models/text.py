@@ -1,7 +1,5 @@
 """Language models without images."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Self
 

@@ -1,7 +1,5 @@
 """Weights from a checkpoint folder, whole or not at all."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any

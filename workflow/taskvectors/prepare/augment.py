@@ -5,8 +5,6 @@ colour, background and occlusion all vary. Nothing is mirrored here, since a fla
 mirror image; `vision` mirrors what may be. Strengths were chosen on held-out naming alone.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

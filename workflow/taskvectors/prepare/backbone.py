@@ -5,8 +5,6 @@ tensors, order of the storages), then every storage as its count and its numbers
 the pickles is executed: names, shapes and places are taken from their arguments.
 """
 
-from __future__ import annotations
-
 import math
 import pickletools
 from collections.abc import Iterable

@@ -1,7 +1,5 @@
 """The named images that the vision tower and the tuning are trained on and tested with."""
 
-from __future__ import annotations
-
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass

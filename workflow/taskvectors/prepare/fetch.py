@@ -4,8 +4,6 @@ Weights are safetensors only and no code of the hub is fetched or run. ``HF_HUB_
 is respected.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

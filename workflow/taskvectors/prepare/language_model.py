@@ -4,8 +4,6 @@ The package is never imported, only its file is read. De-quantised once to float
 written as safetensors, so that later loads take a second.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

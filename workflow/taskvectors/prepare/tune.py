@@ -9,8 +9,6 @@ the few steps were chosen so that it does not forget how to follow examples in g
 nothing by looking at transfer.
 """
 
-from __future__ import annotations
-
 import logging
 import shutil
 from collections.abc import Sequence

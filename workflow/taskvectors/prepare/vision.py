@@ -6,8 +6,6 @@ saw. Every choice here was made on that held-out naming alone, so it is slightly
 nothing was chosen by looking at transfer.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor

@@ -5,8 +5,6 @@ and the patch another; ``descriptions.parquet``, where dense descriptions are th
 ``answers.jsonl``, several tokens of a few answers.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

@@ -4,8 +4,6 @@ As in the paper's Figure 9 the prompt is the one task's instruction with the que
 (instruction xbase), and the query is an image where the model takes images.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

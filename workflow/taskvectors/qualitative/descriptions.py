@@ -5,8 +5,6 @@ set of exemplars per seed, described entities that are not test items, and its q
 dealt out to the seeds in turn: one forward pass asks many queries after one context.
 """
 
-from __future__ import annotations
-
 import logging
 import random
 import re

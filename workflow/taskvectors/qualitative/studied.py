@@ -1,7 +1,5 @@
 """The tasks that are looked at more closely, each with its test items and its vectors."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 

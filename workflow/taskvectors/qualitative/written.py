@@ -4,8 +4,6 @@ The items are the first ones of a task's test split, never picked, and what is s
 the first seed. A patch is held on the query's delimiter throughout.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any

@@ -5,8 +5,6 @@ task vector is read at the last delimiter, and it branches into the query as tex
 image, whose first tokens are the baselines base and xbase.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path

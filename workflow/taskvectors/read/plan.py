@@ -1,7 +1,5 @@
 """What one job of ``taskvectors.read`` reads: sets by specification, split and seed, as rows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 

@@ -6,8 +6,6 @@ where the records cannot be written, the outputs go. Nothing heavy is imported, 
 costs a job a fraction of a second.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import os

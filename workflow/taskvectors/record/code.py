@@ -5,8 +5,6 @@ directly or not, at the top of a module or inside a function. Comments, docstrin
 do not count.
 """
 
-from __future__ import annotations
-
 import ast
 import hashlib
 from functools import cache

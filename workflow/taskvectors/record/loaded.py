@@ -4,8 +4,6 @@
 without it tells nobody.
 """
 
-from __future__ import annotations
-
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path

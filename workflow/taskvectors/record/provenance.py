@@ -5,8 +5,6 @@ The record of ``results/<experiment>/<output>`` is
 are relative to the repository's root, in which the commands run.
 """
 
-from __future__ import annotations
-
 import hashlib
 import os
 from collections.abc import Iterator

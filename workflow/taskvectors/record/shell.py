@@ -4,10 +4,6 @@ Rules name what goes into an option, ``activations="input"`` or ``dtype="params.
 value reaches the shell quoted. What Snakemake prints can be pasted into a terminal.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable
-
 VALUES = ("input", "output", "params", "wildcards", "log", "threads")
 
 
@@ -16,9 +12,8 @@ def recorded(rule: str, module: str, *params: str, **options: str) -> str:
 
     ``options`` map an option to the job's value, e.g. ``input.model``, or to a word; one that
     begins with an underscore is further words, options themselves, which the record has in its
-    command alone. ``params`` are
-    params that the command is not given but the record has. Rules made by `use rule` keep the
-    name ``rule`` in their records.
+    command alone. ``params`` are params that the command is not given but the record has. Rules
+    made by `use rule` keep the name ``rule`` in their records.
     """
     words = [f"python -m taskvectors.{module}"]
     for option, value in options.items():
@@ -37,11 +32,6 @@ def recorded(rule: str, module: str, *params: str, **options: str) -> str:
             "--log {log:q}",
         ]
     )
-
-
-def named_inputs(names: Iterable[str]) -> str:
-    """The options that give a rule's inputs by their names, for `recorded`."""
-    return " ".join(f"--input {name} {{input.{name}:q}}" for name in names)
 
 
 def quoted(value: str) -> str:

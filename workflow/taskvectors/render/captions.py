@@ -1,7 +1,5 @@
 """Captions: the text in ``workflow/report``, with this run's sample sizes and caveats."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Figure and table of task conflict: how often the patch wins over the prompt."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

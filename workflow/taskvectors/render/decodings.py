@@ -1,7 +1,5 @@
 """Table 2: what the task vectors decode to, through the logit lens (paper, section 2.3)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """How a drawn figure is written, with the data that it shows and its caption."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

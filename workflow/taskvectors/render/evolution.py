@@ -3,8 +3,6 @@
 They are drawn from what `taskvectors.score.evolution` put down.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Rows of text and images, laid out in inches: the look of the qualitative figures."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

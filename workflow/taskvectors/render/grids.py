@@ -1,7 +1,5 @@
 """Figures 5, 7, 9 and 10: what the models write, for a few items in the paper's layout."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from textwrap import wrap

@@ -1,7 +1,5 @@
 """The table or figure that is rendered, the files that it shows, and the command that does it."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Figure 11: validation accuracy by layer."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt

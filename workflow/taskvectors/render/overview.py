@@ -1,7 +1,5 @@
 """Tables 1 and 5: what is studied, the tasks with an example each and the models."""
 
-from __future__ import annotations
-
 from math import prod
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """A table as it is printed: as Markdown, as LaTeX, and as cells for pages."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +11,7 @@ import pandas as pd
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, write_json, write_text
+from taskvectors.base.frames import write_frame
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ def write_table(
     ``printed`` has texts, or `PrintedCell` where there are images. ``widths`` are its columns'
     in centimetres, for a table of running text over pages.
     """
-    write_text(stem.with_suffix(".csv"), table.to_csv(index=False, lineterminator="\n"))
+    write_frame(stem.with_suffix(".csv"), table)
     cells = as_cells(printed).map(lambda cell: markdown_cell(cell, stem.parent))
     markdown = cells.to_markdown(index=False, disable_numparse=True)
     write_text(stem.with_suffix(".md"), f"{caption}\n\n{markdown}\n")

@@ -1,7 +1,5 @@
 """The reproduction table: every claim of the paper, its numbers, ours, and what follows."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from taskvectors.base.frames import read_frame

@@ -4,8 +4,6 @@ This figure alone is drawn without regard to case (`taskvectors.study.metrics`);
 the metrics that regard it beside.
 """
 
-from __future__ import annotations
-
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
@@ -22,7 +20,7 @@ from taskvectors.render.captions import asked_sentence
 from taskvectors.render.drawn import write_figure
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.study.metrics import CASELESS
-from taskvectors.study.predictions import ENSEMBLE
+from taskvectors.study.vectors import ENSEMBLE
 
 LABELS = {
     "text_icl": "exemplar xpatch",

@@ -1,7 +1,5 @@
 """Tables: ours beside the paper's, as CSV, Markdown and LaTeX."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

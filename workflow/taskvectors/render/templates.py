@@ -1,7 +1,5 @@
 """Table 6: the template ablation, transfer to image queries under each configured template."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Tables 4 and 7: task vectors of a language model patched into the VLM that grew from it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """t-SNE of task vectors of single exemplar sets by layer, with silhouettes (paper, A.4)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from itertools import cycle
 

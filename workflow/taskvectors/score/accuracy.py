@@ -1,7 +1,5 @@
 """``python -m taskvectors.score.accuracy``: test accuracies by two metrics, with intervals."""
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Means over items that are drawn again with replacement, and the intervals that follow."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

@@ -5,8 +5,6 @@ the claim's own words. A measure takes a claim and what is known of a model (`Ev
 gives a `Found` per metric; what cannot be measured raises `NotMeasured`.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Callable
 from dataclasses import asdict

@@ -5,8 +5,6 @@ alone, ``both`` where it is right for both (their labels begin alike, or the fir
 prefix of both), ``neither``.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 from typing import Any

@@ -3,8 +3,6 @@
 Of text ICL on image queries: patched at each layer, and given in context.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

@@ -7,8 +7,6 @@ answer tokens, for Figure 3) and ``tops.csv`` (how many sets decode to which tok
 from every specification's mean vector comes ``decodings.csv`` (its likeliest tokens, for Table 2).
 """
 
-from __future__ import annotations
-
 import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,7 +19,7 @@ import torch
 from torch import Tensor
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.files import write_text
+from taskvectors.base.frames import write_frame
 from taskvectors.base.tensors import read_tensors
 from taskvectors.jobs.arguments import add_model, load_model, load_vectors
 from taskvectors.models.base import Adapter
@@ -32,6 +30,7 @@ from taskvectors.study.vectors import (
     QUERY_SITE,
     activations_by_seed,
     parse_vector_name,
+    sets_in_turn,
 )
 from taskvectors.study.words import is_word
 
@@ -84,13 +83,7 @@ def take_sets(
         found = activations.get(specification)
         return None if found is None else DecodedSets(found, (None,) * len(found))
     by_seed = activations_by_seed(activations, specification, "test", QUERY_SITE)
-    longest = max((len(tensor) for tensor in by_seed.values()), default=0)
-    turns = [
-        (seed, row)
-        for row in range(longest)
-        for seed, tensor in sorted(by_seed.items())
-        if row < len(tensor)
-    ][:most]
+    turns = sets_in_turn(by_seed, most)
     if not turns:
         return None
     stacked = torch.stack([by_seed[seed][row] for seed, row in turns])
@@ -191,7 +184,7 @@ def main() -> None:
         "decodings": pd.DataFrame(of_vectors),
     }
     for name, table in tables.items():
-        write_text(args.out / f"{name}.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_frame(args.out / f"{name}.csv", table)
     log.info("%s: tokens %s", task.name, {phase: len(ids) for phase, ids in phases.items()})
 
 

@@ -1,7 +1,5 @@
 """What is known of one model, and what a measure of a claim says of it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -4,8 +4,6 @@ For Figures 3 and 4 (paper, section 2.3 and A.4): what `taskvectors.score.decode
 task and seed, as one table for all.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

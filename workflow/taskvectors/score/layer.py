@@ -5,8 +5,6 @@ paper's metric, averaged over all tasks (paper, section 3); every patched method
 tested at that layer.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 

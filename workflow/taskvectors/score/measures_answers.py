@@ -1,14 +1,13 @@
 """Claims about accuracies: differences and spreads of methods, and rows of tables."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 
 from taskvectors.score.bootstrap import Accuracy, Answers, interval
 from taskvectors.score.evidence import APART, ITEMS, NONE, Claim, Evidence, Found, NotMeasured
 from taskvectors.study.metrics import CASELESS, METRICS
-from taskvectors.study.predictions import method_name, split_samples
+from taskvectors.study.predictions import method_name
+from taskvectors.study.vectors import split_samples
 
 
 def difference(claim: Claim, evidence: Evidence) -> list[Found]:

@@ -1,7 +1,5 @@
 """Claims about layers: phases, decodings, silhouettes and where patching does best."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

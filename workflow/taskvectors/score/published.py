@@ -1,7 +1,5 @@
 """The paper's own numbers behind each claim, by the rule that ours are measured by."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from taskvectors.score.evidence import Claim, NotMeasured

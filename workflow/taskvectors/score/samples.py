@@ -3,8 +3,6 @@
 Of exemplar vectors, the instruction's and ensembles of both, patched into image queries.
 """
 
-from __future__ import annotations
-
 import logging
 from pathlib import Path
 
@@ -13,7 +11,8 @@ import pandas as pd
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.frames import write_frame
 from taskvectors.study.metrics import CASELESS, METRICS, judged_caseless
-from taskvectors.study.predictions import read_predictions, split_samples
+from taskvectors.study.predictions import read_predictions
+from taskvectors.study.vectors import split_samples
 
 log = logging.getLogger("taskvectors")
 

@@ -5,8 +5,6 @@ of text ICL vectors of the same task and exemplars, and as the baseline (the pap
 that of different tasks of the VLM.
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from itertools import permutations
@@ -22,16 +20,18 @@ from taskvectors.base.files import read_json
 from taskvectors.base.frames import write_frame
 from taskvectors.base.tensors import read_tensors
 from taskvectors.study.tables import DIFFERENT_TASKS, SAME_TASK
+from taskvectors.study.vectors import parse_vector_name
 
 log = logging.getLogger("taskvectors")
-PREFIX = "text_icl/"  # the vector of a seed: text_icl/1
 
 
 def seed_vectors(path: Path, layer: int) -> dict[int, Tensor]:
     """The text ICL vectors (width,) of one layer by seed. Raises `UserError` without any."""
+    named = {parse_vector_name(name): tensor for name, tensor in read_tensors(path).items()}
     found = {
-        int(name.removeprefix(PREFIX)): tensor[layer].double()
-        for name, tensor in read_tensors(path, PREFIX).items()
+        seed: tensor[layer].double()
+        for (specification, seed), tensor in named.items()
+        if specification == "text_icl" and seed is not None
     }
     if not found:
         raise UserError(f"{path} has no vector of text_icl; run `average` again.")

@@ -6,8 +6,6 @@ are taken between the vectors themselves (cosine distance), not in the image. Th
 high by task and near or below zero by specification (paper, A.4).
 """
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +20,12 @@ from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.frames import write_frame
 from taskvectors.base.tensors import read_tensors
 from taskvectors.study.layers import shown_layers
+from taskvectors.study.vectors import (
+    EXEMPLAR_SITE,
+    INSTRUCTION,
+    activations_by_seed,
+    sets_in_turn,
+)
 
 log = logging.getLogger("taskvectors")
 LAYERS = 6
@@ -43,25 +47,14 @@ def set_vectors(files: Sequence[Path], tasks: Sequence[str]) -> tuple[pd.DataFra
     for task, path in zip(tasks, files, strict=True):
         tensors = read_tensors(path)
         for specification in ("text_icl", "image_icl"):
-            by_seed = {
-                int(name.split("/")[2]): tensor
-                for name, tensor in tensors.items()
-                if name.startswith(f"{specification}/validation/") and name.endswith("/exemplar")
-            }
-            longest = max(map(len, by_seed.values()), default=0)
-            turns = [
-                (seed, row)
-                for row in range(longest)
-                for seed in sorted(by_seed)
-                if row < len(by_seed[seed])
-            ]
-            for seed, row in turns[:SETS]:
+            by_seed = activations_by_seed(tensors, specification, "validation", EXEMPLAR_SITE)
+            for seed, row in sets_in_turn(by_seed, SETS):
                 named = {"task": task, "specification": specification, "seed": seed, "set": row}
                 about.append(named)
                 vectors.append(by_seed[seed][row].float().numpy())
-        if "instruction" in tensors:
-            about.append({"task": task, "specification": "instruction"})
-            vectors.append(tensors["instruction"][0].float().numpy())
+        if INSTRUCTION in tensors:
+            about.append({"task": task, "specification": INSTRUCTION})
+            vectors.append(tensors[INSTRUCTION][0].float().numpy())
     return pd.DataFrame(about), np.stack(vectors)
 
 

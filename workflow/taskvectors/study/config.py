@@ -3,8 +3,6 @@
 ``python -m taskvectors.study.config`` writes it as YAML, as it was run.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Answers under task conflict on disk: one row per prompt, with the labels of both its tasks."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Datasets: the queries of a task and split, and the exemplar sets of each query."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any

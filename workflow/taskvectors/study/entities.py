@@ -1,7 +1,5 @@
 """The entity tables in ``resources/entities``: what there is to ask about, and the labels."""
 
-from __future__ import annotations
-
 import csv
 import hashlib
 import json

@@ -1,9 +1,7 @@
 """A command's input files by name, so that it reads only what its rule declares."""
 
-from __future__ import annotations
-
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -60,6 +58,11 @@ def add_input_options(parser: argparse.ArgumentParser) -> None:
         metavar=("NAME", "PATH"),
         help="an input's name and its files; once for every name",
     )
+
+
+def input_options(inputs: Mapping[str, Sequence[str]]) -> list[str]:
+    """The words of a command line that give inputs by their names."""
+    return [word for name, paths in inputs.items() for word in ("--input", name, *paths)]
 
 
 def inputs_by_name(args: argparse.Namespace) -> dict[str, list[Path]]:

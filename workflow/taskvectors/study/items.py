@@ -1,7 +1,5 @@
 """Every table and figure by its name: the module that renders it, and what it reads."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 Patterns = dict[str, str]
@@ -111,6 +109,8 @@ CLAIMS: Patterns = {
     "similarity": "{results}/score/{transfer}/similarity.csv",
 }
 
+# What there is only where a VLM has its language model configured.
+TRANSFER = ("table_4", "table_7")
 # What there is only where two tasks ask about one entity set.
 CONFLICT = ("table_conflict", "figure_9", "figure_conflict")
 

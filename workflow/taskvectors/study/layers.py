@@ -1,7 +1,5 @@
 """Which layers are shown where there is no room for all."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 

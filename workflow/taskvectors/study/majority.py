@@ -1,7 +1,5 @@
 """The baseline `random`, which needs no model: the majority label of a query's exemplars."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Manifests: where each collected image lies, where it is from, and under which licence."""
 
-from __future__ import annotations
-
 import csv
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath

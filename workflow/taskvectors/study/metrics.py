@@ -7,8 +7,6 @@ alone is drawn by the paper's metric without regard to case, since casing is har
 an instruction (section 3.2).
 """
 
-from __future__ import annotations
-
 import pandas as pd
 
 METRICS = ("paper", "strict")

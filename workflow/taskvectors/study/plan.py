@@ -3,8 +3,6 @@
 The rules share one `Plan`. It reads no network, clock or random number.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -20,7 +18,7 @@ from taskvectors.base.pages import template_files
 from taskvectors.study import entities
 from taskvectors.study.config import ModelSource
 from taskvectors.study.datasets import SPLITS
-from taskvectors.study.items import CLAIMS, CONFLICT, ITEMS, Patterns
+from taskvectors.study.items import CLAIMS, CONFLICT, ITEMS, TRANSFER, Patterns
 from taskvectors.study.tasks import Task
 
 
@@ -123,7 +121,7 @@ class Plan:
         )
         if not self.config["language_models"]:
             absent |= dict.fromkeys(
-                ["table_4", "table_7"],
+                TRANSFER,
                 "needs a VLM with its language model under `language_models`; "
                 "run it with `--config experiment=transfer`",
             )
@@ -163,17 +161,16 @@ class Plan:
             inputs["page"] = template_files("render/table_1.html.j2")
         return inputs
 
-    def item_settings(self, item: str) -> dict[str, list[str]]:
-        """The settings that a table or figure shows, by the names of its command's options."""
+    def item_models(self, item: str) -> list[str]:
+        """The models that a table or figure shows: all, or the VLMs with a language model."""
+        return list(self.config["language_models"] if item in TRANSFER else self.config["models"])
+
+    def item_options(self, item: str) -> list[str]:
+        """Command line options that only some items take."""
+        if item == "table_6":
+            return ["--templates", *self.config["templates"]]
         pairs = self.config["language_models"]
-        transferred = item in ("table_4", "table_7")
-        settings = {
-            "models": list(pairs) if transferred else self.config["models"],
-            "tasks": self.config["tasks"],
-            "seeing": self.seeing,
-        }
-        settings |= {"language_models": list(pairs.values())} if transferred else {}
-        return settings | ({"templates": self.config["templates"]} if item == "table_6" else {})
+        return ["--language-models", *pairs.values()] if item in TRANSFER else []
 
     def claim_inputs(self) -> dict[str, list[str]]:
         """What the paper's claims are measured on, by name."""
@@ -258,5 +255,6 @@ class Plan:
     def wikipedia_options(self) -> list[str]:
         """Command line options that say who collects from Wikipedia, and how fast."""
         options = self.config["wikipedia"].items()
-        words = [word for key, value in options for word in (f"--{key.replace('_', '-')}", value)]
-        return [*map(str, words), *(["--refresh"] if self.config["refresh"] else [])]
+        # In one word, since Snakemake passes over an empty one: who has no contact is told so.
+        words = [f"--{key.replace('_', '-')}={value}" for key, value in options]
+        return [*words, *(["--refresh"] if self.config["refresh"] else [])]

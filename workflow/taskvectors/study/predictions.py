@@ -1,7 +1,5 @@
 """Predictions: one row per answered query, and how methods are named."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

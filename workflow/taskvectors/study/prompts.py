@@ -1,7 +1,5 @@
 """Prompts as segments of text and images, with the delimiters marked where they stand."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The rows of our tables, arranged from scores: what is shown and what claims are measured on."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

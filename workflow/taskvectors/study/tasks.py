@@ -1,7 +1,5 @@
 """The tasks in ``resources/tasks.yaml``."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from pathlib import Path
 

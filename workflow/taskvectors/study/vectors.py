@@ -6,9 +6,8 @@ that hold five samples ``text_icl_n5/1``. What has no seed is named by its speci
 ``instruction``.
 """
 
-from __future__ import annotations
-
 import re
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -51,6 +50,13 @@ def activations_by_seed(
         if name is not None
         and (name.specification, name.split, name.site) == (specification, split, site)
     }
+
+
+def sets_in_turn(by_seed: Mapping[int, Sized], most: int) -> list[tuple[int, int]]:
+    """The first ``most`` exemplar sets as (seed, row), in turn from every seed."""
+    longest = max(map(len, by_seed.values()), default=0)
+    turns = [(seed, row) for row in range(longest) for seed in sorted(by_seed)]
+    return [(seed, row) for seed, row in turns if row < len(by_seed[seed])][:most]
 
 
 def vector_name(specification: str, seed: int | None) -> str:

@@ -1,7 +1,5 @@
 """How a token of a vocabulary is shown to people."""
 
-from __future__ import annotations
-
 NON_WORD = "◇"  # as in the paper's Table 2
 SHOWN = "␣↵◇"
 

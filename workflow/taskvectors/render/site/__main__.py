@@ -4,8 +4,6 @@ The page is one file: images, style and script are inside it, and its content se
 policy forbids every request. It shows what the items' own files say, as they are printed.
 """
 
-from __future__ import annotations
-
 import csv
 import logging
 import os
