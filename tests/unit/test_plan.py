@@ -38,6 +38,9 @@ def test_what_has_nothing_to_show_is_left_out_with_what_to_run_instead(planned):
     alone = planned(tasks=["food-color"], models=["llava-v1.5"])
     assert {"naming", "table_conflict", "figure_9", "figure_conflict"} <= set(alone.left_out)
     assert planned(experiment="transfer").left_out.keys() & {"table_4", "table_7"} == set()
+    templates = planned(experiment="templates")
+    assert templates.item_options("table_6") == ["--templates", "spaced", "generic", "chat"]
+    assert (plan.item_options("table_3"), "table_6" in templates.items) == ([], True)
 
 
 def test_inputs_come_model_by_model_and_task_by_task(planned):

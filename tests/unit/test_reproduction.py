@@ -25,8 +25,8 @@ from taskvectors.score.measures_layers import (
     same_top_share,
 )
 from taskvectors.score.published import published_numbers
+from taskvectors.study.items import CLAIMS
 
-CLAIMS = "resources/paper/claims.yaml"
 TASKS = ["country-capital", "food-color"]
 NUMBERS = st.floats(-1, 1)
 
@@ -199,7 +199,7 @@ def test_rows_of_another_table_are_subtracted_with_an_interval_said_to_be_approx
 
 def test_the_papers_numbers_follow_from_its_tables_by_the_rule(root):
     published = {path.stem: read_frame(path) for path in root.glob("resources/paper/*.csv")}
-    by_words = {claim["claim"]: claim for claim in read_claims(root / CLAIMS)}
+    by_words = {claim["claim"]: claim for claim in read_claims(root / CLAIMS["claims"])}
 
     def numbers(beginning: str) -> dict[str, float]:
         claim = next(c for words, c in by_words.items() if words.startswith(beginning))
