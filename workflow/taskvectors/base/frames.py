@@ -15,3 +15,13 @@ def write_frame(path: Path, table: pd.DataFrame) -> None:
 def read_frame(path: Path) -> pd.DataFrame:
     """Read what `write_frame` wrote: every digit; "NA" is text, only an empty cell is missing."""
     return pd.read_csv(path, keep_default_na=False, na_values=[""])
+
+
+def read_by_task(files: list[Path], tasks: list[str]) -> pd.DataFrame:
+    """One frame of the frames of all tasks, one file each, with the column ``task``.
+
+    Raises:
+        ValueError: there are not as many files as tasks.
+    """
+    frames = zip(files, tasks, strict=True)
+    return pd.concat([read_frame(path).assign(task=task) for path, task in frames])

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from taskvectors.base.files import read_json
-from taskvectors.base.frames import read_frame
+from taskvectors.base.frames import read_by_task, read_frame
 from taskvectors.score.bootstrap import Answers
 from taskvectors.study.config import read_models
 from taskvectors.study.inputs import NamedInputs
@@ -113,8 +113,7 @@ class Experiment(NamedInputs):
         return pd.concat([asked, *guessed])
 
     def _by_task(self, name: str, model: str) -> pd.DataFrame:
-        files = zip(self.of_model(name, model), self.tasks, strict=True)
-        return pd.concat([read_frame(path).assign(task=task) for path, task in files])
+        return read_by_task(self.of_model(name, model), self.tasks)
 
     def _tables(self, model: str) -> dict[str, pd.DataFrame]:
         """The rows of those tables that this experiment makes."""

@@ -10,17 +10,10 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.frames import read_frame, write_frame
+from taskvectors.base.frames import read_by_task, write_frame
 
 log = logging.getLogger("taskvectors")
 KEYS = ["task", "specification", "layer"]
-
-
-def joined(files: list[Path], tasks: list[str]) -> pd.DataFrame:
-    """The tables of all tasks as one, with the task."""
-    return pd.concat(
-        [read_frame(path).assign(task=task) for path, task in zip(files, tasks, strict=True)]
-    )
 
 
 def phase_means(phases: pd.DataFrame) -> pd.DataFrame:
@@ -68,8 +61,8 @@ def main() -> None:
     parser.add_argument("--tasks", required=True, nargs="+")
     parser.add_argument("--out", required=True, type=Path, help="a folder")
     args = parse(parser)
-    phases = phase_means(joined(args.phases, args.tasks))
-    tops = top_shares(joined(args.tops, args.tasks))
+    phases = phase_means(read_by_task(args.phases, args.tasks))
+    tops = top_shares(read_by_task(args.tops, args.tasks))
     write_frame(args.out / "phases.csv", phases)
     write_frame(args.out / "tops.csv", tops)
     log.info("%d means, %d tokens", len(phases), len(tops))
