@@ -1,11 +1,12 @@
 """Captions: the text in ``workflow/report``, with this run's sample sizes and caveats."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from taskvectors.base.files import read_json
+from taskvectors.study.metrics import METRICS
 
 REPORT = Path(__file__).resolve().parent.parent.parent / "report"
 
@@ -44,6 +45,20 @@ def asked_sentence(
     return sample_sentence(model, split, items, asked["seeds"].max() if len(asked) else 0)
 
 
+def cut_sentences(scores: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Of which models' prompts, by name, some were cut at a delimiter, and how many; nothing
+    where none was. ``scores`` are by `taskvectors.score.accuracy`."""
+    sentences = []
+    for name, table in scores.items():
+        counts = table[table["metric"] == METRICS[0]][["answers", "forced"]].sum()
+        if counts["forced"]:
+            sentences.append(
+                f"{name}: {counts['forced']} of {counts['answers']} prompts were cut at a "
+                "delimiter, which the tokenizer would have merged with what follows it."
+            )
+    return sentences
+
+
 def sets_sentences(data: pd.DataFrame, tasks: Sequence[str], what: str) -> list[str]:
     """For each model, how many exemplar sets of each specification and task are shown; ``data``
     has them in the column ``sets``."""
@@ -59,19 +74,28 @@ def sets_sentences(data: pd.DataFrame, tasks: Sequence[str], what: str) -> list[
     return sentences
 
 
+# What the two kinds of vision tower are, and among which names an image's is looked for.
+TOWERS = {
+    "closed-set lookup": "a closed-set lookup of names",
+    "open projector": "open, with a projector that holds no names",
+}
+
+
 def naming_table(naming: Path) -> pd.DataFrame:
-    """``naming.json`` as a table: entity set, accuracy, images."""
-    held_out = read_json(naming)["held_out"]
-    return pd.DataFrame([{"entity_set": name, **found} for name, found in held_out.items()])
+    """``naming.json`` as a table: kind of vision tower, entity set, accuracy, images."""
+    about = read_json(naming)
+    found = [{"entity_set": name, **one} for name, one in about["held_out"].items()]
+    return pd.DataFrame(found).assign(vision_tower=about["vision_tower"])
 
 
 def naming_sentence(model: str, naming: Path) -> str:
-    """How well a model's vision tower, trained here, names held-out images, in one sentence."""
+    """What a model's vision tower is, and how well it names held-out images, in one sentence."""
     shares = ", ".join(
         f"{row['entity_set']} {row['accuracy']:.2f} of {row['images']}"
         for row in naming_table(naming).to_dict("records")
     )
+    kind = TOWERS[read_json(naming)["vision_tower"]]
     return (
-        f"The vision tower of the model {model} is a closed-set lookup of names; on the "
+        f"The vision tower of the model {model} is {kind}; on the "
         f"rendering that training never saw it names rightly: {shares}."
     )

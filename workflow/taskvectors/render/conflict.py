@@ -25,7 +25,7 @@ DRAWN = "paper"
 
 def printed_table(table: pd.DataFrame) -> pd.DataFrame:
     """The table as it is printed: shares with their 95 % intervals."""
-    printed = table[[*KEYS, "items", "seeds"]].copy()
+    printed = table[[*KEYS, "interval", "items", "seeds"]].copy()
     for outcome in OUTCOMES:
         printed[outcome] = [
             f"{share:.2f} [{low:.2f}, {high:.2f}]"

@@ -17,11 +17,12 @@ from taskvectors.base.frames import write_frame
 @dataclass(frozen=True)
 class PrintedCell:
     """A text, and the image before it where there is one: its path from the repository's root,
-    and what it shows."""
+    and what it shows. A grey text says little: its caption tells why."""
 
     text: str
     image: str = ""
     alt: str = ""
+    grey: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,8 @@ def markdown_cell(cell: PrintedCell, folder: Path) -> str:
 def latex_cell(cell: PrintedCell) -> str:
     """A cell as LaTeX; an image is found from the repository's root."""
     image = rf"\includegraphics[height=2em]{{{cell.image}}} " if cell.image else ""
-    return image + latex_escape(cell.text)
+    text = latex_escape(cell.text)
+    return image + (rf"\textcolor{{gray}}{{{text}}}" if cell.grey else text)
 
 
 def latex(
@@ -108,11 +110,26 @@ def latex(
     }
     if widths is None:
         body = cells.to_latex(**about, column_format="l" * cells.shape[1], position="t")
-        packages = "booktabs,graphicx" if r"\includegraphics" in body else "booktabs"
-        return f"% needs \\usepackage{{{packages}}}\n{body}"
+        return needs(body) + body
     columns = "".join(rf">{{\raggedright\arraybackslash}}p{{{width}cm}}" for width in widths)
     body = cells.to_latex(**about, column_format=columns, longtable=True)
-    return f"% needs \\usepackage{{booktabs,longtable,array}}\n{{\\scriptsize\n{body}}}\n"
+    return f"{needs(body)}{{\\scriptsize\n{body}}}\n"
+
+
+def needs(body: str) -> str:
+    """The comment line that says which packages a LaTeX table takes."""
+    packages = [package for command, package in PACKAGES.items() if command in body]
+    return f"% needs \\usepackage{{{','.join(packages)}}}\n"
+
+
+PACKAGES = {
+    r"\toprule": "booktabs",
+    r"\begin{longtable}": "longtable",
+    r"\arraybackslash": "array",
+    r"\includegraphics": "graphicx",
+    r"\textcolor": "xcolor",
+}
+"""Which package a command of the LaTeX tables comes from."""
 
 
 TEX = {
@@ -121,6 +138,7 @@ TEX = {
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
     "–": "--",
+    "°": r"\textdegree{}",
     "◇": r"\ensuremath{\diamond}",
     "␣": r"\textvisiblespace{}",
     "↵": r"\ensuremath{\hookleftarrow}",

@@ -1,15 +1,18 @@
 """Tables: ours beside the paper's, as CSV, Markdown and LaTeX."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
-from taskvectors.render.captions import asked_sentence, naming_table
+from taskvectors.render.captions import asked_sentence, cut_sentences, naming_table
 from taskvectors.render.item import ShownItem, render_command
-from taskvectors.render.printed import write_table
+from taskvectors.render.printed import PrintedCell, write_table
+from taskvectors.study.constant import CONSTANT
 from taskvectors.study.metrics import METRICS
-from taskvectors.study.tables import accuracies, description_rows, published_methods
+from taskvectors.study.tables import BESIDE, accuracies, description_rows, published_methods
 
+MARK = "°"  # of an accuracy that is not above a constant answer's
 # method in the paper's table, our method, query modality
 TABLE_3 = (
     ("random", "random", "any"),
@@ -38,6 +41,7 @@ def render_scores(item: ShownItem) -> None:
         scores, item.published(), item.tasks
     )
     samples = [asked_sentence(model, scored, item.tasks) for model, scored in scores.items()]
+    samples += cut_sentences(scores)
     write_table(table, shown(table), item.caption(samples), item.out)
 
 
@@ -53,13 +57,14 @@ def render_descriptions(item: ShownItem) -> None:
         asked_sentence(model, one, item.tasks, split="described test")
         for model, one in scores.items()
     ]
+    samples += cut_sentences(scores)
     write_table(table, shown(table), item.caption(samples), item.out)
 
 
 def render_naming(item: ShownItem) -> None:
-    """Write how well the embedded model's vision tower names images."""
+    """Write how well the embedded models' vision towers name images."""
     tables = [naming_table(path).assign(model=model) for model, path in item.naming().items()]
-    table = pd.concat(tables)[["model", "entity_set", "accuracy", "images"]]
+    table = pd.concat(tables)[["model", "vision_tower", "entity_set", "accuracy", "images"]]
     printed = table.assign(accuracy=[f"{value:.3f}" for value in table["accuracy"]])
     write_table(table, printed, item.caption([]), item.out)
 
@@ -78,7 +83,8 @@ def table_3(
                 numbers = accuracies(table, method, modality, metric, tasks)
                 shown = "-" if name == "random" else model
                 rows.append(_named(shown, {"method": name}, metric, "ours", numbers))
-    return pd.DataFrame(rows + _published(published, ["method"], tasks))
+    table = pd.DataFrame(rows + _published(published, ["method"], tasks))
+    return with_constant(table, scores, tasks)
 
 
 def table_8(
@@ -90,10 +96,11 @@ def table_8(
         for metric in METRICS:
             for method, modality in TABLE_8:
                 numbers = accuracies(table, method, modality, metric, tasks)
-                keys = {"method": method, "query_modality": modality}
-                rows.append(_named(model, keys, metric, "ours", numbers))
+                named = {"method": method, "query_modality": modality}
+                rows.append(_named(model, named, metric, "ours", numbers))
     published = published_methods(published)
-    return pd.DataFrame(rows + _published(published, ["method", "query_modality"], tasks))
+    table = pd.DataFrame(rows + _published(published, ["method", "query_modality"], tasks))
+    return with_constant(table, scores, tasks)
 
 
 def _named(model: str, keys: dict[str, str], metric: str, source: str, numbers: dict) -> dict:
@@ -105,9 +112,24 @@ def _published(published: pd.DataFrame, keys: list[str], tasks: Sequence[str]) -
     rows = []
     for row in published.to_dict("records"):
         numbers = {task: row.get(task) for task in (*tasks, "average")}
-        named = _named(row["model"], {key: row[key] for key in keys}, "paper", "paper", numbers)
-        rows.append({**named, "low": None, "high": None})
+        named = {key: row[key] for key in keys}
+        rows.append(_named(row["model"], named, "paper", "paper", numbers))
     return rows
+
+
+def with_constant(
+    table: pd.DataFrame, scores: dict[str, pd.DataFrame], tasks: Sequence[str]
+) -> pd.DataFrame:
+    """The table with what a constant answer earns on our labels beside the paper's rows, in the
+    tokens of the same model where it was run, else of our first one."""
+    ours = {
+        model: accuracies(one, CONSTANT, "any", "paper", tasks)["average"]
+        for model, one in scores.items()
+    }
+    first = next(iter(ours.values()))
+    beside = [ours.get(model, first) for model in table["model"]]
+    paper = table["source"] == "paper"
+    return table.assign(constant=table["constant"].mask(paper, pd.Series(beside, table.index)))
 
 
 def with_difference(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -120,17 +142,41 @@ def with_difference(table: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """The table as it is printed: two decimals, the interval behind the average."""
-    known = {"average", "cosine_similarity", "difference"}
+    """The table as it is printed: two decimals, the interval behind the average and its kind in
+    a column. What is not above the constant answer is grey."""
+    known = {"average", "cosine_similarity", "difference", "constant"}
     numbers = [name for name in table.columns if name in known or "-" in name]
-    printed = table.drop(columns=["low", "high"]).astype(object)
+    hidden = [*BESIDE, "not_above"]
+    printed = table.drop(columns=[name for name in hidden if name in table]).astype(object)
+    grey = table["not_above"].fillna("").str.split()
+    ours = table["source"] == "ours" if "source" in table else pd.Series(True, table.index)
+    rows = list(zip(table.to_dict("records"), grey, ours, strict=True))
     for name in numbers:
-        printed[name] = ["–" if pd.isna(value) else f"{value:.2f}" for value in table[name]]
-    printed["average"] = [
-        average if pd.isna(low) else f"{average} [{low:.2f}, {high:.2f}]"
-        for average, low, high in zip(printed["average"], table["low"], table["high"], strict=True)
-    ]
+        printed[name] = [
+            PrintedCell(f"{text}{MARK}", grey=True) if name in names else text
+            for text, names in ((number_text(name, row, own), names) for row, names, own in rows)
+        ]
+    printed["interval"] = [interval_text(row) for row, _, _ in rows]
     return printed
+
+
+def number_text(name: str, row: dict[str, Any], ours: bool) -> str:
+    """A number of a row: two decimals, the average with its interval."""
+    if pd.isna(row[name]):
+        return "–"
+    text = f"{row[name]:.2f}"
+    if name == "average" and not pd.isna(row["low"]):
+        return f"{text} [{row['low']:.2f}, {row['high']:.2f}]"
+    return f"{text} (ours)" if name == "constant" and not ours else text
+
+
+def interval_text(row: dict[str, Any]) -> str:
+    """Of what kind a row's interval is; that over items alone beside a wider one."""
+    if pd.isna(row["low"]):
+        return "–"
+    if row["interval"] == "items":
+        return "items"
+    return f"{row['interval']}; items [{row['items_low']:.2f}, {row['items_high']:.2f}]"
 
 
 if __name__ == "__main__":

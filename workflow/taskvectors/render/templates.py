@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import pandas as pd
 
 from taskvectors.base.frames import read_frame
-from taskvectors.render.captions import asked_sentence
+from taskvectors.render.captions import asked_sentence, cut_sentences
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.printed import write_table
-from taskvectors.render.tables import shown, with_difference
+from taskvectors.render.tables import shown, with_constant, with_difference
 from taskvectors.study.tables import table_6_rows
 
 # The paper ablates the template that the model's makers recommend.
@@ -27,7 +27,9 @@ def table_6(
     columns = ["model", "template", "method", "metric", "source", *tasks, "average"]
     paper = published.assign(template=PAPERS_TEMPLATE, metric="paper", source="paper")
     table = pd.DataFrame(rows + paper.reindex(columns=columns).to_dict("records"))
-    return with_difference(table, ["model", "template", "method", "metric"])
+    table = with_difference(table, ["model", "template", "method", "metric"])
+    shown_first = {model: next(iter(each.values())) for model, each in scores.items()}
+    return with_constant(table, shown_first, tasks)
 
 
 def render_table_6(item: ShownItem) -> None:
@@ -41,6 +43,8 @@ def render_table_6(item: ShownItem) -> None:
         asked_sentence(model, by_template[item.templates[0]], item.tasks, "text_icl_xpatch")
         for model, by_template in scores.items()
     ]
+    for model, by_template in scores.items():
+        samples += cut_sentences({f"{model}, {name}": one for name, one in by_template.items()})
     table = table_6(scores, item.published(), item.tasks)
     write_table(table, shown(table), item.caption(samples), item.out)
 

@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from taskvectors.base.files import read_json
-from taskvectors.render.captions import asked_sentence
+from taskvectors.render.captions import asked_sentence, cut_sentences
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.printed import write_table
-from taskvectors.render.tables import shown, with_difference
+from taskvectors.render.tables import shown, with_constant, with_difference
 from taskvectors.study.tables import table_4_rows, table_7_rows
 
 # By VLM: our accuracies of its own vectors, and of its language model's.
@@ -32,7 +32,8 @@ def table_4(
         for row in table_4_rows(model, own, transferred, similarity[model], tasks)
     ]
     paper = published.assign(metric="paper", source="paper").to_dict("records")
-    return with_difference(pd.DataFrame(rows + paper), ["model", "method", "metric"])
+    table = with_difference(pd.DataFrame(rows + paper), ["model", "method", "metric"])
+    return with_constant(table, {model: own for model, (own, _) in scores.items()}, tasks)
 
 
 def table_7(scores: Scores, published: pd.DataFrame, tasks: Sequence[str]) -> pd.DataFrame:
@@ -41,7 +42,8 @@ def table_7(scores: Scores, published: pd.DataFrame, tasks: Sequence[str]) -> pd
     columns = ["model", "method", "query_modality", "metric", "source", *tasks, "average"]
     paper = published.assign(query_modality="image", metric="paper", source="paper")
     table = pd.DataFrame(rows + paper.reindex(columns=columns).to_dict("records"))
-    return with_difference(table, ["model", "method", "query_modality", "metric"])
+    table = with_difference(table, ["model", "method", "query_modality", "metric"])
+    return with_constant(table, {model: own for model, (own, _) in scores.items()}, tasks)
 
 
 def pair_sentence(model: str, reader: str, chosen: dict[str, Any], own: dict[str, Any]) -> str:
@@ -66,6 +68,8 @@ def render_transfer(item: ShownItem) -> None:
         layers = read_json(chosen[model]), read_json(best[model])
         sentences.append(pair_sentence(model, reader, *layers))
         sentences.append(asked_sentence(model, own[model], item.tasks, "text_icl_xpatch"))
+    sentences += cut_sentences(own)
+    sentences += cut_sentences({f"{model}, transfer": one for model, one in transferred.items()})
     scores = {model: (own[model], transferred[model]) for model in item.models}
     if item.name == "table_4":
         table = table_4(scores, item.frames("similarity"), item.published(), item.tasks)

@@ -6,48 +6,43 @@ gives a `Found` per metric; what cannot be measured raises `NotMeasured`.
 """
 
 import logging
-from collections.abc import Callable
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from statsmodels.stats.multitest import multipletests
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.frames import read_frame, write_frame
 from taskvectors.base.schemas import check, read_yaml
+from taskvectors.score import measures_answers, measures_layers
+from taskvectors.score.bootstrap import Bootstrap, interval, p_value
 from taskvectors.score.evidence import Claim, Evidence, Experiment, Found, NotMeasured
-from taskvectors.score.measures_answers import difference, none, spread, table
-from taskvectors.score.measures_layers import (
-    by_task,
-    depth,
-    mixing,
-    noise,
-    phase_likeness,
-    phase_order,
-    plateau,
-    same_top,
-)
 from taskvectors.score.published import published_numbers
 from taskvectors.study.inputs import add_input_options, inputs_by_name
 from taskvectors.study.tables import as_printed
 
 log = logging.getLogger("taskvectors")
+LEVEL = 0.05
 MEASURES: dict[str, Callable[[Claim, Evidence], list[Found]]] = {
     measure.__name__: measure
     for measure in (
-        difference,
-        spread,
-        phase_order,
-        phase_likeness,
-        same_top,
-        noise,
-        by_task,
-        mixing,
-        depth,
-        plateau,
-        table,
-        none,
+        measures_answers.difference,
+        measures_answers.spread,
+        measures_answers.dependence,
+        measures_answers.override,
+        measures_answers.none,
+        measures_layers.phase_order,
+        measures_layers.phase_likeness,
+        measures_layers.same_top,
+        measures_layers.noise,
+        measures_layers.by_task,
+        measures_layers.mixing,
+        measures_layers.similarity,
+        measures_layers.depth,
+        measures_layers.plateau,
     )
 }
 QUANTITIES = {
@@ -57,6 +52,7 @@ QUANTITIES = {
     "noise": "share of non-words, image ICL less text ICL",
     "by_task": "silhouette, by task less by specification",
     "mixing": "silhouette by specification, first layer less near the chosen",
+    "similarity": "cosine similarity, same task less different tasks",
     "depth": "chosen layer as a share of all",
     "plateau": "late accuracy as a share of the best, these tasks less the others",
     "none": "",
@@ -64,7 +60,8 @@ QUANTITIES = {
 # Shares and correlations are printed without a sign, differences with one.
 UNSIGNED = ("phase_order", "phase_likeness", "same_top", "depth")
 COLUMNS = ["claim", "where", "quantity", "signed", "model", "metric", "paper", "ours"]
-COLUMNS += ["low", "high", "interval", "spread", "items", "seeds", "claimed", "verdict", "why"]
+COLUMNS += ["low", "high", "interval", "items_low", "items_high", "spread", "items", "seeds"]
+COLUMNS += ["claimed", "p", "verdict", "adjusted_p", "adjusted", "why"]
 
 
 def read_claims(path: Path) -> list[Claim]:
@@ -76,33 +73,62 @@ def read_claims(path: Path) -> list[Claim]:
 
 def quantity(claim: Claim) -> str:
     """What is measured, in a few words."""
-    if claim["measure"] in ("difference", "spread"):
-        of = "seeds' spread of " if claim["measure"] == "spread" else ""
-        right = claim["right"]
-        others = right if isinstance(right, str) else ", ".join(right)
-        best = "the best of " if "," in others else ""
-        return f"{of}{claim['left']} less {best}{others}, {claim['query']} queries"
-    if claim["measure"] == "table":
-        left, right = (
-            " ".join(claim[side].values()) if side in claim else "" for side in ("left", "right")
-        )
-        less = claim.get("less", right)
-        return f"{claim['item']}, {claim['column']} of {left} less {less}"
-    return QUANTITIES[claim["measure"]]
+    match claim["measure"]:
+        case "difference" | "spread":
+            of = "seeds' spread of " if claim["measure"] == "spread" else ""
+            right = claim["right"]
+            others = right if isinstance(right, str) else ", ".join(right)
+            best = "the best of " if "," in others else ""
+            return f"{of}{claim['left']} less {best}{others}, {claim['query']} queries"
+        case "dependence":
+            return f"{claim['left']} less the same answers to other {claim['query']} queries"
+        case "override":
+            return f"right for the patched task less for the prompted, {claim['left']} patched"
+        case measure:
+            return QUANTITIES[measure]
 
 
-def verdict(claim: Claim, found: Found) -> str:
+def lines_of(claim: Claim) -> tuple[float, float]:
+    """The lines between which a quantity is claimed to lie; infinite where there is none."""
+    return claim.get("above", float("-inf")), claim.get("below", float("inf"))
+
+
+def verdict(claim: Claim, low: float, high: float) -> str:
     """What an interval says of a claim.
 
     It holds where the whole interval lies on the claimed side of its line or lines, does not
     hold where all of it lies on the other side, and is undecided where the interval holds a
-    line. An interval of one point always decides.
+    line, or where there is no interval.
     """
-    above, below = claim.get("above", float("-inf")), claim.get("below", float("inf"))
-    if above < found.low and found.high < below:
+    above, below = lines_of(claim)
+    if above < low and high < below:
         return "holds"
-    beyond = found.high < above or below < found.low or found.low == found.high
-    return "does not hold" if beyond else "undecided"
+    return "does not hold" if high < above or below < low else "undecided"
+
+
+def claim_p(claim: Claim, found: Found) -> float:
+    """The p-value behind the verdict: of the line that was crossed, or where all lines are kept,
+    of the one that is kept worst. Missing without an interval."""
+    if found.draws is None:
+        return float("nan")
+    above, below = lines_of(claim)
+    if found.value < above:
+        return p_value(found.draws, above)
+    if found.value > below:
+        return p_value(found.draws, below)
+    return max(p_value(found.draws, line) for line in (above, below) if np.isfinite(line))
+
+
+def adjusted(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with Holm's correction of their p-values, for all rows that have one, and with the
+    verdict that it leaves."""
+    tested = [row for row in rows if not np.isnan(row.get("p", np.nan))]
+    if tested:
+        _, corrected, *_ = multipletests([row["p"] for row in tested], method="holm")
+        for row, p in zip(tested, corrected, strict=True):
+            left = row["verdict"] if p < LEVEL else "undecided"
+            row |= {"adjusted_p": float(p), "adjusted": left}
+    return [{"adjusted": row["verdict"], **row} for row in rows]
 
 
 def claimed(claim: Claim) -> str:
@@ -131,15 +157,34 @@ def claim_rows(
             reasons.append(f"{each.model}: {reason}" if len(evidence) > 1 else str(reason))
             continue
         for found in measured:
-            named = {"model": each.model, "metric": found.metric, "why": ""}
-            ours = {name: value for name, value in asdict(found).items() if name in COLUMNS}
-            said = {"claimed": claimed(claim), "verdict": verdict(claim, found)}
             shown = {**about, "paper": ""} if found.metric == "strict" else about
-            rows.append({**shown, **ours, **named, "ours": found.value, **said})
+            rows.append({**shown, "model": each.model, **_measured(claim, found)})
     if not rows:
         absent = {"claimed": claimed(claim), "verdict": "not measured", "why": "; ".join(reasons)}
         rows.append({**about, "model": "", "metric": "", **absent})
     return rows
+
+
+def _measured(claim: Claim, found: Found) -> dict[str, Any]:
+    """The columns of a row that say what was found, and what follows."""
+    low, high = (np.nan, np.nan) if found.draws is None else interval(found.draws)
+    beside = (np.nan, np.nan) if found.over_items is None else interval(found.over_items)
+    return {
+        "metric": found.metric,
+        "ours": found.value,
+        "low": low,
+        "high": high,
+        "interval": found.interval,
+        "items_low": beside[0],
+        "items_high": beside[1],
+        "spread": found.spread,
+        "items": found.items,
+        "seeds": found.seeds,
+        "claimed": claimed(claim),
+        "p": claim_p(claim, found),
+        "verdict": verdict(claim, low, high),
+        "why": "a number without an interval" if np.isnan(low) else "",
+    }
 
 
 def main() -> None:
@@ -157,14 +202,13 @@ def main() -> None:
         inputs=inputs_by_name(args),
         templates=args.templates,
         vlms=args.vlms,
-        resamples=args.resamples,
-        seed=args.seed,
+        bootstrap=Bootstrap(args.resamples, args.seed),
     )
     evidence = [experiment.gather(model) for model in args.models]
     published = {path.stem: read_frame(path) for path in experiment.inputs["paper"]}
     claims = read_claims(experiment.one("claims"))
     rows = [row for claim in claims for row in claim_rows(claim, evidence, published)]
-    write_frame(args.out, pd.DataFrame(rows, columns=COLUMNS))
+    write_frame(args.out, pd.DataFrame(adjusted(rows), columns=COLUMNS))
     log.info("%d claims, %d rows", len(claims), len(rows))
 
 

@@ -6,6 +6,7 @@ prefix of both), ``neither``.
 """
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +15,19 @@ import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.frames import write_frame
-from taskvectors.score.bootstrap import Resampled, average, interval, resample
+from taskvectors.score.answers import by_seed_and_item
+from taskvectors.score.bootstrap import Bootstrap, Estimate, average, estimate
 from taskvectors.study.conflicts import read_conflicts
 from taskvectors.study.metrics import METRICS, judged
 from taskvectors.study.tables import OUTCOMES, UNPATCHED
 
 log = logging.getLogger("taskvectors")
 PAIR = ["prompted", "patched"]
+AVERAGE = ("average", "average")
 COLUMNS = [
     *PAIR, "specification", "query_modality", "metric", "outcome",
-    "share", "low", "high", "least", "greatest", "seeds", "items",
+    "share", "low", "high", "interval", "items_low", "items_high", "least", "greatest",
+    "seeds", "items",
 ]  # fmt: skip
 
 
@@ -43,58 +47,59 @@ def outcomes(answers: pd.DataFrame, metric: str) -> pd.Series:
     return pd.Series(chosen, index=answers.index, name="outcome")
 
 
-def shares(answers: pd.DataFrame, resamples: int, seed: int) -> pd.DataFrame:
+def shares(answers: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
     """The share of every outcome per pair of tasks, specification and metric, and the average
     over pairs (``prompted`` and ``patched`` are then "average").
 
-    An item's share is its mean over seeds. ``low`` and ``high`` bound the 95 % bootstrap
-    interval over items, ``least`` and ``greatest`` are the seeds' own shares.
+    An item's share is its mean over seeds. ``low`` and ``high`` bound the 95 % interval of the
+    kind ``interval``, ``items_low`` and ``items_high`` that over items alone; ``least`` and
+    ``greatest`` are the range of the seeds' own shares, which is no interval.
     """
-    rng = np.random.default_rng(seed)
-    named = answers.assign(specification=answers["specification"].fillna(UNPATCHED))
-    pairs = named.groupby(PAIR, sort=False).ngroups
     rows = []
-    for (specification, modality), group in named.groupby(
-        ["specification", "query_modality"], sort=False
-    ):
-        for metric in METRICS:
-            found = outcomes(group, metric)
-            for outcome in OUTCOMES:
-                about = {
-                    "specification": specification,
-                    "query_modality": modality,
-                    "metric": metric,
-                    "outcome": outcome,
-                }
-                hits = group.assign(hit=found == outcome)
-                rows += _rows(hits, about, pairs, resamples, rng)
+    for keys, metric, outcome, by_pair in outcome_estimates(answers, bootstrap):
+        specification, modality = keys
+        about = {
+            "specification": specification,
+            "query_modality": modality,
+            "metric": metric,
+            "outcome": outcome,
+        }
+        rows += [
+            {**about, "prompted": prompted, "patched": patched, **_numbers(share)}
+            for (prompted, patched), share in by_pair.items()
+        ]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _rows(
-    hits: pd.DataFrame, about: dict[str, Any], pairs: int, resamples: int, rng: np.random.Generator
-) -> list[dict[str, Any]]:
-    """One outcome's share for every pair, and for their average where no pair is missing."""
-    by_pair = {
-        pair: resample(part, "hit", resamples, rng) for pair, part in hits.groupby(PAIR, sort=False)
-    }
-    if len(by_pair) == pairs:
-        by_pair["average", "average"] = average(list(by_pair.values()))
-    return [
-        {**about, "prompted": prompted, "patched": patched, **_numbers(share)}
-        for (prompted, patched), share in by_pair.items()
-    ]
+def outcome_estimates(
+    answers: pd.DataFrame, bootstrap: Bootstrap
+) -> Iterator[tuple[tuple[str, str], str, str, dict[tuple[str, str], Estimate]]]:
+    """(specification, query modality), metric, outcome, and its share by pair of tasks; with
+    their average where no pair is missing."""
+    named = answers.assign(specification=answers["specification"].fillna(UNPATCHED))
+    pairs = named.groupby(PAIR, sort=False).ngroups
+    for keys, group in named.groupby(["specification", "query_modality"], sort=False):
+        for metric in METRICS:
+            found = outcomes(group, metric)
+            for outcome in OUTCOMES:
+                hits = group.assign(hit=found == outcome)
+                by_pair = {
+                    pair: estimate(by_seed_and_item(part, "hit"), bootstrap)
+                    for pair, part in hits.groupby(PAIR, sort=False)
+                }
+                if len(by_pair) == pairs:
+                    by_pair[AVERAGE] = average(list(by_pair.values()))
+                yield keys, metric, outcome, by_pair
 
 
-def _numbers(share: Resampled) -> dict[str, Any]:
-    low, high = interval(share.means)
+def _numbers(share: Estimate) -> dict[str, Any]:
+    seeded = share.per_seed if share.seeds else np.array([np.nan])
     return {
         "share": share.mean,
-        "low": low,
-        "high": high,
-        "least": share.per_seed.min(),
-        "greatest": share.per_seed.max(),
-        "seeds": len(share.per_seed),
+        **share.intervals(),
+        "least": seeded.min(),
+        "greatest": seeded.max(),
+        "seeds": share.seeds,
         "items": share.items,
     }
 
@@ -106,7 +111,7 @@ def main() -> None:
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
-    table = shares(read_conflicts(args.conflicts), args.resamples, args.seed)
+    table = shares(read_conflicts(args.conflicts), Bootstrap(args.resamples, args.seed))
     write_frame(args.out, table)
     log.info("%d shares", len(table))
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.frames import read_frame, write_frame
+from taskvectors.score.bootstrap import RANGE_OF_SEEDS
 from taskvectors.score.layer import METRIC, by_layer
 from taskvectors.study.predictions import read_predictions
 
@@ -29,13 +30,14 @@ def curves(accuracies: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
     grouped = chosen.assign(task=order).groupby(
         ["task", "method", "layer"], dropna=False, observed=True
     )
-    return grouped.agg(
+    table = grouped.agg(
         accuracy=("accuracy", "mean"),
         least=("accuracy", "min"),
         greatest=("accuracy", "max"),
         items=("items", "first"),
         seeds=("seed", "nunique"),
-    ).reset_index()
+    )
+    return table.assign(interval=RANGE_OF_SEEDS).reset_index()
 
 
 def main() -> None:

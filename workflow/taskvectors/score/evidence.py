@@ -1,30 +1,27 @@
 """What is known of one model, and what a measure of a claim says of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from taskvectors.base.files import read_json
 from taskvectors.base.frames import read_by_task, read_frame
-from taskvectors.score.bootstrap import Answers
+from taskvectors.score.answers import Answers, read_answers
+from taskvectors.score.bootstrap import NONE, Bootstrap
+from taskvectors.score.layer import METRIC
 from taskvectors.study.config import read_models
+from taskvectors.study.conflicts import read_conflicts
 from taskvectors.study.inputs import NamedInputs
-from taskvectors.study.majority import random_baseline
-from taskvectors.study.metrics import judged_caseless
+from taskvectors.study.metrics import judged
 from taskvectors.study.predictions import read_predictions
-from taskvectors.study.tables import (
-    conflict_table,
-    description_rows,
-    table_4_rows,
-    table_6_rows,
-    table_7_rows,
-)
 
 Claim = dict[str, Any]
-ITEMS, SEEDS, TASKS = "bootstrap over items", "least to greatest seed", "bootstrap over tasks"
-APART = "wide: the ends of the two numbers' own intervals"
-NONE = "none"
+# Answers that are not of the shown template: a claim names them before a slash.
+DESCRIBED, TRANSFERRED = "described", "transferred"
 
 
 class NotMeasured(Exception):  # noqa: N818
@@ -33,106 +30,125 @@ class NotMeasured(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Found:
-    """A measured quantity; ``interval`` says what ``low`` and ``high`` are.
+    """A measured quantity, and (resamples,) what it comes to when units of the kind ``interval``
+    are drawn again; without draws there is no interval.
 
-    ``spread`` is the standard deviation over seeds; ``metric`` is empty where none applies.
+    ``over_items`` are draws of items alone, where ``draws`` are of seeds as well. ``spread`` is
+    the standard deviation over seeds; ``metric`` is empty where none applies.
     """
 
     value: float
-    low: float
-    high: float
-    interval: str
+    draws: np.ndarray | None = None
+    interval: str = NONE
     metric: str = ""
     spread: float = float("nan")
     items: float = float("nan")
     seeds: float = float("nan")
+    over_items: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What is on disk of one model; ``tables`` are its rows of tables by their names."""
+    """What is on disk of one model.
+
+    ``answers`` are by template, the shown one first, and besides those to dense descriptions and
+    those patched with the language model's vectors. ``validation`` are the validation answers of
+    the method that chose the layer, at every layer.
+    """
 
     model: str
     paradigm: str
-    answers: Answers
+    answers: dict[str, Answers]
+    validation: pd.DataFrame
     phases: pd.DataFrame
     decodings: pd.DataFrame
     places: pd.DataFrame
-    by_layer: pd.DataFrame
     layer: dict[str, Any]
-    tables: dict[str, pd.DataFrame]
-    resamples: int
-    seed: int
+    conflicts: pd.DataFrame | None
+    similarity: pd.DataFrame | None
+    bootstrap: Bootstrap
 
-    def table(self, item: str) -> pd.DataFrame:
-        """The model's rows of a table."""
-        if item not in self.tables:
-            raise NotMeasured(f"{item} is not made in this experiment")
-        if self.tables[item].empty:
-            raise NotMeasured(f"{item} has no row of this model")
-        return self.tables[item]
+    @property
+    def shown(self) -> Answers:
+        """The answers under the shown template."""
+        return next(iter(self.answers.values()))
+
+    def named(self, name: str) -> tuple[Answers, str]:
+        """``text_icl_xpatch``, or ``chat/text_icl_xpatch``, as the answers it is among and the
+        method."""
+        among, _, method = name.rpartition("/")
+        if among and among not in self.answers:
+            raise NotMeasured(f"this experiment has no answers of the kind {among}")
+        return (self.answers[among] if among else self.shown), method
 
 
 @dataclass(frozen=True)
 class Experiment(NamedInputs):
-    """What the claims are measured on: the files of all models, and how to resample.
+    """What the claims are measured on: the files of all models, and how to draw again.
 
-    Of ``templates``, the first is shown; where there are several, the claims about them are
-    measured, and where there are ``vlms`` with a language model, those about transfer.
+    Of ``templates``, the first is shown; ``vlms`` are the models with a language model.
     """
 
     templates: list[str]
     vlms: list[str]
-    resamples: int
-    seed: int
+    bootstrap: Bootstrap
 
     def gather(self, model: str) -> Evidence:
         """All that is on disk of a model and that a claim may ask for."""
         layer = read_json(self.by_model("layer")[model])
         decodings = self._by_task("decodings", model)
+        conflicts = self.inputs.get("conflict")
+        transferred = model in self.vlms
         return Evidence(
             model=model,
             paradigm=read_models(self.one("models"))[model].paradigm,
-            answers=Answers(self._asked(model), self.tasks, self.resamples, self.seed),
+            answers=self._answers(model),
+            validation=self._validation(model, layer["method"]),
             phases=self._by_task("phases", model),
             decodings=decodings[decodings["layer"] == layer["layer"]],
             places=read_frame(self.by_model("places")[model]),
-            by_layer=read_frame(self.by_model("by_layer")[model]),
             layer=layer,
-            tables=self._tables(model),
-            resamples=self.resamples,
-            seed=self.seed,
+            conflicts=read_conflicts(self.by_model("conflict")[model]) if conflicts else None,
+            similarity=(
+                read_frame(self.by("similarity", self.vlms)[(model,)]) if transferred else None
+            ),
+            bootstrap=self.bootstrap,
         )
 
-    def _asked(self, model: str) -> pd.DataFrame:
-        """Every test answer with what was right, the baseline random's as well."""
-        files = [*self.of_model("baselines", model), *self.of_model("patched", model)]
-        predictions = read_predictions(files)
-        asked = judged_caseless(predictions[predictions["split"] == "test"])
-        guessed = [random_baseline(path.parent) for path in self.inputs["exemplars"]]
-        return pd.concat([asked, *guessed])
+    def _answers(self, model: str) -> dict[str, Answers]:
+        """Every test answer with what was right, those of the baselines without a model as well."""
+        axes = (self.models, self.templates, self.tasks)
+        read, written = self.by("baselines", *axes), self.by("patched", *axes)
+        found = {}
+        for template in self.templates:
+            prompted = [read[model, template, task] for task in self.tasks]
+            patched = [written[model, template, task] for task in self.tasks]
+            found[template] = self._judged([*prompted, *patched], datasets=self._datasets())
+        prompted = [read[model, self.templates[0], task] for task in self.tasks]
+        # The descriptions ask some of the test items alone, so no baseline that asks all.
+        found[DESCRIBED] = self._judged([self.by_model("descriptions")[model]], prompted)
+        if model in self.vlms:
+            by_task = self.by("transferred", self.vlms, self.tasks)
+            written_over = [by_task[model, task] for task in self.tasks]
+            found[TRANSFERRED] = self._judged(written_over, prompted)
+        return found
+
+    def _datasets(self) -> list[Path]:
+        return [path.parent for path in self.inputs["exemplars"]]
+
+    def _judged(
+        self,
+        predictions: list[Path],
+        validation: Sequence[Path] = (),
+        datasets: Sequence[Path] = (),
+    ) -> Answers:
+        test = read_answers(predictions, datasets, validation)
+        return Answers(test, self.tasks, self.bootstrap)
+
+    def _validation(self, model: str, method: str) -> pd.DataFrame:
+        answers = read_predictions(self.of_model("validation", model))
+        chosen = judged(answers[answers["method"] == method])
+        return chosen[["task", "seed", "layer", "entity", METRIC]]
 
     def _by_task(self, name: str, model: str) -> pd.DataFrame:
         return read_by_task(self.of_model(name, model), self.tasks)
-
-    def _tables(self, model: str) -> dict[str, pd.DataFrame]:
-        """The rows of those tables that this experiment makes."""
-        by_template = self.by("scores", self.models, self.templates)
-        scores = {name: read_frame(by_template[model, name]) for name in self.templates}
-        own = scores[self.templates[0]]
-        described = read_frame(self.by_model("descriptions")[model])
-        rows = {"table_descriptions": description_rows(model, described, self.tasks)}
-        if len(scores) > 1:
-            rows["table_6"] = table_6_rows(model, scores, self.tasks)
-        if self.vlms:
-            rows |= {"table_4": [], "table_7": []}
-        if model in self.vlms:
-            transferred = read_frame(self.by("transferred", self.vlms)[(model,)])
-            alike = read_frame(self.by("similarity", self.vlms)[(model,)])
-            rows["table_4"] = table_4_rows(model, own, transferred, alike, self.tasks)
-            rows["table_7"] = table_7_rows(model, own, transferred, self.tasks)
-        tables = {name: pd.DataFrame(each) for name, each in rows.items()}
-        if self.inputs.get("conflict"):
-            shares = read_frame(self.by_model("conflict")[model])
-            tables["table_conflict"] = conflict_table(shares.assign(model=model))
-        return tables

@@ -11,6 +11,7 @@ import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.frames import read_by_task, write_frame
+from taskvectors.score.bootstrap import RANGE_OF_SEEDS
 
 log = logging.getLogger("taskvectors")
 KEYS = ["task", "specification", "layer"]
@@ -30,7 +31,7 @@ def phase_means(phases: pd.DataFrame) -> pd.DataFrame:
         greatest=("probability", "max"),
     ).reset_index()
     table.insert(4, "probability", table.pop("total") / table["sets"])
-    return table
+    return table.assign(interval=RANGE_OF_SEEDS)
 
 
 def top_shares(tops: pd.DataFrame) -> pd.DataFrame:
@@ -45,6 +46,7 @@ def top_shares(tops: pd.DataFrame) -> pd.DataFrame:
     shares = by_seed / by_seed.groupby(KEYS).transform("sum")
     counts = {"count": by_seed.sum(axis=1).astype(int)}
     bounds = {"least": shares.min(axis=1), "greatest": shares.max(axis=1)}
+    bounds |= {"interval": RANGE_OF_SEEDS}
     table = pd.DataFrame(counts | bounds).reset_index()
     table["sets"] = table.groupby(KEYS)["count"].transform("sum")
     table["share"] = table["count"] / table["sets"]

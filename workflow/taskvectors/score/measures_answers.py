@@ -1,10 +1,18 @@
-"""Claims about accuracies: differences and spreads of methods, and rows of tables."""
+"""Claims about answers: how methods differ, spread over seeds, override and depend on queries."""
 
 import numpy as np
-import pandas as pd
 
-from taskvectors.score.bootstrap import Accuracy, Answers, interval
-from taskvectors.score.evidence import APART, ITEMS, NONE, Claim, Evidence, Found, NotMeasured
+from taskvectors.score.answers import Answers
+from taskvectors.score.bootstrap import (
+    ITEMS,
+    ITEMS_AND_SEEDS,
+    SEEDS_FOR_A_SPREAD,
+    Estimate,
+)
+from taskvectors.score.conflict import AVERAGE, outcome_estimates
+from taskvectors.score.dependence import average_dependence
+from taskvectors.score.dependence import dependence as measure_dependence
+from taskvectors.score.evidence import Claim, Evidence, Found, NotMeasured
 from taskvectors.study.metrics import CASELESS, METRICS
 from taskvectors.study.predictions import method_name
 from taskvectors.study.vectors import split_samples
@@ -13,54 +21,50 @@ from taskvectors.study.vectors import split_samples
 def difference(claim: Claim, evidence: Evidence) -> list[Found]:
     """Accuracy of one method less that of the best of others, on the same items.
 
-    The best is found anew in each resample, so that the interval holds the choice as well.
+    The best is found anew in each draw, so that the interval holds the choice as well.
     """
     found = []
     for metric in (CASELESS, "strict") if "samples" in claim else METRICS:
         left = _accuracy(claim["left"], claim, evidence, metric)
         others = [_accuracy(name, claim, evidence, metric) for name in _takes(claim, evidence)]
-        best = max(others, key=lambda other: other.mean)
-        rest = np.max([other.resampled.mean(axis=0) for other in others], axis=0)
-        low, high = interval(left.resampled.mean(axis=0) - rest)
-        by_seed = left.per_seed - best.per_seed
-        spread = float(by_seed.std()) if len(by_seed) > 1 else float("nan")
-        value, seeds = left.mean - best.mean, len(by_seed)
-        found.append(Found(value, low, high, ITEMS, metric, spread, left.items, seeds))
+        shown = left.less(max(others, key=lambda other: other.mean))
+        over_items = left.over_items - np.max([other.over_items for other in others], axis=0)
+        draws, kind = over_items, ITEMS
+        if shown.over_both is not None:
+            rest = np.max([_over_both(other) for other in others], axis=0)
+            draws, kind = _over_both(left) - rest, ITEMS_AND_SEEDS
+        about = (metric, shown.spread, left.items, shown.seeds, over_items)
+        found.append(Found(shown.mean, draws, kind, *about))
     return found
+
+
+def _over_both(estimate: Estimate) -> np.ndarray:
+    """Draws of items and seeds; of items where there are no seeds to draw."""
+    both = estimate.over_both
+    return estimate.over_items if both is None else both
 
 
 def _takes(claim: Claim, evidence: Evidence) -> list[str]:
     """The methods on the claim's right that the model can take at all."""
-    images = any(method.startswith("image_icl") for method in evidence.answers.methods())
-    names = [name for name in claim["right"] if images or not name.startswith("image_icl")]
+    images = any(method.startswith("image_icl") for method in evidence.shown.methods())
+    names = [
+        name
+        for name in claim["right"]
+        if images or not name.rpartition("/")[2].startswith("image_icl")
+    ]
     if not names:
         raise NotMeasured("the model takes no image ICL")
     return names
 
 
-def spread(claim: Claim, evidence: Evidence) -> list[Found]:
-    """Standard deviation over seeds of one method less that of another."""
-    found = []
-    for metric in (CASELESS, "strict"):
-        sides = [_accuracy(claim[side], claim, evidence, metric) for side in ("left", "right")]
-        if any(len(side.per_seed) < 2 for side in sides):
-            raise NotMeasured("a spread needs at least two seeds")
-        left, right = (side.resampled.std(axis=0) for side in sides)
-        low, high = interval(left - right)
-        value = float(sides[0].per_seed.std() - sides[1].per_seed.std())
-        items, seeds = sides[0].items, len(sides[0].per_seed)
-        found.append(Found(value, low, high, ITEMS, metric, items=items, seeds=seeds))
-    return found
-
-
-def _accuracy(name: str, claim: Claim, evidence: Evidence, metric: str) -> Accuracy:
+def _accuracy(name: str, claim: Claim, evidence: Evidence, metric: str) -> Estimate:
     """A method's accuracy; a specification's vectors of the fewest samples where asked."""
-    method = name
+    answers, method = evidence.named(name)
     if claim.get("samples") == "fewest" or claim["measure"] == "spread":
-        method = _fewest(name, claim["query"], evidence.answers)
-    found = evidence.answers.accuracy(method, claim["query"], metric)
+        method = _fewest(method, claim["query"], answers)
+    found = answers.average(method, claim["query"], metric)
     if found is None:
-        raise NotMeasured(f"{method} was not asked of every task")
+        raise NotMeasured(f"{name} was not asked of every task")
     return found
 
 
@@ -74,42 +78,72 @@ def _fewest(specification: str, query: str, answers: Answers) -> str:
     return method_name(f"{specification}_n{min(counts)}", query, "patch")
 
 
-def table(claim: Claim, evidence: Evidence) -> list[Found]:
-    """A number of another item's table, less one of another row or column.
-
-    One for each metric, unless the claim names the metric's rows.
-    """
-    rows = evidence.table(claim["item"])
-    if "metric" in claim["left"]:
-        return [_subtracted(rows, claim, "")]
-    return [_subtracted(rows[rows["metric"] == metric], claim, metric) for metric in METRICS]
-
-
-def _subtracted(rows: pd.DataFrame, claim: Claim, metric: str) -> Found:
-    """The difference of two numbers, with the sum of their own intervals' halves about it."""
-    left, left_low, left_high = _number(rows, claim, claim["left"], claim["column"])
-    other = {"right": claim["left"], "less": claim["column"], **claim}
-    right, right_low, right_high = _number(rows, claim, other["right"], other["less"])
-    value = left - right
-    if np.isnan(left_low) or np.isnan(right_low):
-        return Found(value, value, value, NONE, metric)
-    return Found(value, left_low - right_high, left_high - right_low, APART, metric)
+def spread(claim: Claim, evidence: Evidence) -> list[Found]:
+    """Standard deviation over seeds of one method less that of another; items and seeds are drawn
+    again. Fewer than ten seeds say nothing of a spread."""
+    found = []
+    for metric in (CASELESS, "strict"):
+        left, right = (_accuracy(claim[s], claim, evidence, metric) for s in ("left", "right"))
+        seeds = min(len(left.per_seed), len(right.per_seed))
+        if seeds < SEEDS_FOR_A_SPREAD:
+            raise NotMeasured(f"a spread takes {SEEDS_FOR_A_SPREAD} seeds or more, not {seeds}")
+        draws = _spreads(left) - _spreads(right)
+        value = left.spread - right.spread
+        measured = Found(value, draws, ITEMS_AND_SEEDS, metric, items=left.items, seeds=seeds)
+        found.append(measured)
+    return found
 
 
-def _number(
-    rows: pd.DataFrame, claim: Claim, wanted: dict[str, str], column: str
-) -> tuple[float, float, float]:
-    """A number of the one row that is ``wanted``, and its interval, missing where it has none."""
-    for name, value in wanted.items():
-        if name not in rows:
-            raise NotMeasured(f"{claim['item']} has no column {name}")
-        rows = rows[rows[name] == value]
-    if len(rows) != 1 or pd.isna(rows[column].iloc[0]):
-        raise NotMeasured(f"{claim['item']} has no number for {', '.join(wanted.values())}")
-    row = rows.iloc[0]
-    bounds = ("low", "high") if column == "average" else (f"{column}_low", f"{column}_high")
-    low, high = (float(row.get(name, np.nan)) for name in bounds)
-    return float(row[column]), low, high
+def _spreads(estimate: Estimate) -> np.ndarray:
+    """(resamples,): the standard deviation over seeds in each draw of items and seeds."""
+    weights = estimate.seed_weights
+    mean = (estimate.by_seed * weights).sum(axis=1, keepdims=True)
+    return np.asarray(np.sqrt(((estimate.by_seed - mean) ** 2 * weights).sum(axis=1)))
+
+
+def dependence(claim: Claim, evidence: Evidence) -> list[Found]:
+    """Accuracy less what the same answers would have had, had they gone to any other query."""
+    found = []
+    for metric in METRICS:
+        parts = []
+        for task in evidence.shown.tasks:
+            part = evidence.shown.part(claim["left"], claim["query"], task)
+            if part is None:
+                raise NotMeasured(f"{claim['left']} was not asked of every task")
+            entities = evidence.shown.entities[task]
+            told = measure_dependence(part, entities, metric, evidence.bootstrap)
+            if told is None:
+                raise NotMeasured(f"{claim['left']} answers without a model")
+            parts.append(told)
+        whole = average_dependence(parts)
+        items = sum(map(len, evidence.shown.entities.values()))
+        value = whole.accuracy - whole.expected
+        found.append(Found(value, whole.gains, ITEMS, metric, items=items))
+    return found
+
+
+def override(claim: Claim, evidence: Evidence) -> list[Found]:
+    """Share of answers that are right for the patched task alone, less that for the prompted one
+    alone, where a specification's vector is patched; averaged over pairs of tasks."""
+    if evidence.conflicts is None:
+        raise NotMeasured("no two tasks of this experiment ask about one entity set")
+    shares = {
+        (metric, outcome): by_pair.get(AVERAGE)
+        for (specification, _), metric, outcome, by_pair in outcome_estimates(
+            evidence.conflicts, evidence.bootstrap
+        )
+        if specification == claim["left"]
+    }
+    found = []
+    for metric in METRICS:
+        patch, prompt = shares.get((metric, "patch")), shares.get((metric, "prompt"))
+        if patch is None or prompt is None:
+            raise NotMeasured(f"{claim['left']} was not patched in every pair of tasks")
+        won = patch.less(prompt)
+        draws, kind = won.deciding
+        about = (metric, won.spread, won.items, won.seeds, won.over_items)
+        found.append(Found(won.mean, draws, kind, *about))
+    return found
 
 
 def none(claim: Claim, evidence: Evidence) -> list[Found]:

@@ -1,13 +1,15 @@
-"""Claims about layers: phases, decodings, silhouettes and where patching does best."""
+"""Claims about layers and vectors: phases, decodings, silhouettes, where patching does best."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 
-from taskvectors.score.bootstrap import bootstrap_means, interval
-from taskvectors.score.evidence import NONE, SEEDS, TASKS, Claim, Evidence, Found, NotMeasured
+from taskvectors.score.answers import by_seed_and_item
+from taskvectors.score.bootstrap import EXEMPLAR_SETS, ITEMS, TASKS
+from taskvectors.score.evidence import Claim, Evidence, Found, NotMeasured
 from taskvectors.score.layer import METRIC
+from taskvectors.study.tables import DIFFERENT_TASKS, SAME_TASK
 
 
 def phase_order(claim: Claim, evidence: Evidence) -> list[Found]:
@@ -20,7 +22,7 @@ def phase_order(claim: Claim, evidence: Evidence) -> list[Found]:
         .unstack("phase")
     )
     ordered = (peaks["input"] < peaks["task"]) & (peaks["task"] < peaks["answer"])
-    return [_over_seeds(ordered.groupby("seed").mean())]
+    return [_over_tasks(ordered.groupby(["task", "seed"]).mean(), evidence)]
 
 
 def phase_likeness(claim: Claim, evidence: Evidence) -> list[Found]:
@@ -29,10 +31,10 @@ def phase_likeness(claim: Claim, evidence: Evidence) -> list[Found]:
     wide = _icl_phases(evidence).pivot_table("probability", keys, "specification")
     if not {"text_icl", "image_icl"} <= set(wide.columns):
         raise NotMeasured("the model does not take both specifications")
-    alike = wide.groupby(["seed", "task"]).apply(
+    alike = wide.groupby(["task", "seed"]).apply(
         lambda part: part["text_icl"].corr(part["image_icl"])
     )
-    return [_over_seeds(alike.groupby("seed").mean())]
+    return [_over_tasks(alike, evidence)]
 
 
 def _icl_phases(evidence: Evidence) -> pd.DataFrame:
@@ -40,17 +42,19 @@ def _icl_phases(evidence: Evidence) -> pd.DataFrame:
     return phases[phases["specification"] != "instruction"].reset_index(drop=True)
 
 
-def _over_seeds(by_seed: pd.Series) -> Found:
-    values = by_seed.to_numpy(dtype=float)
-    spread = float(values.std()) if len(values) > 1 else float("nan")
-    mean = float(values.mean())
-    return Found(mean, values.min(), values.max(), SEEDS, spread=spread, seeds=len(values))
+def _over_tasks(values: pd.Series, evidence: Evidence) -> Found:
+    """The mean of values by (task, seed), or by task alone; tasks are drawn again."""
+    by_task = values.groupby("task").mean()
+    draws = evidence.bootstrap.weights(by_task.index) @ by_task.to_numpy(dtype=float)
+    by_seed = values.groupby("seed").mean() if "seed" in values.index.names else pd.Series()
+    spread = float(by_seed.std(ddof=0)) if len(by_seed) > 1 else float("nan")
+    seeds = len(by_seed) or float("nan")
+    return Found(float(by_task.mean()), draws, TASKS, spread=spread, seeds=seeds)
 
 
 def same_top(claim: Claim, evidence: Evidence) -> list[Found]:
     """Share of the claim's tasks whose text and image vectors have one word as likeliest token."""
-    share = same_top_share(evidence.decodings, claim["tasks"])
-    return [Found(share, share, share, NONE)]
+    return [Found(same_top_share(evidence.decodings, claim["tasks"]))]
 
 
 def same_top_share(decodings: pd.DataFrame, tasks: list[str]) -> float:
@@ -68,11 +72,8 @@ def same_top_share(decodings: pd.DataFrame, tasks: list[str]) -> float:
 
 
 def noise(claim: Claim, evidence: Evidence) -> list[Found]:
-    """Share of decodings that are no words, image ICL less text ICL; tasks are resampled."""
-    by_task = noise_by_task(evidence.decodings).to_numpy()
-    rng = np.random.default_rng(evidence.seed)
-    low, high = interval(bootstrap_means(by_task, evidence.resamples, rng))
-    return [Found(float(by_task.mean()), low, high, TASKS)]
+    """Share of decodings that are no words, image ICL less text ICL."""
+    return [_over_tasks(noise_by_task(evidence.decodings), evidence)]
 
 
 def noise_by_task(decodings: pd.DataFrame) -> pd.Series:
@@ -89,59 +90,100 @@ def _need_both(rows: pd.DataFrame) -> None:
 
 def by_task(claim: Claim, evidence: Evidence) -> list[Found]:
     """Silhouette by task less silhouette by specification, nearest the chosen layer."""
-    here = _silhouettes(evidence).iloc[1]
-    return [_alone(here["silhouette_task"] - here["silhouette_specification"])]
+    _, here = _silhouettes(evidence)
+    own = here["own_silhouette_task"] - here["own_silhouette_specification"]
+    return [_over_sets(own, evidence)]
 
 
 def mixing(claim: Claim, evidence: Evidence) -> list[Found]:
     """Silhouette by specification in the first layer less that nearest the chosen layer."""
-    first, chosen = _silhouettes(evidence)["silhouette_specification"]
-    return [_alone(first - chosen)]
+    first, chosen = (layer["own_silhouette_specification"] for layer in _silhouettes(evidence))
+    return [_over_sets(first - chosen, evidence)]
 
 
-def _silhouettes(evidence: Evidence) -> pd.DataFrame:
-    """The silhouettes in the first layer, and in the drawn layer nearest the chosen one."""
-    names = ["silhouette_task", "silhouette_specification"]
-    drawn = evidence.places.groupby("layer")[names].first().sort_index()
-    nearest = min(drawn.index, key=lambda layer: abs(layer - evidence.layer["layer"]))
-    return drawn.loc[[drawn.index[0], nearest]]
+def _silhouettes(evidence: Evidence) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The exemplar sets' silhouettes in the first layer, and in the drawn layer nearest the
+    chosen one."""
+    sets = evidence.places[evidence.places["specification"] != "instruction"]
+    drawn = sets.set_index(["task", "specification", "seed", "set"])
+    layers = sorted(set(drawn["layer"]))
+    nearest = min(layers, key=lambda layer: abs(layer - evidence.layer["layer"]))
+    return drawn[drawn["layer"] == layers[0]], drawn[drawn["layer"] == nearest]
 
 
-def _alone(value: float) -> Found:
-    if np.isnan(value):
+def _over_sets(values: pd.Series, evidence: Evidence) -> Found:
+    """The mean over exemplar sets, which are drawn again beside the others as they lie."""
+    if values.isna().any():
         raise NotMeasured("there is only one specification or one task")
-    return Found(float(value), float(value), float(value), NONE)
+    names = ["/".join(map(str, key)) for key in values.index]
+    draws = evidence.bootstrap.weights(names) @ values.to_numpy(dtype=float)
+    return Found(float(values.mean()), draws, EXEMPLAR_SETS)
+
+
+def similarity(claim: Claim, evidence: Evidence) -> list[Found]:
+    """Cosine similarity of the vectors that a VLM and its language model have of a task, less
+    that of the VLM's vectors of different tasks."""
+    if evidence.similarity is None:
+        raise NotMeasured("the model has no language model beside it")
+    wide = evidence.similarity.pivot(index="task", columns="pairs", values="cosine_similarity")
+    if wide[DIFFERENT_TASKS].isna().any():
+        raise NotMeasured("there is only one task")
+    return [_over_tasks(wide[SAME_TASK] - wide[DIFFERENT_TASKS], evidence)]
 
 
 def depth(claim: Claim, evidence: Evidence) -> list[Found]:
-    """The chosen layer as a share of the layers, and how it would fall by single seeds."""
+    """The chosen layer as a share of the layers; validation items are drawn again, and each draw
+    chooses its own layer."""
     if evidence.paradigm != claim["paradigm"]:
         raise NotMeasured(f"the model is {evidence.paradigm}")
     layers = evidence.layer["layers"]
-    average = _validation(evidence).groupby(["seed", "layer"])["accuracy"].mean()
-    by_seed = average.groupby("seed").idxmax().map(lambda pair: pair[1]) / layers
-    value = evidence.layer["layer"] / layers
-    spread = float(by_seed.std(ddof=0)) if len(by_seed) > 1 else float("nan")
-    low, high = min(value, by_seed.min()), max(value, by_seed.max())
-    return [Found(value, low, high, SEEDS, METRIC, spread, seeds=len(by_seed))]
+    drawn = np.mean([drawn for _, drawn in _curves(evidence).values()], axis=0)
+    by_seed = evidence.validation.groupby(["seed", "task", "layer"])[METRIC].mean()
+    chosen = by_seed.groupby(["seed", "layer"]).mean().groupby("seed").idxmax()
+    shares = chosen.map(lambda pair: pair[1]) / layers
+    spread = float(shares.std(ddof=0)) if len(shares) > 1 else float("nan")
+    value, draws = evidence.layer["layer"] / layers, drawn.argmax(axis=1) / layers
+    return [Found(value, draws, ITEMS, METRIC, spread, seeds=len(shares))]
 
 
 def plateau(claim: Claim, evidence: Evidence) -> list[Found]:
-    """What the last quarter of the layers keeps of the best layer, some tasks less the others."""
-    curves = _validation(evidence).set_index(["seed", "task", "layer"])["accuracy"].unstack()
-    best = curves.max(axis=1)
-    late = curves.loc[:, curves.columns >= 0.75 * evidence.layer["layers"]].mean(axis=1)
-    kept = (late / best)[best > 0].rename("kept").reset_index()
-    flat = kept["task"].isin(claim["tasks"])
-    parts = [kept[chosen].groupby("seed")["kept"].mean() for chosen in (flat, ~flat)]
-    by_seed = (parts[0] - parts[1]).dropna()
-    if by_seed.empty:
+    """What the last quarter of the layers keeps of the best layer, some tasks less the others;
+    a draw leaves out the tasks that no layer answers in it."""
+    late = np.arange(evidence.layer["layers"]) >= 0.75 * evidence.layer["layers"]
+    kept = {
+        task: (_kept(curve, late), _kept(drawn, late))
+        for task, (curve, drawn) in _curves(evidence).items()
+        if curve.max() > 0
+    }
+    flat = [kept[task] for task in kept if task in claim["tasks"]]
+    sharp = [kept[task] for task in kept if task not in claim["tasks"]]
+    if not flat or not sharp:
         raise NotMeasured("no layer answers both kinds of tasks, or one kind is not configured")
-    return [replace(_over_seeds(by_seed), metric=METRIC)]
+    value = np.mean([share for share, _ in flat]) - np.mean([share for share, _ in sharp])
+    draws = _mean_of_known(flat) - _mean_of_known(sharp)
+    return [Found(float(value), draws, ITEMS, METRIC)]
 
 
-def _validation(evidence: Evidence) -> pd.DataFrame:
-    """Validation accuracies by layer of the method that chose the layer."""
-    table = evidence.by_layer
-    chosen = (table["method"] == evidence.layer["method"]) & (table["metric"] == METRIC)
-    return table[chosen & table["layer"].notna()]
+def _mean_of_known(kept: Sequence[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """(resamples,): the mean over the tasks that some layer answers in a draw."""
+    return pd.DataFrame([drawn for _, drawn in kept]).mean().to_numpy()
+
+
+def _kept(curves: np.ndarray, late: np.ndarray) -> np.ndarray:
+    """The mean of the late layers as a share of the best; missing where no layer is ever right."""
+    best = curves.max(axis=-1)
+    means = curves[..., late].mean(axis=-1)
+    return np.divide(means, best, out=np.full_like(best, np.nan), where=best > 0)
+
+
+def _curves(evidence: Evidence) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """By task, validation accuracy at each layer (layers,), and for items drawn again
+    (resamples, layers)."""
+    curves = {}
+    for task, answers in evidence.validation.groupby("task", sort=False):
+        by_layer = answers.assign(seed=answers["layer"], right=answers[METRIC].astype(float))
+        means = by_layer.groupby(["seed", "entity"], as_index=False)["right"].mean()
+        table = by_seed_and_item(means, "right")
+        weights = evidence.bootstrap.weights(table.columns)
+        curves[str(task)] = table.mean(axis=1).to_numpy(), weights @ table.to_numpy().T
+    return curves

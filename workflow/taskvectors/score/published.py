@@ -6,6 +6,15 @@ from taskvectors.score.evidence import Claim, NotMeasured
 from taskvectors.score.measures_layers import noise_by_task, same_top_share
 from taskvectors.study.tables import published_methods
 
+# The paper's names of our methods, where it has others.
+NAMED = {
+    "table_7": {
+        "transferred/text_icl_xpatch": "llm_vlm_xpatch",
+        "text_icl_xpatch": "vlm_vlm_xpatch",
+    }
+}
+SIMILARITY = ("llm_vlm_xpatch", "random")
+
 
 def published_numbers(claim: Claim, published: dict[str, pd.DataFrame]) -> dict[str, float]:
     """The paper's numbers of a claim by model; none where the paper prints none.
@@ -23,7 +32,7 @@ def published_numbers(claim: Claim, published: dict[str, pd.DataFrame]) -> dict[
         return dict(zip(table["model"], table["layer"] / table["layers"], strict=True))
     rules = {
         "difference": _difference,
-        "table": _table,
+        "similarity": lambda claim, rows: _less(rows, "cosine_similarity", *SIMILARITY),
         "same_top": lambda claim, rows: same_top_share(rows, claim["tasks"]),
         "noise": lambda claim, rows: noise_by_task(rows).mean(),
     }
@@ -44,16 +53,19 @@ def _difference(claim: Claim, rows: pd.DataFrame) -> float:
         rows = published_methods(rows)
     if "query_modality" in rows:
         rows = rows[rows["query_modality"] == claim["query"]]
-    averages = rows.set_index("method")["average"]
-    others = [averages[name] for name in claim["right"] if name in averages]
-    if claim["left"] not in averages or not others:
+    named = NAMED.get(claim["published"], {})
+    left, *others = (
+        named.get(name, name.rpartition("/")[2]) for name in (claim["left"], *claim["right"])
+    )
+    known = set(rows["method"])
+    found = [_less(rows, "average", left, other) for other in others if other in known]
+    if not found:
         raise NotMeasured("the paper has no such row")
-    return averages[claim["left"]] - max(others)
+    return min(found)
 
 
-def _table(claim: Claim, rows: pd.DataFrame) -> float:
-    numbers = rows.set_index("method")[claim["column"]].dropna()
-    left, right = (claim[side]["method"] for side in ("left", "right"))
+def _less(rows: pd.DataFrame, column: str, left: str, right: str) -> float:
+    numbers = rows.set_index("method")[column].dropna()
     if not {left, right} <= set(numbers.index):
         raise NotMeasured("the paper has no such row")
     return numbers[left] - numbers[right]

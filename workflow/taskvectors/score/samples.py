@@ -10,6 +10,7 @@ import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.frames import write_frame
+from taskvectors.score.bootstrap import RANGE_OF_SEEDS
 from taskvectors.study.metrics import CASELESS, METRICS, judged_caseless
 from taskvectors.study.predictions import read_predictions
 from taskvectors.study.vectors import split_samples
@@ -36,12 +37,13 @@ def sample_accuracies(test: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
     whole = per_seed.mean()[per_seed.size() == len(tasks)].reset_index("seed")
     long = whole.melt("seed", var_name="metric", value_name="accuracy", ignore_index=False)
     grouped = long.groupby([*keys, "metric"], dropna=False)
-    return grouped.agg(
+    table = grouped.agg(
         accuracy=("accuracy", "mean"),
         least=("accuracy", "min"),
         greatest=("accuracy", "max"),
         seeds=("seed", "nunique"),
-    ).reset_index()
+    )
+    return table.assign(interval=RANGE_OF_SEEDS).reset_index()
 
 
 def main() -> None:

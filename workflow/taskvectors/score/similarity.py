@@ -7,7 +7,6 @@ that of different tasks of the VLM.
 
 import logging
 from collections.abc import Sequence
-from itertools import permutations
 from pathlib import Path
 
 import pandas as pd
@@ -48,20 +47,25 @@ def mean_similarity(pairs: Sequence[tuple[Tensor, Tensor]]) -> float | None:
 def similarities(
     own: dict[str, dict[int, Tensor]], reader: dict[str, dict[int, Tensor]]
 ) -> pd.DataFrame:
-    """The similarity of pairs of the same task, and of different tasks.
+    """By task, the mean similarity of pairs of this task, and of pairs with every other task.
 
     ``own`` and ``reader`` map a task to its vectors by seed, of the VLM and its language model;
-    both were read for the same exemplars. The second is over all pairs of different tasks of
-    the VLM, and missing where there is one task only.
+    both were read for the same exemplars. The second is between the VLM's own vectors, and
+    missing where there is one task only.
     """
-    matched = [(own[task][seed], reader[task][seed]) for task in own for seed in own[task]]
-    mismatched = [
-        (own[one][seed], own[other][seed])
-        for one, other in permutations(own, 2)
-        for seed in own[one]
-    ]
-    alike = [mean_similarity(matched), mean_similarity(mismatched)]
-    return pd.DataFrame({"pairs": [SAME_TASK, DIFFERENT_TASKS], "cosine_similarity": alike})
+    rows = []
+    for task, by_seed in own.items():
+        matched = [(vector, reader[task][seed]) for seed, vector in by_seed.items()]
+        mismatched = [
+            (vector, own[other][seed])
+            for other in own
+            if other != task
+            for seed, vector in by_seed.items()
+        ]
+        for pairs, compared in ((SAME_TASK, matched), (DIFFERENT_TASKS, mismatched)):
+            alike = mean_similarity(compared)
+            rows.append({"pairs": pairs, "task": task, "cosine_similarity": alike})
+    return pd.DataFrame(rows)
 
 
 def main() -> None:

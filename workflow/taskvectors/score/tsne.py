@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.manifold import TSNE
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import silhouette_samples
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.frames import write_frame
@@ -33,6 +33,7 @@ SETS = 30  # per task and specification
 SEED = 0
 COLUMNS = ["layer", "task", "specification", "seed", "set", "x", "y"]
 COLUMNS += ["silhouette_task", "silhouette_specification"]
+COLUMNS += ["own_silhouette_task", "own_silhouette_specification"]
 
 
 def set_vectors(files: Sequence[Path], tasks: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:
@@ -58,11 +59,12 @@ def set_vectors(files: Sequence[Path], tasks: Sequence[str]) -> tuple[pd.DataFra
     return pd.DataFrame(about), np.stack(vectors)
 
 
-def silhouette(vectors: np.ndarray, labels: Sequence[str]) -> float:
-    """Mean silhouette by cosine distance; NaN where there are fewer than two groups."""
+def silhouettes(vectors: np.ndarray, labels: Sequence[str]) -> np.ndarray:
+    """(sets,): each set's silhouette by cosine distance; missing where there are fewer than two
+    groups."""
     if not 1 < len(set(labels)) < len(labels):
-        return float("nan")
-    return float(silhouette_score(vectors, list(labels), metric="cosine"))
+        return np.full(len(labels), np.nan)
+    return np.asarray(silhouette_samples(vectors, list(labels), metric="cosine"))
 
 
 def embed(vectors: np.ndarray) -> np.ndarray:
@@ -73,20 +75,22 @@ def embed(vectors: np.ndarray) -> np.ndarray:
 
 
 def places(about: pd.DataFrame, vectors: np.ndarray) -> pd.DataFrame:
-    """A row per set and shown layer: place, and the layer's two silhouettes.
+    """A row per set and shown layer: its place, the layer's two silhouettes, and its own two.
 
-    Silhouettes are over exemplar sets; the single instruction vectors are left out of them.
+    A layer's are the means of its exemplar sets'; the single instruction vectors have none and
+    are left out of them.
     """
     exemplars = (about["specification"] != "instruction").to_numpy()
     parts = []
     for layer in shown_layers(range(vectors.shape[1]), LAYERS):
         here = vectors[:, layer]
         place = embed(here)
-        scores = {
-            f"silhouette_{key}": silhouette(here[exemplars], about.loc[exemplars, key].tolist())
-            for key in ("task", "specification")
-        }
-        parts.append(about.assign(layer=layer, x=place[:, 0], y=place[:, 1], **scores))
+        part = about.assign(layer=layer, x=place[:, 0], y=place[:, 1])
+        for key in ("task", "specification"):
+            own = silhouettes(here[exemplars], about.loc[exemplars, key].tolist())
+            part[f"silhouette_{key}"] = own.mean()
+            part.loc[exemplars, f"own_silhouette_{key}"] = own
+        parts.append(part)
     return pd.concat(parts)[COLUMNS]
 
 

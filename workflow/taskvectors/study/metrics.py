@@ -7,6 +7,7 @@ alone is drawn by the paper's metric without regard to case, since casing is har
 an instruction (section 3.2).
 """
 
+import numpy as np
 import pandas as pd
 
 METRICS = ("paper", "strict")
@@ -33,3 +34,17 @@ def judged_caseless(predictions: pd.DataFrame) -> pd.DataFrame:
     pairs = zip(predictions["token"], predictions["label"], strict=True)
     caseless = [matches(token.lower(), label.lower()) for token, label in pairs]
     return judged(predictions).assign(**{CASELESS: caseless})
+
+
+def right_for_all(answers: pd.DataFrame, items: pd.DataFrame, metric: str) -> np.ndarray:
+    """(answers, items): whether each answer would be right for each of the items.
+
+    ``answers`` have ``token`` and ``token_id``, ``items`` have ``label`` and ``label_token_id``.
+    """
+    if metric == "strict":
+        return np.equal.outer(answers["token_id"].to_numpy(), items["label_token_id"].to_numpy())
+    fold = str.lower if metric == CASELESS else str
+    labels = [fold(label) for label in items["label"]]
+    tokens = [fold(token) for token in answers["token"]]
+    known = {token: [matches(token, label) for label in labels] for token in dict.fromkeys(tokens)}
+    return np.array([known[token] for token in tokens], dtype=bool).reshape(-1, len(labels))
