@@ -7,6 +7,7 @@ layer. No 4-D mask is needed for them, since a single last token sees all that i
 
 import copy
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -21,8 +22,9 @@ from taskvectors.engine.forward import (
     read_answers,
     with_patches,
 )
+from taskvectors.engine.memory import within_memory
 from taskvectors.engine.sweep import Site
-from taskvectors.engine.trees import Row, batch_rows, cut
+from taskvectors.engine.trees import Row, batch_rows, cut, visible
 from taskvectors.models.base import Adapter, Encoded
 
 
@@ -39,7 +41,7 @@ def cached_sweep(
         per_pass = max(1, tokens_per_pass // len(prompt.ids))
         for first in range(0, len(sites), per_pass):
             chunk = sites[first : first + per_pass]
-            answers = last_token(adapter, prompt, cache, vectors, chunk)
+            answers = within_memory(chunk, partial(last_token, adapter, prompt, cache, vectors))
             yield [(number, site, answer) for site, answer in zip(chunk, answers, strict=True)]
 
 
@@ -51,8 +53,8 @@ def prefilled(adapter: Adapter, prompt: Encoded) -> Cache:
         trunk, _ = cut(prompt, len(prompt.ids) - 1)
         batch = batch_rows([Row(trunk)], adapter.pad_id)
         embedded = adapter.embed(batch.ids, batch.images)
-        mask = additive_mask(batch.mask, embedded.hidden.dtype).to(adapter.device)
-        adapter.decode(embedded, batch.positions.to(adapter.device), mask, cache)
+        mask = additive_mask(visible(batch.spans.to(adapter.device)), embedded.hidden.dtype)
+        adapter.decode(embedded, batch.positions, mask, cache)
     return cache
 
 
@@ -71,7 +73,8 @@ def last_token(
     positions = prompt.positions[:, None, -1:].repeat(1, len(sites), 1)
     # A cache grows as it is used, so every chunk of sites gets a copy.
     repeated = copy.deepcopy(cache)
-    repeated.batch_repeat_interleave(len(sites))
+    # All kinds of cache layers can do this, those of recurrent layers, too.
+    repeated.reorder_cache(torch.LongTensor([0] * len(sites)))
     return one_token(adapter, ids, positions, repeated, patches)
 
 
@@ -94,5 +97,5 @@ def one_token(
 
     embedded = adapter.embed(ids, ())
     with layer_hooks(adapter, visit):
-        adapter.decode(embedded, positions.to(adapter.device), None, cache)
+        adapter.decode(embedded, positions, None, cache)
     return read_answers(adapter, final[0])

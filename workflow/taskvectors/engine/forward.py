@@ -4,7 +4,7 @@ All reading and patching is done by hooks on the decoder layers, and hooks are l
 that did not fire exactly once in a pass raises.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +12,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from taskvectors.engine.trees import Row, batch_rows
+from taskvectors.base.errors import UserError
+from taskvectors.engine.trees import Row, batch_rows, visible
 from taskvectors.models.base import Adapter
 
 LOGITS_AT_ONCE = 512  # tokens
-# ((rows, tokens), vectors) of the patches of one layer.
-LayerPatches = tuple[tuple[Tensor, Tensor], Tensor]
+# Rows and tokens of a batch, indices of one shape or that broadcast to one.
+Places = tuple[Tensor, Tensor]
+# The places of one layer's patches, and their vectors (places, width).
+LayerPatches = tuple[Places, Tensor]
+NOWHERE: Places = (torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long))
 
 
 class HookError(RuntimeError):
@@ -84,10 +88,10 @@ def layer_hooks(adapter: Adapter, visit: Callable[[int, Tensor], Tensor | None])
 
 def additive_mask(allowed: Tensor, dtype: torch.dtype) -> Tensor:
     """A boolean mask as 0 where attention is allowed and the dtype's minimum where not."""
-    return torch.zeros(allowed.shape, dtype=dtype).masked_fill(~allowed, torch.finfo(dtype).min)
+    zero = torch.zeros((), dtype=dtype, device=allowed.device)
+    return torch.where(allowed, zero, torch.full_like(zero, torch.finfo(dtype).min))
 
 
-@torch.inference_mode()
 def run(
     adapter: Adapter,
     rows: Sequence[Row],
@@ -101,10 +105,30 @@ def run(
     reads, (reads, layers, width) on the CPU in the model's dtype, and the answers in order. A
     patch takes effect before the same layer is read.
     """
-    batch = batch_rows(rows, adapter.pad_id)
-    device = adapter.device
     by_layer = patches_by_layer(patches, adapter)
-    read_at, answer_at = (_index(pairs, device) for pairs in (reads, answers))
+    read_at, answer_at = (_index(pairs, adapter.device) for pairs in (reads, answers))
+    return run_at(adapter, rows, read_at, by_layer, answer_at)
+
+
+@torch.inference_mode()
+def run_at(
+    adapter: Adapter,
+    rows: Sequence[Row],
+    read_at: Places,
+    by_layer: Mapping[int, LayerPatches],
+    answer_at: Places,
+) -> tuple[Tensor, list[Answer]]:
+    """`run` with its places as indices on the model's device, so that Python does nothing for
+    each of them. What is read stays on the device until the pass is over: a copy to the host in
+    every layer would have the GPU wait for it. Raises `UserError` where a row has branches and
+    the decoder cannot hold them; a single one is the rest of a plain prompt."""
+    if not adapter.branching and any(len(row.branches) > 1 for row in rows):
+        raise UserError(
+            f"the decoder of {adapter.name} cannot hold branches in one row; "
+            "run one prompt a row, and patch with the cached sweep."
+        )
+    batch = batch_rows(rows, adapter.pad_id)
+    read, answered = len(read_at[0]) > 0, len(answer_at[0]) > 0
     gathered: list[Tensor] = []
     final: list[Tensor] = []
     last = len(adapter.layers) - 1
@@ -112,41 +136,30 @@ def run(
     def visit(layer: int, hidden: Tensor) -> Tensor | None:
         patched = with_patches(hidden, by_layer.get(layer))
         seen = hidden if patched is None else patched
-        if reads:
-            gathered.append(seen[read_at].to("cpu"))
-        if answers and layer == last:
+        if read:
+            gathered.append(seen[read_at])
+        if answered and layer == last:
             final.append(seen[answer_at])
         return patched
 
     embedded = adapter.embed(batch.ids, batch.images)
-    mask = additive_mask(batch.mask, embedded.hidden.dtype).to(device)
+    mask = additive_mask(visible(batch.spans.to(adapter.device)), embedded.hidden.dtype)
     with layer_hooks(adapter, visit):
-        adapter.decode(embedded, batch.positions.to(device), mask)
-    read = torch.stack(gathered, dim=1) if reads else torch.empty(0)
-    return read, read_answers(adapter, final[0]) if answers else []
+        adapter.decode(embedded, batch.positions, mask)
+    residuals = torch.stack(gathered, dim=1).to("cpu") if read else torch.empty(0)
+    return residuals, read_answers(adapter, final[0]) if answered else []
 
 
-def _index(pairs: Sequence[tuple[int, int]], device: torch.device) -> tuple[Tensor, Tensor]:
-    rows, tokens = zip(*pairs, strict=True) if pairs else ((), ())
-    return (
-        torch.tensor(rows, dtype=torch.long, device=device),
-        torch.tensor(tokens, dtype=torch.long, device=device),
-    )
+def _index(pairs: Sequence[tuple[int, int]], device: torch.device) -> Places:
+    rows, tokens = torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).T.to(device)
+    return rows, tokens
 
 
 def patches_by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, LayerPatches]:
     """Patches grouped by layer: ((rows, tokens), vectors)."""
     grouped: dict[int, list[Patch]] = {}
     for patch in patches:
-        if not 0 <= patch.layer < len(adapter.layers):
-            raise ValueError(
-                f"layer {patch.layer} does not exist: {adapter.name} has {len(adapter.layers)}."
-            )
-        if patch.vector.shape != (adapter.width,):
-            raise ValueError(
-                f"a vector of shape {tuple(patch.vector.shape)} cannot be patched into "
-                f"{adapter.name}, whose residual streams have shape ({adapter.width},)."
-            )
+        check_patch(adapter, patch.layer, patch.vector.shape)
         grouped.setdefault(patch.layer, []).append(patch)
     return {
         layer: (
@@ -155,6 +168,17 @@ def patches_by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, La
         )
         for layer, group in grouped.items()
     }
+
+
+def check_patch(adapter: Adapter, layer: int, shape: torch.Size) -> None:
+    """Raise ValueError where a vector of ``shape`` cannot be patched after ``layer``."""
+    if not 0 <= layer < len(adapter.layers):
+        raise ValueError(f"layer {layer} does not exist: {adapter.name} has {len(adapter.layers)}.")
+    if shape != (adapter.width,):
+        raise ValueError(
+            f"a vector of shape {tuple(shape)} cannot be patched into "
+            f"{adapter.name}, whose residual streams have shape ({adapter.width},)."
+        )
 
 
 def with_patches(hidden: Tensor, here: LayerPatches | None) -> Tensor | None:
@@ -172,10 +196,11 @@ def read_answers(adapter: Adapter, residuals: Tensor) -> list[Answer]:
 
     Some at a time: the logits of all would be a pass's largest tensor by far.
     """
-    answers = []
+    tokens, leads = [], []
     for some in residuals.split(LOGITS_AT_ONCE):
         best = adapter.logits(some).float().topk(2, dim=-1)
-        leads = best.values[:, 0] - best.values[:, 1]
-        pairs = zip(best.indices[:, 0], leads, strict=True)
-        answers += [Answer(int(token), float(lead)) for token, lead in pairs]
-    return answers
+        tokens.append(best.indices[:, 0])
+        leads.append(best.values[:, 0] - best.values[:, 1])
+    # In one copy: a float64 holds every token id and every float32 as they are.
+    both = torch.stack([torch.cat(tokens).double(), torch.cat(leads).double()]).tolist()
+    return [Answer(int(token), lead) for token, lead in zip(*both, strict=True)]

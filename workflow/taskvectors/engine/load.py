@@ -6,7 +6,7 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
 from taskvectors.engine.check import check_forward
 from taskvectors.models.base import Adapter
-from taskvectors.models.registry import ADAPTERS, HELD, adapter_class
+from taskvectors.models.registry import HELD, REFUSED, adapter_class
 from taskvectors.models.weights import best_device
 
 
@@ -22,6 +22,11 @@ def load_adapter(folder: Path, name: str, dtype: str) -> Adapter:
         raise UserError(f"{folder} has no config.json; prepare the model {name} first.")
     model_type = read_json(config).get("model_type")
     kind = adapter_class(model_type)
+    if model_type in REFUSED:
+        raise UserError(
+            f"{config}: in the architecture {model_type!r} {REFUSED[model_type]}; "
+            "choose another model (docs/models.md)."
+        )
     if kind is None:
         raise UserError(
             f"{config}: no adapter for the architecture {model_type!r}; "
@@ -30,6 +35,6 @@ def load_adapter(folder: Path, name: str, dtype: str) -> Adapter:
     adapter = kind.load(folder, name, dtype)
     if dtype != "nf4":  # those weights were quantised where they are
         adapter.model.to(best_device())
-    if model_type not in ADAPTERS and model_type not in HELD:
+    if model_type not in HELD:
         check_forward(adapter, str(model_type))
     return adapter

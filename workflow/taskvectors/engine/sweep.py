@@ -7,13 +7,15 @@ itself only, so each copy answers as one full pass with one patch would
 (`taskvectors.engine.naive` is that pass).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 
+import torch
 from torch import Tensor
 
-from taskvectors.engine.forward import Answer, Patch, run
+from taskvectors.engine.forward import NOWHERE, Answer, check_patch, run_at
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.trees import Row, Span, cut, packed
 from taskvectors.models.base import Adapter, Encoded
@@ -31,7 +33,7 @@ class Site:
 def branching(encoded: Encoded, copies: int) -> Row:
     """The prompt with ``copies`` of its last token as branches."""
     trunk, last = cut(encoded, len(encoded.ids) - 1)
-    return Row(trunk, tuple(Span(last.ids, last.positions) for _ in range(copies)))
+    return Row(trunk, (Span(last.ids, last.positions),) * copies)
 
 
 def sweep(
@@ -54,25 +56,69 @@ def sweep(
     per_pass = max(1, min(len(sites), tokens_per_pass - longest))
     for first in range(0, len(sites), per_pass):
         chunk = sites[first : first + per_pass]
+        by_layer = _copies_by_layer(adapter, vectors, chunk)
         lengths = [len(prompt.ids) + len(chunk) for prompt in prompts]
         for group in packed(prompts, lengths, tokens_per_pass):
-            batch = partial(_sweep_batch, adapter, prompts, vectors, chunk)
-            yield within_memory(group, batch)
+            together = partial(_sweep_batch, adapter, prompts, by_layer, chunk)
+            apart = partial(_sweep_apart, adapter, prompts, vectors, chunk)
+            yield within_memory(group, together, apart)
 
 
 def _sweep_batch(
     adapter: Adapter,
     prompts: Sequence[Encoded],
-    vectors: dict[str, Tensor],
+    by_layer: Mapping[int, tuple[Tensor, Tensor]],
     sites: Sequence[Site],
     group: Sequence[int],
 ) -> list[tuple[int, Site, Answer]]:
-    rows, patches, ends, asked = [], [], [], []
-    for row, number in enumerate(group):
-        rows.append(branching(prompts[number], len(sites)))
-        for index, site in enumerate(sites, start=len(prompts[number].ids) - 1):
-            patches.append(Patch(row, index, site.layer, vectors[site.name][site.layer]))
-            ends.append((row, index))
-            asked.append((number, site))
-    _, answers = run(adapter, rows, patches=patches, answers=ends)
-    return [(number, site, answer) for (number, site), answer in zip(asked, answers, strict=True)]
+    asked = [prompts[number] for number in group]
+    rows = [branching(prompt, len(sites)) for prompt in asked]
+    in_row = torch.arange(len(rows), device=adapter.device).unsqueeze(1)
+    # The first copy stands where the prompt's last token did.
+    first = torch.tensor([len(prompt.ids) - 1 for prompt in asked], device=adapter.device)
+    patches = {
+        layer: ((in_row, first.unsqueeze(1) + copies), here)
+        for layer, (copies, here) in by_layer.items()
+    }
+    places = first.unsqueeze(1) + torch.arange(len(sites), device=adapter.device)
+    answer_at = in_row.expand_as(places).flatten(), places.flatten()
+    _, answers = run_at(adapter, rows, NOWHERE, patches, answer_at)
+    tried = product(group, sites)
+    return [(number, site, one) for (number, site), one in zip(tried, answers, strict=True)]
+
+
+def _sweep_apart(
+    adapter: Adapter,
+    prompts: Sequence[Encoded],
+    vectors: dict[str, Tensor],
+    sites: Sequence[Site],
+    number: int,
+) -> list[tuple[int, Site, Answer]]:
+    """One prompt that does not fit into memory with all of its sites: some of them at a time."""
+
+    def some_sites(part: Sequence[Site]) -> list[tuple[int, Site, Answer]]:
+        return _sweep_batch(
+            adapter, prompts, _copies_by_layer(adapter, vectors, part), part, [number]
+        )
+
+    return within_memory(sites, some_sites)
+
+
+def _copies_by_layer(
+    adapter: Adapter, vectors: dict[str, Tensor], sites: Sequence[Site]
+) -> dict[int, tuple[Tensor, Tensor]]:
+    """By layer, which of the copies are patched there (copies,), and with what (copies, width)."""
+    numbers: dict[int, list[int]] = {}
+    for number, site in enumerate(sites):
+        vector = vectors[site.name]
+        check_patch(adapter, site.layer, vector.shape[1:])
+        numbers.setdefault(site.layer, []).append(number)
+    return {
+        layer: (
+            torch.tensor(copies, device=adapter.device),
+            torch.stack([vectors[sites[number].name][layer] for number in copies]).to(
+                adapter.device, adapter.dtype
+            ),
+        )
+        for layer, copies in numbers.items()
+    }

@@ -69,36 +69,43 @@ def cut(encoded: Encoded, at: int) -> tuple[Span, Span]:
 class Batch:
     """Rows padded to one length on the right.
 
-    ids (rows, tokens), positions (axes, rows, tokens), mask (rows, 1, tokens, tokens) with
-    True where attention is allowed, and the images of all rows in order.
+    ids (rows, tokens), positions (axes, rows, tokens), and the images of all rows in order.
+    ``spans`` (rows, tokens) numbers the span that each token is of: 0 is the trunk, and every
+    token of padding has a negative number of its own.
     """
 
     ids: Tensor
     positions: Tensor
-    mask: Tensor
+    spans: Tensor
     images: tuple[str, ...]
 
 
 def batch_rows(rows: Sequence[Row], pad_id: int) -> Batch:
     """Lay rows out for one forward pass."""
-    longest = max(len(row) for row in rows)
-    axes = rows[0].trunk.positions.shape[0]
-    ids = torch.full((len(rows), longest), pad_id)
-    positions = torch.zeros((axes, len(rows), longest), dtype=torch.long)
-    mask = torch.eye(longest, dtype=torch.bool).repeat(len(rows), 1, 1)
-    images: list[str] = []
-    for number, row in enumerate(rows):
-        trunk = len(row.trunk.ids)
-        for start, span in zip(row.starts, row.spans, strict=True):
-            end = start + len(span.ids)
-            ids[number, start:end] = torch.tensor(span.ids, dtype=torch.long)
-            positions[:, number, start:end] = span.positions
-            own = torch.ones(len(span.ids), len(span.ids), dtype=torch.bool).tril()
-            mask[number, start:end, start:end] = own
-            if start:
-                mask[number, start:end, :trunk] = True
-            images += span.images
-    return Batch(ids, positions, mask.unsqueeze(1), tuple(images))
+    ids = [[token for span in row.spans for token in span.ids] for row in rows]
+    longest = max(map(len, ids))
+    positions = torch.zeros((len(rows[0].trunk.positions), len(rows), longest), dtype=torch.long)
+    numbers = torch.empty((len(rows), longest), dtype=torch.int32)
+    for row, own, places, of_span in zip(rows, ids, positions.unbind(1), numbers, strict=True):
+        filled, padding = len(own), longest - len(own)
+        torch.cat([span.positions for span in row.spans], dim=1, out=places[:, :filled])
+        lengths = torch.tensor([len(span.ids) for span in row.spans])
+        of_span[:filled] = torch.arange(len(lengths)).repeat_interleave(lengths)
+        of_span[filled:] = torch.arange(-padding, 0)
+        own += [pad_id] * padding
+    images = tuple(image for row in rows for span in row.spans for image in span.images)
+    return Batch(torch.tensor(ids), positions, numbers, images)
+
+
+def visible(spans: Tensor) -> Tensor:
+    """Who sees whom, (rows, 1, tokens, tokens): a token its own span up to itself, and its trunk.
+
+    ``spans`` are a `Batch`'s; the result is on their device.
+    """
+    asks, asked = spans.unsqueeze(2), spans.unsqueeze(1)
+    length = spans.shape[1]
+    past = torch.ones((length, length), dtype=torch.bool, device=spans.device).tril()
+    return ((asks == asked) | ((asked == 0) & (asks > 0))).logical_and_(past).unsqueeze(1)
 
 
 def packed(items: Sequence[Item], lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
