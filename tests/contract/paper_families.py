@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import transformers as hf
 from torch import nn
+from transformers import PreTrainedTokenizerFast
 
 from taskvectors.models.embedded import (
     EmbeddedConfig,
@@ -18,8 +20,8 @@ from . import vocabulary
 from .tiny import LAYERS, VISION, WIDTH, Family, save, save_parts, text_sizes
 
 
-def llama(folder: Path) -> None:
-    tokenizer = vocabulary.sentencepiece([])
+def llama(folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> None:
+    tokenizer = tokenizer or vocabulary.sentencepiece([])
     save(folder, hf.LlamaForCausalLM(hf.LlamaConfig(**text_sizes(tokenizer))), tokenizer)
 
 
@@ -58,22 +60,27 @@ def bloom(folder: Path) -> None:
     save(folder, hf.BloomForCausalLM(config), tokenizer)
 
 
-def embedded(folder: Path) -> None:
+def embedded(folder: Path, names: Sequence[str] = ("Japan", "France", "Peru")) -> None:
     tokenizer = vocabulary.byte_level(["<reponame>"])
     config = EmbeddedConfig(
         text_config={"model_type": "llama", **text_sizes(tokenizer)},
-        names=["Japan", "France", "Peru"],
+        names=names,
         tokens_per_image=2,
         image_token_id=tokenizer.convert_tokens_to_ids("<reponame>"),
     )
     model = EmbeddedForConditionalGeneration(config)
-    nn.init.normal_(model.projector.table)
+    for table in model.projector.buffers():
+        nn.init.normal_(table)
     processor = EmbeddedProcessor(EmbeddedImageProcessor(), tokenizer, tokens_per_image=2)
     save(folder, model, processor)
 
 
-def llava(folder: Path) -> None:
-    tokenizer = vocabulary.sentencepiece(["<image>"], image_token="<image>")
+def embedded_open(folder: Path) -> None:
+    embedded(folder, names=())
+
+
+def llava(folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> None:
+    tokenizer = tokenizer or vocabulary.sentencepiece(["<image>"], image_token="<image>")
     config = hf.LlavaConfig(
         vision_config=hf.CLIPVisionConfig(**VISION, image_size=28, patch_size=14),
         text_config=hf.LlamaConfig(**text_sizes(tokenizer)),
@@ -87,8 +94,8 @@ def llava(folder: Path) -> None:
     save(folder, hf.LlavaForConditionalGeneration(config), hf.LlavaProcessor(images, tokenizer))
 
 
-def idefics2(folder: Path) -> None:
-    tokenizer = vocabulary.sentencepiece([])
+def idefics2(folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> None:
+    tokenizer = tokenizer or vocabulary.sentencepiece([])
     images = hf.Idefics2ImageProcessor(
         size={"shortest_edge": 28, "longest_edge": 56}, do_image_splitting=True
     )
@@ -134,6 +141,7 @@ FAMILIES = {
     "gemma2": Family(gemma2, images=False),
     "bloom": Family(bloom, images=False),
     "embedded": Family(embedded),
+    "embedded_open": Family(embedded_open),
     "llava": Family(llava),
     "idefics2": Family(idefics2),
     "fuyu": Family(fuyu, processed=False),

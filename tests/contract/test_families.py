@@ -13,16 +13,25 @@ from safetensors.torch import load_file, save_file
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.images import open_rgb
+from taskvectors.engine.cached import cached_sweep
 from taskvectors.engine.check import check_forward
 from taskvectors.engine.load import load_adapter
+from taskvectors.engine.naive import naive_sweep
+from taskvectors.engine.sweep import Site
 from taskvectors.models.base import Adapter
 from taskvectors.models.generic import GenericAdapter
 from taskvectors.models.qwen import QwenAdapter
-from taskvectors.study.prompts import QUERY, ImageInput, Text
+from taskvectors.study.prompts import QUERY, ImageInput, Template, Text, find_template, instruction
 
 from . import vocabulary
 from .families import FAMILIES
 from .tiny import LAYERS, save, text_sizes
+
+TEMPLATES = Path(__file__).parents[2] / "resources/templates.yaml"
+
+
+def template_of(name: str) -> Template:
+    return find_template(TEMPLATES, name)
 
 
 def load(family: str, folder: Path) -> Adapter:
@@ -53,6 +62,52 @@ def test_fuyu_lays_images_between_the_texts(tmp_path, images):
     assert text.startswith(f"<s>▁Q:image▁0:▁|IMAGE|{row}{row}")
     assert "|NEWLINE||ENDOFIMAGE|<s>▁<0x0A>A:bimage▁1:▁|IMAGE||SPEAKER|" in text
     assert encoded.image_ends[1] == len(encoded.ids) - 2
+
+
+def ids_of(adapter: Adapter, text: str) -> list[int]:
+    """The ids of a piece of text by itself, as Mantis' processor asks the tokenizer for them."""
+    return adapter.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def test_fuyu_prompts_are_token_for_token_those_of_mantis(tmp_path, images):
+    """As ``MFuyuProcessor`` of mantis-vl 0.0.5 makes them: a prompt without an image has no BOS;
+    with one, each piece of text has it, and an image has none."""
+    adapter = load("fuyu", tmp_path)
+    named = adapter.tokenizer.convert_tokens_to_ids
+    bos, text = named("<s>"), "Q:Japan\nA:Tokyo\n\nQ:"
+    context = template_of("generic").exemplars([(Text("Japan"), "Tokyo")])
+    asked = adapter.encode((*context, Text("Q:Peru\nA:"), QUERY))
+    assert asked.ids == ids_of(adapter, text + "Peru\nA:")
+    assert bos not in asked.ids
+    assert adapter.encode(instruction("The capital:")).ids == ids_of(adapter, "The capital:")
+    row = [named("|SPEAKER|")] * 5 + [named("|NEWLINE|")]
+    frame = [named("|IMAGE|"), *(4 * row), named("|ENDOFIMAGE|")]
+    shown = adapter.encode((*context, Text("Q:"), ImageInput(images[0]), Text("\nA:"), QUERY))
+    before, after = ids_of(adapter, text + "image 0: "), ids_of(adapter, "\nA:")
+    assert shown.ids == [bos, *before, *frame, bos, *after]
+    first, second = ImageInput(images[0]), ImageInput(images[0])
+    beside = adapter.encode((first, second, Text("A:"), QUERY))
+    pieces = [[bos, *ids_of(adapter, f"image {number}: "), *frame] for number in (0, 1)]
+    assert beside.ids == [*pieces[0], *pieces[1], bos, *ids_of(adapter, "A:")]
+
+
+def test_mllama_looks_at_the_last_image_after_its_keys_were_kept(tmp_path, images):
+    adapter = load("mllama", tmp_path)
+    small, wide = ImageInput(images[0]), ImageInput(images[1])
+    parts = [(), (small, Text("A:a")), (wide, Text("A:a")), (small, Text("A:a"), wide)]
+    prompts = [adapter.encode((Text("Q:"), *part, Text("\nA:"), QUERY)) for part in parts]
+    vectors = {"0": torch.randn(LAYERS, 32, generator=torch.Generator().manual_seed(1))}
+    sites = [Site("0", layer) for layer in range(LAYERS)]
+    expected = naive_sweep(adapter, prompts, vectors, sites)
+    batches = cached_sweep(adapter, prompts, vectors, sites, 4096)
+    found = [one for batch in batches for one in batch]
+    assert len(found) == len(expected)
+    assert adapter.tiles[images[0]].sum() != len(adapter.tiles[images[0]])  # some tiles are empty
+    answers = {(number, site): answer for number, site, answer in expected}
+    for number, site, answer in found:
+        assert answer.token_id == answers[number, site].token_id
+        difference = answers[number, site].logit_difference
+        assert answer.logit_difference == pytest.approx(difference, abs=1e-4)
 
 
 @pytest.mark.parametrize("place", ["text_config", "config"])

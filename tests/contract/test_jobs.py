@@ -14,12 +14,18 @@ import torch
 from safetensors.torch import save_file
 
 from taskvectors import write
+from taskvectors.average import task_vectors
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_json, write_jsonl
 from taskvectors.base.tensors import read_tensors
 from taskvectors.curate.draws import exemplar_sets
+from taskvectors.engine.forward import run as forward
+from taskvectors.engine.load import load_adapter
+from taskvectors.engine.trees import whole
 from taskvectors.read import __main__ as read
 from taskvectors.study.datasets import ExemplarSet, Item
+from taskvectors.study.prompts import EXEMPLAR, ImageInput, Text, find_template
+from taskvectors.study.vectors import BEFORE_TEXT_SITE
 
 from .families import FAMILIES
 from .tiny import LAYERS, WIDTH
@@ -166,3 +172,56 @@ def test_writing_asks_what_the_stage_promises_and_each_seed_for_itself(job, run,
                  (now[now["seed"] != 3], first))  # fmt: skip
     # Other branches in a pass may change how sums are laid out: the last digits, no token.
     pd.testing.assert_frame_equal(old, same, rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture
+def mantis(job, tmp_path_factory) -> Job:
+    """The same task of a tiny Mantis."""
+    folder = tmp_path_factory.mktemp("fuyu")
+    FAMILIES["fuyu"].save(folder)
+    return replace(job, checkpoint=folder)
+
+
+def test_mantis_reads_text_exemplars_in_the_tokens_before_each_query(mantis, run):
+    run(read, mantis.reading())
+    found = read_tensors(mantis.folder / "read/activations.safetensors")
+    adapter = load_adapter(mantis.checkpoint, "tiny", "float32")
+    template = find_template(ROOT / "resources/templates.yaml", "generic")
+    items = {item.entity: item for item in mantis.items}
+    drawn = mantis.sets[0]
+    pairs = [(Text(name), items[name].label) for name in drawn.exemplars]
+    queries = {
+        "exemplar": ImageInput(items[drawn.query].image),
+        BEFORE_TEXT_SITE: Text(drawn.query),
+    }
+    sites = {}
+    for site, query in queries.items():
+        prompt = adapter.encode((*template.exemplars(pairs), *template.query(query)))
+        at = prompt.marks[EXEMPLAR.name]
+        (alone,), _ = forward(adapter, [whole(prompt)], [(0, at)])
+        sites[site] = found[f"text_icl/validation/{drawn.seed}/{site}"][0]
+        torch.testing.assert_close(sites[site], alone, atol=1e-4, rtol=0)
+    assert not torch.allclose(sites["exemplar"], sites[BEFORE_TEXT_SITE], atol=1e-2)
+    assert not any(name.startswith("image_icl") and BEFORE_TEXT_SITE in name for name in found)
+    averaged = task_vectors(found)
+    names = {"text_icl/1": "exemplar", "text_icl_before_text/1": BEFORE_TEXT_SITE}
+    for name, site in names.items():
+        read_there = found[f"text_icl/validation/1/{site}"]
+        torch.testing.assert_close(averaged[name], read_there.mean(0))
+
+
+def test_mantis_patches_text_queries_with_what_was_read_before_text(mantis, run):
+    own = vectors(1)
+    run(write, mantis.writing(own, 1))
+    plain = pd.read_parquet(mantis.folder / "test.parquet")
+    run(write, mantis.writing({**own, "text_icl_before_text/1": -own["text_icl/1"]}, 1))
+    apart = pd.read_parquet(mantis.folder / "test.parquet")
+    assert len(apart) == len(plain)
+    kept = ["method", "query_modality", "entity", "token_id"]
+    changed = {
+        method: not group[kept]
+        .reset_index(drop=True)
+        .equals(plain[plain["method"] == method][kept].reset_index(drop=True))
+        for method, group in apart.groupby("method")
+    }
+    assert {method for method, differs in changed.items() if differs} == {"text_icl_patch"}

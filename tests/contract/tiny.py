@@ -19,17 +19,21 @@ WIDTH, LAYERS = 32, 3
 class Family:
     """How to save one family's tiny checkpoint, and what it can do.
 
+    ``save`` takes a folder and, in families that are held with real tokenizers, one of those.
+
     ``processed`` says whether the family's own processor can lay out prompts with several
     images, so that it can be compared with ours; ``options`` are what it then needs.
     ``nested`` says that images of one prompt must be a list in a list to count as such.
+    ``skips`` says that the model leaves layers out where a prompt has no image.
     ``needs`` are packages without which the family cannot be loaded.
     """
 
-    save: Callable[[Path], None]
+    save: Callable[..., None]
     images: bool = True
     processed: bool = True
     options: dict[str, Any] = field(default_factory=dict)
     nested: bool = False
+    skips: bool = False
     needs: tuple[str, ...] = ()
 
 

@@ -15,7 +15,7 @@ from taskvectors.base.images import open_rgb, open_rgba
 from taskvectors.base.packages import package_files
 from taskvectors.collect.__main__ import attribution, collect
 from taskvectors.collect.packages import RENDERINGS, read_image
-from taskvectors.models.embedded import MARGIN, SIDE, fit_to_square
+from taskvectors.models.embedded_vision import MARGIN, SIDE, fit_to_square
 from taskvectors.study.entities import Entity, read_entities
 
 GIRAFFE = Entity("Giraffe", "mammals", "Giraffe", "1F992", {"young": "calf"})

@@ -35,10 +35,10 @@ def test_the_paper_experiment_takes_the_papers_sizes_and_the_command_line_wins(r
     assert config["seeds"] == [7]
 
 
-@pytest.mark.parametrize("name", ["paper", "paper_templates", "transfer", "templates"])
+@pytest.mark.parametrize("name", ["paper", "paper_templates", "transfer", "templates", "today"])
 def test_every_committed_experiment_resolves(root, settings, name):
     config = resolve({**settings, "experiment": name}, {}, root / "resources")
-    assert bool(config["language_models"]) == (name in ("paper", "transfer"))
+    assert bool(config["language_models"]) == (name in ("paper", "transfer", "today"))
     assert ("chat" in config["templates"]) == name.endswith("templates")
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskvectors.audit.lineage import find_target, in_order, open_results
+from taskvectors.audit.lineage import Record, find_target, in_order, open_results
 from taskvectors.audit.trace import as_data
 from taskvectors.audit.tree import condensed, tree
 from taskvectors.base.errors import UserError
+from taskvectors.base.schemas import load_schema
 from taskvectors.study.manifest import read_manifest
 
 
@@ -201,3 +203,8 @@ def test_paths_are_condensed_without_losing_their_form():
     paths = [f"write/{task}/test.parquet" for task in "abcd"]
     assert condensed(paths) == "write/{a,b,c,…}/test.parquet"
     assert condensed(["a/b.csv", "c.csv"]) == "a/b.csv c.csv"
+
+
+def test_a_record_read_back_has_the_fields_of_its_schema():
+    stated = set(load_schema("record")["properties"]) - {"schema"}
+    assert {field.name for field in fields(Record)} == stated

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskvectors.render.conflict import DRAWN, draw_conflict, items_sentence, printed_table
+from taskvectors.score.bootstrap import Bootstrap
 from taskvectors.score.conflict import outcomes, shares
 from taskvectors.study.tables import OUTCOMES, conflict_table
 
@@ -69,7 +70,7 @@ def row_of(table: pd.DataFrame, **wanted: str) -> pd.Series:
 
 
 def test_shares_are_means_over_items_and_seeds_and_lack_what_was_not_asked():
-    table = shares(patched_answers(), 100, 0)
+    table = shares(patched_answers(), Bootstrap(100, 0))
     about = {"metric": "paper", "prompted": "capital"}
     patch = row_of(table, specification="text_icl", outcome="patch", **about)
     assert (patch["share"], patch["items"], patch["seeds"]) == (0.75, 2, 2)
@@ -80,7 +81,10 @@ def test_shares_are_means_over_items_and_seeds_and_lack_what_was_not_asked():
     averages = table[table["prompted"] == "average"]
     # Unpatched lacks a pair, so it has no average.
     assert set(averages["specification"]) == {"text_icl"}
-    assert row_of(averages, metric="paper", outcome="patch")["items"] == 4
+    both = row_of(averages, metric="paper", outcome="patch")
+    assert (both["items"], both["interval"]) == (4, "items")
+    # Both directions of a pair have the same draws, so that their average varies as each does.
+    assert (both["low"], both["high"]) == (0.5, 1.0)
 
 
 @settings(deadline=None, max_examples=25)
@@ -90,14 +94,14 @@ def test_the_four_shares_sum_to_one(tokens):
         answer(token, 1 if right else 5, entity=str(number))
         for number, (token, right) in enumerate(tokens)
     ]
-    table = shares(pd.DataFrame(rows), 10, 0)
+    table = shares(pd.DataFrame(rows), Bootstrap(10, 0))
     for _, part in table.groupby(["metric", "prompted"]):
         assert set(part["outcome"]) == set(OUTCOMES)
         assert part["share"].sum() == pytest.approx(1)
 
 
 def test_the_table_and_the_figure_show_the_shares():
-    found = shares(patched_answers(), 100, 0).assign(model="m")
+    found = shares(patched_answers(), Bootstrap(100, 0)).assign(model="m")
     table = conflict_table(found)
     line = row_of(table, prompted="capital", specification="text_icl", metric="paper")
     assert (line["patch"], line["prompt"], line["both"], line["neither"]) == (0.75, 0, 0, 0.25)

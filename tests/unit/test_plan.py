@@ -32,12 +32,17 @@ def planned(root, monkeypatch):
 
 def test_what_has_nothing_to_show_is_left_out_with_what_to_run_instead(planned):
     plan = planned()
-    assert set(plan.left_out) == {"table_4", "table_6", "table_7"}
+    assert set(plan.left_out) == {"table_4", "table_6", "table_7", "table_gap"}
     assert "--config experiment=transfer" in plan.left_out["table_4"]
     assert sorted([*plan.items, *plan.left_out]) == sorted(ITEMS)
     alone = planned(tasks=["food-color"], models=["llava-v1.5"])
     assert {"naming", "table_conflict", "figure_9", "figure_conflict"} <= set(alone.left_out)
     assert planned(experiment="transfer").left_out.keys() & {"table_4", "table_7"} == set()
+    gap = planned(experiment="gap")
+    assert ("table_gap" in gap.items, gap.seeing) == (True, ["embedded", "embedded-open"])
+    assert gap.model_folders() == [
+        f"results/gap/prepare/{model}" for model in ("embedded", "embedded-open", "smollm2")
+    ]
     templates = planned(experiment="templates")
     assert templates.item_options("table_6") == ["--templates", "spaced", "generic", "chat"]
     assert (plan.item_options("table_3"), "table_6" in templates.items) == ([], True)
@@ -80,6 +85,15 @@ def test_jobs_ask_for_room_for_their_models_weights_and_more_when_tried_again(pl
     assert plan.runtime("llava-v1.5", 1) > plan.runtime("embedded", 1)
     assert plan.specifications("llava-v1.5") == ["text_icl", "instruction"]
     assert plan.queries(["country-capital", "food-color"]) == 2 * 130
+
+
+def test_todays_jobs_fit_one_gpu_of_80_gigabytes_and_a_host_with_as_much(planned):
+    plan = planned(experiment="today")
+    assert len(plan.config["models"]) == 7
+    for model in [*plan.config["models"], *plan.config["language_models"].values()]:
+        source = plan.sources[model]
+        assert source.gpus == 1 and plan.memory(model, 1) < 80_000
+        assert source.weight_megabytes < 40_000  # the other half is for activations
 
 
 def test_the_caches_key_changes_with_wildcards_and_with_what_was_curated(planned, tmp_path):

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from taskvectors.render.layers import draw_figure_11
-from taskvectors.render.printed import latex
+from taskvectors.render.printed import PrintedCell, latex
 from taskvectors.render.tables import shown, table_3, table_8
 from taskvectors.score.curves import curves
+from taskvectors.study.tables import DEPENDENCE
 
 TASKS = ["country-capital", "food-color"]
 
@@ -30,6 +31,14 @@ def scored(accuracy: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
                         "accuracy": value * factor,
                         "low": value * factor - 0.05,
                         "high": value * factor + 0.05,
+                        "interval": "items",
+                        "items_low": value * factor - 0.05,
+                        "items_high": value * factor + 0.05,
+                        "constant": 0.3 * factor,
+                        "excess": (value - 0.3) * factor,
+                        "excess_low": (value - 0.35) * factor,
+                        "excess_high": (value - 0.25) * factor,
+                        **dict.fromkeys(DEPENDENCE, 0.5),
                     }
                 )
     return pd.DataFrame(rows)
@@ -39,6 +48,7 @@ SCORES = {
     "embedded": scored(
         {
             ("random", "any"): [0.0, 0.2],
+            ("constant", "any"): [0.25, 0.35],
             ("no_context", "image"): [0.0, 0.0],
             ("no_context", "text"): [0.5, 0.5],
             ("text_icl_xpatch", "image"): [0.2, 0.4],
@@ -85,8 +95,23 @@ def test_table_8_names_the_papers_rows_by_our_methods(root):
 def test_the_average_is_printed_with_its_interval(root):
     printed = shown(table_3(SCORES, published(root, "table_3"), TASKS))
     row = printed[(printed["method"] == "text_icl_xpatch") & (printed["metric"] == "paper")].iloc[0]
-    assert row["average"] == "0.30 [0.25, 0.35]"
-    assert row["country-capital"] == "0.20"
+    assert row["average"] == PrintedCell("0.30 [0.25, 0.35]°", grey=True)
+    assert row["country-capital"] == PrintedCell("0.20°", grey=True)
+    assert row["food-color"] == "0.40"
+    assert (row["constant"], row["interval"]) == ("0.30", "items")
+
+
+def test_the_constant_beside_the_papers_rows_is_ours_and_says_so(root):
+    table = table_3(SCORES, published(root, "table_3"), TASKS)
+    printed = shown(table)
+    assert set(printed.loc[table["source"] == "paper", "constant"]) == {"0.30 (ours)"}
+    assert set(printed.loc[table["source"] == "paper", "interval"]) == {"–"}
+
+
+def test_a_wider_interval_says_its_kind_and_has_the_one_over_items_beside():
+    table = table_3(SCORES, pd.DataFrame(), TASKS)
+    wide = table.assign(interval="items and seeds", items_low=0.1, items_high=0.2)
+    assert shown(wide)["interval"].iloc[5] == "items and seeds; items [0.10, 0.20]"
 
 
 def test_latex_is_balanced_escaped_and_has_a_cell_per_column(root):
@@ -99,6 +124,8 @@ def test_latex_is_balanced_escaped_and_has_a_cell_per_column(root):
     assert len(rows) == len(printed)
     assert all(len(re.findall(r"(?<!\\)&", row)) == printed.shape[1] - 1 for row in rows)
     assert r"95 \% of x\_y \& z" in text
+    assert text.startswith("% needs \\usepackage{booktabs,xcolor}\n")
+    assert r"\textcolor{gray}{0.20\textdegree{}}" in body
     assert not re.search(r"(?<!\\)_", body)
 
 

@@ -15,10 +15,14 @@ from taskvectors.render.tables import shown
 from taskvectors.render.templates import table_6
 from taskvectors.render.transfer import table_4, table_7
 from taskvectors.score.similarity import seed_vectors, similarities
-from taskvectors.study.tables import DIFFERENT_TASKS, SAME_TASK
+from taskvectors.study.tables import DEPENDENCE, DIFFERENT_TASKS, SAME_TASK
 
 TASKS = ["country-capital", "food-color"]
 LAYERS, WIDTH, SEEDS = 3, 8, (1, 2)
+
+
+NOT_SHOWN = ("items_low", "items_high", "constant")
+NOT_SHOWN += ("excess", "excess_low", "excess_high", *DEPENDENCE)
 
 
 def scored(accuracy: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
@@ -30,7 +34,7 @@ def scored(accuracy: dict[tuple[str, str], list[float]]) -> pd.DataFrame:
                 numbers = {"accuracy": value * factor, "low": 0.0, "high": 1.0}
                 keys = {"method": method, "query_modality": modality, "metric": metric}
                 rows.append({**keys, "task": task, **numbers})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(**dict.fromkeys(NOT_SHOWN, np.nan), interval="items")
 
 
 OWN = scored(
@@ -62,7 +66,8 @@ def cosine(a: torch.Tensor, b: torch.Tensor) -> float:
 
 def test_similarity_is_of_the_same_task_and_seed_and_the_baseline_of_different_tasks():
     own, reader = random_vectors(0), random_vectors(1)
-    similarity, baseline = similarities(own, reader)["cosine_similarity"]
+    found = similarities(own, reader).groupby("pairs")["cosine_similarity"].mean()
+    similarity, baseline = found[SAME_TASK], found[DIFFERENT_TASKS]
     matched = [cosine(own[task][seed], reader[task][seed]) for task in own for seed in SEEDS]
     assert similarity == pytest.approx(np.mean(matched))
     pairs = [(a, b) for a, b in itertools.product(own, own) if a != b]

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 import pytest
 
 from taskvectors.render.tsne import draw_figure_tsne
-from taskvectors.score.tsne import places, silhouette
+from taskvectors.score.tsne import places, silhouettes
 
 TASKS, WIDTH = ["country-capital", "food-color"], 6
 
@@ -33,11 +31,11 @@ def by_hand(vectors: np.ndarray, labels: list[str]) -> float:
 def test_silhouette_is_as_defined():
     vectors = np.random.default_rng(0).normal(size=(12, WIDTH))
     labels = ["a", "b", "c"] * 4
-    assert silhouette(vectors, labels) == pytest.approx(by_hand(vectors, labels))
+    assert silhouettes(vectors, labels).mean() == pytest.approx(by_hand(vectors, labels))
 
 
 def test_one_group_has_no_silhouette():
-    assert math.isnan(silhouette(np.ones((4, WIDTH)), ["a"] * 4))
+    assert np.isnan(silhouettes(np.ones((4, WIDTH)), ["a"] * 4)).all()
 
 
 def test_tasks_that_cluster_whatever_their_specification_score_so():
@@ -55,6 +53,12 @@ def test_tasks_that_cluster_whatever_their_specification_score_so():
     assert sorted(set(data["layer"])) == [0, 1]
     assert (data["silhouette_task"] > 0.9).all()
     assert (data["silhouette_specification"] < 0.1).all()
+    sets = data[data["specification"] != "instruction"]
+    assert data.loc[data["specification"] == "instruction", "own_silhouette_task"].isna().all()
+    layers = sets.groupby("layer")
+    assert layers["own_silhouette_task"].mean().tolist() == pytest.approx(
+        layers["silhouette_task"].first().tolist()
+    )
     figure = draw_figure_tsne(data, ["m"], TASKS)
     drawn = sum(len(points.get_offsets()) for points in figure.axes[0].collections)
     assert drawn == len(rows)

@@ -8,8 +8,12 @@ import pytest
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_jsonl
+from taskvectors.render.captions import cut_sentences
 from taskvectors.score.accuracy import score
+from taskvectors.score.answers import Answers
+from taskvectors.score.bootstrap import Bootstrap
 from taskvectors.score.layer import by_layer, choose_layer
+from taskvectors.study.constant import constant_baseline
 from taskvectors.study.datasets import ExemplarSet, Item
 from taskvectors.study.majority import majority_label, random_baseline
 from taskvectors.study.metrics import judged, matches
@@ -82,35 +86,119 @@ def test_choosing_without_a_task_is_refused():
         choose_layer(by_layer(by_hand({("a", 0): [True, False]})), ["a", "b"])
 
 
+def scored(test: pd.DataFrame, tasks: list[str]) -> pd.DataFrame:
+    return score(Answers(test, tasks, Bootstrap(500, 0)))
+
+
 def test_accuracy_is_the_mean_over_items_of_the_mean_over_seeds():
     rows = [("a", 1, True), ("a", 2, False), ("b", 1, True), ("b", 2, True)]
     test = pd.DataFrame(rows, columns=["entity", "seed", "paper"]).assign(
         task="t", method="m", query_modality="image", strict=False
     )
-    table = score(test, ["t"], resamples=500, seed=0).set_index(["metric", "task"])
+    table = scored(test, ["t"]).set_index(["metric", "task"])
     whole = table.loc[("paper", "t")]
     assert whole["accuracy"] == pytest.approx(0.75)
-    assert (whole["items"], whole["seeds"]) == (2, 2)
+    assert (whole["items"], whole["seeds"], whole["interval"]) == (2, 2, "items")
     assert whole["spread"] == pytest.approx(0.25)
-    assert 0.5 <= whole["low"] <= 0.75 <= whole["high"] <= 1.0
+    assert (whole["low"], whole["high"]) == (0.5, 1.0)
     assert table.loc[("strict", "average"), "accuracy"] == 0.0
+    assert np.isnan(whole["constant"]) and np.isnan(whole["shuffled_p"])
 
 
 def test_a_method_that_lacks_a_task_has_no_average():
     test = pd.DataFrame({"entity": ["a"], "seed": [1], "paper": [True], "strict": [True]}).assign(
         task="t", method="m", query_modality="image"
     )
-    table = score(test, ["t", "u"], resamples=100, seed=0)
+    table = scored(test, ["t", "u"])
     assert set(table["task"]) == {"t"}
+    assert table[["low", "high"]].isna().all(axis=None)  # one item alone has no interval
 
 
 def test_no_seed_is_no_spread():
     test = pd.DataFrame(
         {"entity": ["a", "b"], "seed": [np.nan, np.nan], "paper": [True, False]}
     ).assign(task="t", method="no_context", query_modality="image", strict=False)
-    row = score(test, ["t"], resamples=100, seed=0).iloc[0]
+    row = scored(test, ["t"]).iloc[0]
     assert row["seeds"] == 0
     assert np.isnan(row["spread"])
+
+
+def test_queries_that_are_dealt_out_to_seeds_cannot_tell_seeds_from_items():
+    rows = [("a", 1, True), ("b", 2, False), ("c", 1, True), ("d", 2, True)]
+    test = pd.DataFrame(rows, columns=["entity", "seed", "paper"]).assign(
+        task="t", method="m", query_modality="text", strict=False
+    )
+    row = scored(test, ["t"]).iloc[0]
+    assert (row["accuracy"], row["seeds"], row["items"]) == (0.75, 2, 4)
+    assert np.isnan(row["spread"])
+    with pytest.raises(UserError, match="m was not asked every test item of t under every seed"):
+        scored(pd.concat([test, test.iloc[[0]].assign(seed=2)]), ["t"])
+
+
+def test_prompts_that_were_cut_are_counted_and_a_caption_says_so_only_where_there_are_any():
+    asked = labelled([("a", "red", " red", 5), ("b", "blue", " blue", 6)], "test")
+    asked = asked.assign(token="x", token_id=1, query_modality="image")
+    seeded = pd.concat([asked.assign(seed=seed) for seed in (1, 2, 3)])
+    cut = judged(seeded.assign(method="m", forced_boundary=seeded["entity"] == "b"))
+    whole = judged(asked.assign(method="no_context", seed=np.nan, forced_boundary=False))
+    constant = constant_baseline(labelled([("c", "red", " red", 5)], "validation"), asked)
+    table = scored(pd.concat([cut, whole, constant]), ["t"])
+    counts = table[(table["metric"] == "strict") & (table["task"] == "t")].set_index("method")
+    assert counts.loc["m", ["answers", "forced"]].tolist() == [6, 3]
+    assert counts.loc["no_context", ["answers", "forced"]].tolist() == [2, 0]
+    assert counts.loc["constant", ["answers", "forced"]].isna().all()
+    (said,) = cut_sentences({"qwen": table, "llava": table[table["method"] != "m"]})
+    assert said.startswith("qwen: 3 of 8 prompts were cut at a delimiter")
+
+
+LABELLED = ["entity", "label", "label_token", "label_token_id"]
+
+
+def labelled(rows: list[tuple[str, str, str, int]], split: str) -> pd.DataFrame:
+    """Predictions' items: entity, label, and the label's first token."""
+    return pd.DataFrame(rows, columns=LABELLED).assign(task="t", split=split)
+
+
+def test_the_constant_is_chosen_on_validation_and_judged_on_test():
+    validation = labelled(
+        [("a", "red", " red", 5), ("b", "red", " red", 5), ("c", "green", " green", 3)],
+        "validation",
+    )
+    test = labelled([("x", "green", " green", 3), ("y", "red", " red", 5)], "test")
+    found = constant_baseline(validation, pd.concat([test, test.assign(split="again")]))
+    assert found.set_index("entity")["paper"].to_dict() == {"x": False, "y": True}
+    assert found["strict"].tolist() == [False, True] and set(found["method"]) == {"constant"}
+    tie = constant_baseline(validation.drop_duplicates("label"), test)
+    assert tie.set_index("entity")["paper"].to_dict() == {"x": True, "y": False}  # the lowest id
+
+
+def test_each_metric_has_a_constant_of_its_own():
+    rows = [("a", "Bern", " B", 7), ("b", "Bonn", " Bonn", 8), ("c", "Rome", " Rome", 2)]
+    rows += [("d", "Rome", " Rome", 2), ("e", "Brno", " Brno", 4)]
+    found = constant_baseline(labelled(rows, "validation"), labelled(rows, "test"))
+    assert found["paper"].tolist() == [True, True, False, False, True]  # "B"
+    assert found["strict"].tolist() == [False, False, True, True, False]  # "Rome"
+
+
+def test_a_stuck_answer_is_no_better_than_the_constant_and_owes_nothing_to_its_queries():
+    labels = [("red", " red", 5)] * 12 + [("green", " green", 3)] * 8
+    rows = [(str(number), *label) for number, label in enumerate(labels)]
+    asked = labelled(rows, "test").assign(method="m", query_modality="image", seed=1)
+    stuck = judged(asked.assign(token=" red", token_id=5, method="stuck"))
+    knows = judged(
+        asked.assign(token=asked["label_token"], token_id=asked["label_token_id"], method="knows")
+    )
+    constant = constant_baseline(labelled(rows, "validation"), asked)
+    table = scored(pd.concat([stuck, knows, constant]), ["t"])
+    table = table[(table["metric"] == "paper") & (table["task"] == "average")].set_index("method")
+    assert table["accuracy"].to_dict() == {"stuck": 0.6, "knows": 1.0, "constant": 0.6}
+    assert table["excess"].to_dict() == pytest.approx({"stuck": 0, "knows": 0.4, "constant": 0})
+    assert table.loc["knows", "excess_low"] > 0.1
+    assert table["commonest"].dropna().to_dict() == {"stuck": 1.0, "knows": 0.6}
+    assert table["distinct"].dropna().to_dict() == {"stuck": 1 / 20, "knows": 2 / 20}
+    assert table["shuffled"].dropna().to_dict() == pytest.approx({"stuck": 0.6, "knows": 0.52})
+    assert table.loc["stuck", "shuffled_p"] == 1.0
+    assert table.loc["knows", "shuffled_p"] < 0.01
 
 
 def test_random_is_the_majority_label_of_the_exemplars(tmp_path):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskvectors.engine.trees import Row, Span, batch_rows, packed
+from taskvectors.engine.trees import Row, Span, batch_rows, packed, visible
 
 
 def span(length: int, first: int) -> Span:
@@ -23,10 +23,11 @@ ROWS = st.builds(row, st.integers(1, 6), st.lists(st.integers(1, 4), max_size=3)
 @given(st.lists(ROWS, min_size=1, max_size=3))
 def test_a_token_sees_its_trunk_and_its_own_past_and_nothing_else(rows):
     batch = batch_rows(rows, pad_id=0)
+    mask = visible(batch.spans)
     for number, one in enumerate(rows):
         owners = [s for s, part in enumerate(one.spans) for _ in part.ids]
         for at in range(batch.ids.shape[1]):
-            seen = batch.mask[number, 0, at].nonzero()[:, 0].tolist()
+            seen = mask[number, 0, at].nonzero()[:, 0].tolist()
             if at >= len(owners):
                 assert seen == [at]
                 continue

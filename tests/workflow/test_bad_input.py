@@ -45,6 +45,16 @@ def test_the_papers_experiment_resolves_and_plans_its_whole_grid(checkout):
     assert (jobs["read"], jobs["fetch_model"]) == ("30", "5")  # two language models are read too
 
 
+def test_todays_experiment_plans_all_its_models_and_their_language_models(checkout):
+    contact = 'wikipedia={contact: "A B <a@example.org>"}'
+    done = checkout.snakemake("--dry-run", "--config", "experiment=today", contact)
+    assert done.returncode == 0, done.stdout[-3000:]
+    counts = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], re.MULTILINE)
+    jobs = dict(counts)
+    assert (jobs["write_test"], jobs["transfer_test"]) == ("42", "24")
+    assert (jobs["read"], jobs["fetch_model"]) == ("60", "10")
+
+
 @pytest.mark.parametrize(
     ("item", "experiment"), [("table_4", "transfer"), ("table_6", "templates")]
 )

@@ -84,6 +84,7 @@ def test_the_demo_gives_the_workflows_vectors_and_answers(tiny_run, prompts, tmp
         )
         assert here["text"].startswith(here["token"]) or here["token"] == "<|im_end|>"
         assert here["neighbourhood"].endswith("A>:<")
+        assert not here["forced_boundary"] and not row["base"]["forced_boundary"]
         assert row["base"]["position"] > row["no_context"]["position"]
 
 

@@ -19,6 +19,7 @@ from taskvectors.record.provenance import record_path
 
 pytestmark = pytest.mark.workflow
 LOADING = {"vision_tower", "decode", "qualitative", "read", "write_test", "write_validation"}
+ANSWERING = {"qualitative", "read", "write_test", "write_validation"}
 PLACE = "embedded/spaced/food-color"
 # An input of each kind, as a rule names it, and the file of it that is changed.
 KINDS = {
@@ -95,6 +96,9 @@ def test_every_output_of_the_run_has_a_whole_record(tiny_run):
         if loaded:
             assert record["device"] in ("cpu", "cuda:0")
             assert record["model"]["image_backend"] == "pil"
+        assert ("answers" in record) == (record["rule"] in ANSWERING)
+        if record["rule"] in ANSWERING:  # this tokenizer merges no delimiter
+            assert record["answers"]["count"] > 0 == record["answers"]["forced_boundary"]
         assert record["config"]["experiment"] == "tiny"
         assert record["started"] < record["ended"]
         folder = (tiny_run.folder / output).is_dir()

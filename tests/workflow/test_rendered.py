@@ -10,9 +10,9 @@ import subprocess
 import pandas as pd
 import pytest
 from checkouts import Checkout
-from programs import need
 from test_tiny_run import LAYERS, SEEDS, TASKS, share_right
 
+from programs import need
 from taskvectors.study.datasets import read_exemplar_sets, read_items
 from taskvectors.study.items import ITEMS
 from taskvectors.study.predictions import read_predictions
@@ -72,6 +72,43 @@ def test_every_accuracy_of_a_table_is_recounted_by_both_metrics(tiny_run, item):
             assert row[task] == pytest.approx(COUNTS[row["metric"]](asked[chosen]))
         assert row["average"] == pytest.approx(sum(row[task] for task in TASKS) / len(TASKS))
         assert row["low"] <= row["average"] <= row["high"]
+
+
+def test_pairs_are_counted_again_answer_by_answer(tiny_run):
+    table = pd.read_csv(tiny_run.results / "tables/table_pairs.csv")
+    by_seed = table[table["seed"].notna() & (table["task"] != "all")]
+    assert len(by_seed) == 5 * 2 * len(SEEDS) * len(TASKS)  # contrasts, metrics
+    for row in by_seed.to_dict("records"):
+        asked = predictions(tiny_run, row["task"])
+        asked = asked[asked["query_modality"] == row["query_modality"]]
+        asked = asked[asked["seed"] == row["seed"]]
+        right = {
+            name: {
+                entity: COUNTS[row["metric"]](answer) == 1
+                for entity, answer in asked[asked["method"] == row[name]].groupby("entity")
+            }
+            for name in ("method", "other")
+        }
+        pairs = [(right["method"][entity], right["other"][entity]) for entity in right["method"]]
+        found = [row[name] for name in ("both", "method_only", "other_only", "neither")]
+        kinds = [(True, True), (True, False), (False, True), (False, False)]
+        assert found == [pairs.count(kind) for kind in kinds]
+
+
+def test_the_constant_of_a_task_is_its_best_single_token(tiny_run):
+    table = pd.read_csv(tiny_run.results / "tables/table_dependence.csv")
+    for task in TASKS:
+        validation = predictions(tiny_run, task, "validation").drop_duplicates("entity")
+        test = predictions(tiny_run, task).drop_duplicates("entity")
+        for metric, constants in table[table["task"] == task].groupby("metric")["constant"]:
+            earned = {}
+            for item in validation.itertuples():
+                said = {"token": item.label_token, "token_id": item.label_token_id}
+                earned[item.label_token_id] = [
+                    COUNTS[metric](items.assign(**said)) for items in (validation, test)
+                ]
+            best = max(sorted(earned), key=lambda number: earned[number][0])
+            assert set(constants.round(9)) == {round(earned[best][1], 9)}
 
 
 def test_every_point_of_figure_8_is_recounted(tiny_run):
@@ -195,7 +232,8 @@ def test_every_latex_table_compiles(tiny_run, tmp_path):
     need(["pdflatex"], ["texlive-latex-base", "texlive-latex-recommended"])
     tables = sorted((tiny_run.results / "tables").glob("*.tex"))
     inputs = "\n".join(rf"\input{{{path}}}\clearpage" for path in tables)
-    packages = "booktabs,longtable,array,graphicx"
+    named = [re.match(r"% needs \\usepackage\{(.+)\}\n", path.read_text()) for path in tables]
+    packages = ",".join(sorted({name for found in named for name in found.group(1).split(",")}))
     text = "\n".join(
         [
             r"\documentclass{article}",

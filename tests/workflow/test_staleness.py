@@ -23,6 +23,7 @@ CAPITAL, COLOR, FLAVOR = TASKS = "country-capital", "food-color", "food-flavor"
 JOINED = {
     *("choose_layer", "qualitative", "score", "score_conflict", "score_descriptions"),
     *("score_samples", "score_curves", "score_evolution", "score_claims", "site"),
+    *("score_pairs", "score_power"),
 }
 MADE = {item for item in ITEMS if item not in ("table_4", "table_6", "table_7")}
 

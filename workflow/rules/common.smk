@@ -69,6 +69,17 @@ def of_tasks(stage, file):
     return [f"{RESULTS}/{stage}/{MODEL_JOB}/{task}/{file}" for task in config["tasks"]]
 
 
+def answers_of_tasks(wildcards):
+    """What the model answered to all tasks: prompted, and patched."""
+    job = f"{wildcards.model}/{wildcards.template}"
+    files = {"read": "baselines.parquet", "write": "test.parquet"}
+    return [
+        f"{RESULTS}/{stage}/{job}/{task}/{file}"
+        for stage, file in files.items()
+        for task in config["tasks"]
+    ]
+
+
 def queries(wildcards):
     """How many queries a job has, of its task or of all tasks: its priority."""
     named = wildcards.get("task")

@@ -1,7 +1,11 @@
 # Stage prepare: every model as a checkpoint folder that loads without a network.
 #
-# REQUIRED INPUTS: resources/models.yaml; packages (envs/data.txt), images, or a model hub
+# REQUIRED INPUTS: resources/models.yaml; packages (envs/data.txt), images, a model hub or a folder
 # OUTPUTS:         results/<experiment>/prepare/<model>/
+
+# The weights of the open vision side, and the renderings that they were trained on.
+OPEN_VISION = "resources/vision/open.safetensors"
+OPEN_TRAINING = ["openmoji", "noto", "flagpy", "fluent", "fluentflat"]
 
 # What training a vision tower or tuning a language model takes.
 TRAINING = {
@@ -74,6 +78,72 @@ rule vision_tower:
         )
 
 
+# The open vision tower and projector, as committed. `train_vision` trains them anew, with two more
+# renderings, for which `make train-data` has to be run before.
+rule open_vision:
+    input:
+        language_model=lambda wildcards: PLAN.model_folder(SOURCES[wildcards.model].open),
+        weights=OPEN_VISION,
+        held_out=PLAN.manifest(EVALUATION),
+    output:
+        directory(f"{RESULTS}/prepare/{{model}}"),
+    log:
+        f"{LOGS}/prepare/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/open_vision/{{model}}.jsonl"
+    wildcard_constraints:
+        model=PLAN.models_from("open"),
+    resources:
+        **MODEL_JOBS,
+    params:
+        images_evaluation=EVALUATION,
+        code=code_hash("taskvectors.prepare.open_vision"),
+    shell:
+        recorded(
+            *("open_vision", "prepare.open_vision", "images_evaluation"),
+            language_model="input.language_model",
+            weights="input.weights",
+            held_out="input.held_out",
+            out="output",
+        )
+
+
+rule train_vision:
+    input:
+        language_model=lambda wildcards: PLAN.model_folder("smollm2"),
+        training=[PLAN.manifest(rendering) for rendering in OPEN_TRAINING],
+        held_out=PLAN.manifest(EVALUATION),
+    output:
+        f"{RESULTS}/prepare/open_vision.safetensors",
+    log:
+        f"{LOGS}/prepare/open_vision.log",
+    benchmark:
+        f"{BENCHMARKS}/train_vision/all.jsonl"
+    threads: 2
+    resources:
+        **TRAINING,
+    params:
+        images_evaluation=EVALUATION,
+        images_training=OPEN_TRAINING,
+        copies=8,
+        steps=1500,
+        distil=120,
+        seed=0,
+        code=code_hash("taskvectors.prepare.train_vision"),
+    shell:
+        recorded(
+            *("train_vision", "prepare.train_vision", "images_evaluation", "images_training"),
+            language_model="input.language_model",
+            training="input.training",
+            held_out="input.held_out",
+            copies="params.copies",
+            steps="params.steps",
+            distil="params.distil",
+            seed="params.seed",
+            out="output",
+        )
+
+
 rule tune:
     input:
         model=lambda wildcards: PLAN.model_folder(SOURCES[wildcards.model].tuned),
@@ -127,6 +197,29 @@ rule fetch_model:
         recorded(
             *("fetch_model", "prepare.fetch"),
             hub="params.hub",
+            revision="params.revision",
+            out="output",
+        )
+
+
+rule copy_model:
+    output:
+        directory(f"{RESULTS}/prepare/{{model}}"),
+    log:
+        f"{LOGS}/prepare/{{model}}.log",
+    benchmark:
+        f"{BENCHMARKS}/copy_model/{{model}}.jsonl"
+    wildcard_constraints:
+        model=PLAN.models_from("folder"),
+    localrule: True
+    params:
+        folder=lambda wildcards: SOURCES[wildcards.model].folder,
+        revision=lambda wildcards: SOURCES[wildcards.model].revision,
+        code=code_hash("taskvectors.prepare.copy_folder"),
+    shell:
+        recorded(
+            *("copy_model", "prepare.copy_folder"),
+            folder="params.folder",
             revision="params.revision",
             out="output",
         )

@@ -3,9 +3,10 @@
 #
 # REQUIRED INPUTS: read/.../{baselines.parquet,activations.safetensors} and write/.../test.parquet
 #                  of all tasks, average/.../vectors.safetensors,
-#                  qualitative/.../{conflict,descriptions}.parquet, resources/paper/
+#                  qualitative/.../{conflict,descriptions}.parquet, resources/{tasks.yaml,paper/,
+#                  experiments/paper.yaml}
 # OUTPUTS:         results/<experiment>/score/<model>/<template>/
-#                  {accuracy,conflict,descriptions,samples,curves,phases,tops,tsne}.csv
+#                  {accuracy,pairs,power,conflict,descriptions,samples,curves,phases,tops,tsne}.csv
 #                  results/<experiment>/score/<model>/<template>/<task>/{phases,tops,decodings}.csv
 #                  results/<experiment>/score/claims.csv
 
@@ -15,8 +16,8 @@ BOOTSTRAP = {"resamples": "params.bootstrap_resamples", "seed": "params.bootstra
 
 rule score:
     input:
-        baselines=of_tasks("read", "baselines.parquet"),
-        patched=of_tasks("write", "test.parquet"),
+        predictions=answers_of_tasks,
+        validation=[],
         exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
     output:
         f"{RESULTS}/score/{MODEL_JOB}/accuracy.csv",
@@ -34,9 +35,64 @@ rule score:
     shell:
         recorded(
             *("score", "score.accuracy"),
-            predictions="input.baselines",
-            _patched="input.patched",
+            predictions="input.predictions",
+            validation="input.validation",
             datasets="params.datasets",
+            tasks="params.tasks",
+            **BOOTSTRAP,
+            out="output",
+        )
+
+
+# The headline contrasts, answer by answer, and what difference they could have shown.
+rule score_pairs:
+    input:
+        answers_of_tasks,
+    output:
+        f"{RESULTS}/score/{MODEL_JOB}/pairs.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/pairs.log",
+    benchmark:
+        f"{BENCHMARKS}/score_pairs/{MODEL_JOB}.jsonl"
+    localrule: True
+    params:
+        tasks=config["tasks"],
+        bootstrap_resamples=config["bootstrap"]["resamples"],
+        bootstrap_seed=config["bootstrap"]["seed"],
+        code=code_hash("taskvectors.score.pairs"),
+    shell:
+        recorded(
+            *("score_pairs", "score.pairs"),
+            predictions="input",
+            tasks="params.tasks",
+            **BOOTSTRAP,
+            out="output",
+        )
+
+
+rule score_power:
+    input:
+        predictions=answers_of_tasks,
+        tasks="resources/tasks.yaml",
+        paper="resources/experiments/paper.yaml",
+    output:
+        f"{RESULTS}/score/{MODEL_JOB}/power.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/power.log",
+    benchmark:
+        f"{BENCHMARKS}/score_power/{MODEL_JOB}.jsonl"
+    localrule: True
+    params:
+        tasks=config["tasks"],
+        bootstrap_resamples=config["bootstrap"]["resamples"],
+        bootstrap_seed=config["bootstrap"]["seed"],
+        code=code_hash("taskvectors.score.power"),
+    shell:
+        recorded(
+            *("score_power", "score.power"),
+            predictions="input.predictions",
+            task_file="input.tasks",
+            paper="input.paper",
             tasks="params.tasks",
             **BOOTSTRAP,
             out="output",
@@ -68,7 +124,8 @@ rule score_conflict:
 
 rule score_descriptions:
     input:
-        f"{RESULTS}/qualitative/{MODEL_JOB}/descriptions.parquet",
+        predictions=f"{RESULTS}/qualitative/{MODEL_JOB}/descriptions.parquet",
+        validation=of_tasks("read", "baselines.parquet"),
     output:
         f"{RESULTS}/score/{MODEL_JOB}/descriptions.csv",
     log:
@@ -84,7 +141,8 @@ rule score_descriptions:
     shell:
         recorded(
             *("score_descriptions", "score.accuracy"),
-            predictions="input",
+            predictions="input.predictions",
+            validation="input.validation",
             tasks="params.tasks",
             **BOOTSTRAP,
             out="output",
@@ -155,6 +213,63 @@ rule score_tsne:
             *("score_tsne", "score.tsne"),
             activations="input",
             tasks="params.tasks",
+            out="output",
+        )
+
+
+# What a model sees in the images that are evaluated, and whether it uses it.
+rule score_sight:
+    input:
+        model=model_folder,
+        templates="resources/templates.yaml",
+        manifest=PLAN.manifest(EVALUATION),
+        images=ancient(PLAN.images),
+        neutral="resources/neutral.yaml",
+    output:
+        f"{RESULTS}/score/{MODEL_JOB}/sight.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/sight.log",
+    benchmark:
+        f"{BENCHMARKS}/score_sight/{MODEL_JOB}.jsonl"
+    resources:
+        **GPU_JOB,
+    params:
+        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        code=code_hash("taskvectors.score.sight"),
+    shell:
+        recorded(
+            *("score_sight", "score.sight"),
+            **MODEL,
+            **TEMPLATE,
+            manifest="input.manifest",
+            neutral="input.neutral",
+            out="output",
+        )
+
+
+# The same beside what prompting and patching earn.
+rule score_gap:
+    input:
+        model=model_folder,
+        sight=f"{RESULTS}/score/{MODEL_JOB}/sight.csv",
+        phases=f"{RESULTS}/score/{MODEL_JOB}/phases.csv",
+        scores=f"{RESULTS}/score/{MODEL_JOB}/accuracy.csv",
+    output:
+        f"{RESULTS}/score/{MODEL_JOB}/gap.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/gap.log",
+    benchmark:
+        f"{BENCHMARKS}/score_gap/{MODEL_JOB}.jsonl"
+    localrule: True
+    params:
+        code=code_hash("taskvectors.score.gap"),
+    shell:
+        recorded(
+            *("score_gap", "score.gap"),
+            model="input.model",
+            sight="input.sight",
+            phases="input.phases",
+            scores="input.scores",
             out="output",
         )
 

@@ -57,8 +57,8 @@ use rule write_test as transfer_test with:
 
 use rule score as score_transfer with:
     input:
-        baselines=[],
-        patched=of_tasks("write", f"{FROM}/test.parquet"),
+        predictions=of_tasks("write", f"{FROM}/test.parquet"),
+        validation=of_tasks("read", "baselines.parquet"),
         exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
     output:
         f"{RESULTS}/score/{MODEL_JOB}/{FROM}/accuracy.csv",

@@ -16,6 +16,8 @@ from torch import Tensor
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.tensors import check_finite, read_tensors, write_tensors
 from taskvectors.study.vectors import (
+    BEFORE_TEXT,
+    BEFORE_TEXT_SITE,
     ENSEMBLE,
     EXEMPLAR_SITE,
     INSTRUCTION,
@@ -39,6 +41,9 @@ def task_vectors(activations: dict[str, Tensor]) -> dict[str, Tensor]:
             vectors[text] = tensor.float().mean(0)
         elif (name.split, name.site) == ("validation", EXEMPLAR_SITE):
             vectors[vector_name(name.specification, name.seed)] = tensor.float().mean(0)
+        elif name.site == BEFORE_TEXT_SITE:
+            before_text = vector_name(name.specification + BEFORE_TEXT, name.seed)
+            vectors[before_text] = tensor.float().mean(0)
     return vectors
 
 

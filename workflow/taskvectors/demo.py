@@ -92,8 +92,16 @@ def read_lines(path: Path, template: Template) -> list[PromptLine]:
 
 
 def read_vectors(adapter: Adapter, lines: Sequence[PromptLine]) -> dict[str, Tensor]:
-    """Mean residual streams (layers, width) by vector name, float32."""
-    prompts = [adapter.encode(line.specified) for line in lines]
+    """Mean residual streams (layers, width) by vector name, float32.
+
+    A model that takes images reads exemplars before their query, since some (Mantis) lay them
+    out in other tokens before an image.
+    """
+    followed = {EXEMPLAR.name} if adapter.image_text is not None else set()
+    prompts = [
+        adapter.encode(line.base if line.read_mark in followed else line.specified)
+        for line in lines
+    ]
     ends = [prompt.marks[line.read_mark] for prompt, line in zip(prompts, lines, strict=True)]
     found: dict[str, list[Tensor]] = {}
     groups = packed(prompts, [len(prompt.ids) for prompt in prompts], TOKENS_PER_PASS)
@@ -121,6 +129,7 @@ def shown(adapter: Adapter, encoded: Encoded, given: Answer) -> dict[str, Any]:
         "logit_difference": given.logit_difference,
         "position": position,
         "neighbourhood": adapter.neighbourhood(encoded.ids, position),
+        "forced_boundary": encoded.forced_boundary,
     }
 
 

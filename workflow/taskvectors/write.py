@@ -26,6 +26,7 @@ from taskvectors.jobs.arguments import (
 )
 from taskvectors.jobs.queries import Query, encode_queries, modalities_of, prediction
 from taskvectors.models.base import Adapter
+from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import read_items
 from taskvectors.study.predictions import (
     ICL_MODALITY,
@@ -33,7 +34,7 @@ from taskvectors.study.predictions import (
     method_name,
     write_predictions,
 )
-from taskvectors.study.vectors import parse_vector_name
+from taskvectors.study.vectors import parse_vector_name, take_before_text
 
 log = logging.getLogger("taskvectors")
 
@@ -42,6 +43,19 @@ def separate(vectors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, T
     """The specifications' own vectors, and the subsets and ensembles beside them."""
     full = {n: vector for n, vector in vectors.items() if parse_vector_name(n)[0] in ICL_MODALITY}
     return full, {name: vector for name, vector in vectors.items() if name not in full}
+
+
+def with_vectors(
+    queries: Sequence[Query], full: dict[str, Tensor], before_text: dict[str, Tensor]
+) -> list[tuple[list[Query], dict[str, Tensor]]]:
+    """The queries with the specifications' vectors, those of text queries apart where text
+    queries have vectors of their own (`taskvectors.study.vectors.take_before_text`)."""
+    if not before_text:
+        return [(list(queries), full)]
+    return [
+        ([query for query in queries if query.modality != "text"], full),
+        ([query for query in queries if query.modality == "text"], full | before_text),
+    ]
 
 
 def patch_queries(
@@ -85,18 +99,21 @@ def main() -> None:
     args = parse(parser)
     adapter = load_model(args)
     context = Context(args.name, load_template(args, adapter), args.task)
-    full, partial = separate(load_vectors(adapter, args.vectors))
+    vectors, before_text = take_before_text(load_vectors(adapter, args.vectors))
+    full, partial = separate(vectors)
     items = read_items(args.items)
     queries = encode_queries(adapter, context.template, items, modalities_of(adapter))
     image_queries = [query for query in queries if query.modality == "image"]
     adapter.see([query.item.image for query in image_queries])
-    if args.layer is None:
-        predictions = patch_queries(adapter, context, queries, full, range(len(adapter.layers)))
-    else:
-        layers = [read_json(args.layer)["layer"]]
-        predictions = patch_queries(adapter, context, queries, full, layers)
+    every = list(range(len(adapter.layers)))
+    layers = every if args.layer is None else [read_json(args.layer)["layer"]]
+    predictions: list[Prediction] = []
+    for asked, own in with_vectors(queries, full, before_text):
+        predictions += patch_queries(adapter, context, asked, own, layers)
+    if args.layer is not None:
         predictions += patch_queries(adapter, context, image_queries, partial, layers)
     write_predictions(args.out, predictions)
+    report_answers([one.forced_boundary for one in predictions])
     log.info("%s %s: %d predictions", args.name, args.task, len(predictions))
 
 

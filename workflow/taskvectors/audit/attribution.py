@@ -84,6 +84,9 @@ def used_model(folder: Path) -> UsedModel:
         url = f"{HUB}/{source['hub']}/tree/{source['revision']}"
         name = f"{source['hub']} at {source['revision']}"
         return UsedModel(folder.name, name, "as its page says", url)
+    if "folder" in source:
+        name = f"the folder {source['folder']} with hash {source['revision']}"
+        return UsedModel(folder.name, name, "that of whoever trained it")
     name = f"{source['package']} {source['version']}: {source['path']}"
     return UsedModel(folder.name, name, _gguf_licence(source))
 

@@ -17,7 +17,7 @@ from taskvectors.base.files import read_jsonl
 from taskvectors.study.manifest import is_manifest, read_manifest
 
 NAMED = 5  # labels, images and files that are listed one by one
-MODEL_PARAMS = {"hub", "revision", "package", "file", "dtype"}
+MODEL_PARAMS = {"hub", "folder", "revision", "package", "file", "dtype"}
 # Params that say where a job's files are, and those of the model.
 NO_SETTINGS = {"out", "stem", "results", "experiment", "dataset", "datasets", *MODEL_PARAMS}
 

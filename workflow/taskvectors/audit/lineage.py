@@ -40,6 +40,7 @@ class Record:
     started: str
     ended: str
     machine: dict[str, str]
+    answers: dict[str, int] | None = None
 
     @property
     def path(self) -> str:

@@ -8,7 +8,8 @@ from taskvectors.audit.labels import Label, is_entity_table, read_labels
 from taskvectors.audit.lineage import Lineage, Record
 from taskvectors.study.manifest import CollectedImage, is_manifest, read_manifest
 
-ORIGIN = ("hub", "revision", "package", "file")  # parameters that say where a model is from
+# Parameters that say where a model is from.
+ORIGIN = ("hub", "folder", "revision", "package", "file")
 NAMED = 3  # names of a summary; --all shows every one
 
 

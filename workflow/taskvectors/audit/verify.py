@@ -14,13 +14,12 @@ from pathlib import Path
 from taskvectors.audit.lineage import Lineage, Record, open_results, read_record
 from taskvectors.audit.today import changed_settings, code_of, read_plan
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import sha256
+from taskvectors.base.files import listing_hash, sha256
 from taskvectors.base.progress import start_logging, track
 from taskvectors.record.provenance import (
     RECORDS,
     NewerSchemaError,
     files_below,
-    listing_hash,
     record_path,
 )
 from taskvectors.study.plan import Plan

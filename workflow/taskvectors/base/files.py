@@ -87,6 +87,12 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
+def listing_hash(hashes: dict[str, str]) -> str:
+    """The hash of a folder from its files' hashes by relative path."""
+    lines = sorted(f"{digest}  {name}\n" for name, digest in hashes.items())
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
 def sha256(path: Path) -> str:
     """The file's SHA-256 as 64 hexadecimal digits, read in blocks."""
     with path.open("rb") as handle:

@@ -4,6 +4,9 @@ from importlib import metadata
 from pathlib import Path
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json
+
+NPM = Path("envs/npm/node_modules")  # packages of npm begin with @
 
 
 def package_file(package: str, name: str) -> tuple[str, Path, str]:
@@ -21,6 +24,8 @@ def package_files(package: str) -> tuple[str, Path, list[str]]:
 
     Raises `UserError` naming the package and the command that installs it.
     """
+    if package.startswith("@"):
+        return _npm_files(package)
     try:
         found = metadata.distribution(package)
     except metadata.PackageNotFoundError as error:
@@ -29,3 +34,14 @@ def package_files(package: str) -> tuple[str, Path, list[str]]:
             "run `make setup` (it installs envs/cpu.txt and envs/data.txt)."
         ) from error
     return found.version, Path(str(found.locate_file(""))), [str(f) for f in found.files or []]
+
+
+def _npm_files(package: str) -> tuple[str, Path, list[str]]:
+    root = NPM / package
+    if not (root / "package.json").is_file():
+        raise UserError(
+            f"the package {package} is not installed; run `make train-data` (it takes what "
+            "envs/npm names from npm, and only training the open vision tower needs it)."
+        )
+    files = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+    return read_json(root / "package.json")["version"], root, sorted(files)

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import written_whole
 
-TYPES = {str: pa.string(), int: pa.int32(), float: pa.float32()}
+TYPES = {str: pa.string(), int: pa.int32(), float: pa.float32(), bool: pa.bool_()}
 
 
 def schema_of(kind: type) -> pa.Schema:
-    """The schema of a dataclass of texts, whole numbers and numbers; ``int | None`` may be null."""
+    """The schema of a dataclass of texts, numbers and booleans; ``int | None`` may be null."""
     hints = get_type_hints(kind)
     columns = []
     for field in fields(kind):

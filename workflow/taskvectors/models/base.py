@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -10,6 +11,13 @@ from torch import Tensor, nn
 from transformers import Cache
 
 from taskvectors.base.errors import UserError
+from taskvectors.models.boundary import (
+    Token,
+    cuts_change_nothing,
+    tokens_apart,
+    tokens_before,
+    tokens_of,
+)
 from taskvectors.study.prompts import ImageInput, Mark, Prompt, Text
 
 # What Hugging Face decoders call their blocks and the norm after the last of them.
@@ -24,7 +32,8 @@ class Encoded:
     ``ids`` are token ids with every image's placeholders expanded; ``positions`` is
     (axes, tokens), one axis for ordinary models; ``marks`` maps a mark's name to the index
     of the last token before it; ``images`` are the paths in order, and ``image_ends``
-    the index after each one's last placeholder.
+    the index after each one's last placeholder. ``forced_boundary`` says whether the text was
+    cut at a mark that the tokenizer would have merged with its neighbour.
     """
 
     ids: list[int]
@@ -32,6 +41,7 @@ class Encoded:
     marks: dict[str, int]
     images: tuple[str, ...] = ()
     image_ends: tuple[int, ...] = ()
+    forced_boundary: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,17 +98,17 @@ class Adapter:
 
     # -- the decoder ---------------------------------------------------------------------
 
-    @property
+    @cached_property
     def decoder(self) -> Any:
         """The module that maps embeddings to hidden states through all layers."""
         return self.model.get_decoder()
 
-    @property
+    @cached_property
     def layers(self) -> nn.ModuleList:
         """The decoder layers; layer l's output is the residual stream after it."""
         return self._first_of(LAYERS)
 
-    @property
+    @cached_property
     def final_norm(self) -> Any:
         """The norm between the last residual stream and the unembedding."""
         return self._first_of(FINAL_NORMS)
@@ -112,12 +122,12 @@ class Adapter:
             f"{', '.join(names)}; add an adapter for it in workflow/taskvectors/models."
         )
 
-    @property
+    @cached_property
     def unembedding(self) -> Any:
         """The linear map from normed hidden states to token logits."""
         return self.model.get_output_embeddings()
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Width of the residual stream."""
         return int(self.unembedding.weight.shape[1])
@@ -143,8 +153,8 @@ class Adapter:
         mask: Tensor | None,
         cache: Cache | None = None,
     ) -> None:
-        """Run the decoder once: what `embed` returned, positions (axes, rows, tokens), additive
-        mask (rows, 1, tokens, tokens). Results are taken by hooks.
+        """Run the decoder once: what `embed` returned, positions (axes, rows, tokens) on the host,
+        additive mask (rows, 1, tokens, tokens). Results are taken by hooks.
 
         With a ``cache`` its keys and values come before these tokens, and theirs are added; a
         single token that sees all of them needs no mask.
@@ -152,7 +162,7 @@ class Adapter:
         self.decoder(
             inputs_embeds=inputs.hidden,
             attention_mask=None if mask is None else self.layer_masks(mask, positions, inputs),
-            position_ids=positions[0] if len(positions) == 1 else positions,
+            position_ids=(positions[0] if len(positions) == 1 else positions).to(self.device),
             past_key_values=cache,
             use_cache=cache is not None,
         )
@@ -172,14 +182,19 @@ class Adapter:
             return mask
         near = mask
         if int(positions.max()) >= window:
-            place = positions[0]
+            place = positions[0].to(mask.device)
             far = place[:, None, :, None] - place[:, None, None, :] >= window
             near = mask.masked_fill(far, torch.finfo(mask.dtype).min)
         return {"full_attention": mask, "sliding_attention": near} if kinds else near
 
     # -- prompts -------------------------------------------------------------------------
 
-    @property
+    @cached_property
+    def cuttable(self) -> bool:
+        """Whether a prompt may be cut at a mark: pieces tokenised apart are those of the whole."""
+        return cuts_change_nothing(self.tokenizer)
+
+    @cached_property
     def pad_id(self) -> int:
         """A token id for padding; it is masked, so any does that is no image placeholder."""
         pad = self.tokenizer.pad_token_id or 0
@@ -212,22 +227,15 @@ class Adapter:
         """Position ids (axes, tokens) of a plain prompt."""
         return torch.arange(len(ids)).unsqueeze(0)
 
-    def tokens(self, text: str) -> list[tuple[int, int, int]]:
-        """Token ids of a prompt's text, each with the characters (start, end) it stands for.
-
-        A token that the tokenizer adds by itself (BOS) stands for none: start equals end.
-        """
-        found = self.tokenizer(text, return_offsets_mapping=True)
-        return [
-            (token, start, end)
-            for token, (start, end) in zip(found["input_ids"], found["offset_mapping"], strict=True)
-        ]
+    def tokens(self, text: str) -> list[Token]:
+        """The tokens of a prompt's text."""
+        return tokens_of(self.tokenizer, text)
 
     def encode(self, prompt: Prompt) -> Encoded:
         """Tokenise a whole prompt at once and find its marks and images.
 
-        Raises `UserError` where a mark falls inside a token, i.e. where the tokenizer merges
-        a delimiter with its neighbour, so that there is no token to read or patch.
+        Where the tokenizer merges a delimiter with its neighbour the text is cut there. Raises
+        `UserError` where that would change other tokens, and where a text has a placeholder.
         """
         text = ""
         images: list[str] = []
@@ -243,33 +251,54 @@ class Adapter:
                 text += self.image_string(segment.path, len(images))
                 images.append(segment.path)
                 spans.append((start, len(text)))
-        tokens = self.tokens(text)
+        tokens, marks, forced = self._bounded(text, ends)
+        self._refuse_placeholders(tokens, spans)
         ids = [token for token, _, _ in tokens]
-        # An added token stands for no character, so its end must not be taken for a mark.
-        index_at_end = {end: index for index, (_, start, end) in enumerate(tokens) if end > start}
-        marks = {}
-        for name, end in ends.items():
-            if end not in index_at_end:
-                raise UserError(
-                    f"the tokenizer of {self.name} merges the {name} delimiter in "
-                    f"{text[max(0, end - 12) : end + 12]!r} with its neighbour; "
-                    "choose another template."
-                )
-            marks[name] = index_at_end[end]
         return Encoded(
             ids,
             self.positions(ids, images),
             marks,
             tuple(images),
             tuple(self._image_end(tokens, span) for span in spans),
+            forced,
         )
 
-    def _image_end(self, tokens: list[tuple[int, int, int]], span: tuple[int, int]) -> int:
+    def _bounded(self, text: str, ends: dict[str, int]) -> tuple[list[Token], dict[str, int], bool]:
+        """A text's tokens, of which one ends at each mark; their indices; whether it was cut."""
+        tokens, cuts = self.tokens(text), set[int]()
+        marks = tokens_before(tokens, ends)
+        while inside := [name for name in ends if name not in marks]:
+            name, end = inside[0], ends[inside[0]]
+            if not self.cuttable or end in cuts:
+                raise UserError(
+                    f"the tokenizer of {self.name} merges the {name} delimiter in "
+                    f"{text[max(0, end - 12) : end + 12]!r} with its neighbour; "
+                    "choose another template."
+                )
+            cuts |= {ends[name] for name in inside}
+            tokens = tokens_apart(self.tokenizer, text, cuts)
+            marks = tokens_before(tokens, ends)
+        return tokens, marks, bool(cuts)
+
+    def _refuse_placeholders(self, tokens: list[Token], spans: list[tuple[int, int]]) -> None:
+        """Raise `UserError` where a text has a placeholder, which no image's features replace."""
+        placeholder = self.placeholder_id
+        if any(
+            token == placeholder and not any(first <= start < last for first, last in spans)
+            for token, start, _ in tokens
+        ):
+            raise UserError(
+                f"a text of a prompt has {self.tokenizer.decode([placeholder])!r}, which stands "
+                f"for an image in {self.name}; take it out of the entity, label or instruction."
+            )
+
+    def _image_end(self, tokens: list[Token], span: tuple[int, int]) -> int:
         """Index after the last placeholder within the characters of one image."""
+        placeholder = self.placeholder_id
         return 1 + max(
             index
             for index, (token, start, end) in enumerate(tokens)
-            if token == self.placeholder_id and span[0] <= start and end <= span[1]
+            if token == placeholder and span[0] <= start and end <= span[1]
         )
 
     def neighbourhood(self, ids: Sequence[int], index: int, radius: int = 3) -> str:
@@ -304,13 +333,18 @@ class Adapter:
         # A placeholder may lie outside the vocabulary; its own embedding is never used.
         embeddings = self.model.get_input_embeddings()(ids.masked_fill(places, 0).to(self.device))
         self.see(images)
+        self.check_places(places, images)
+        if images:
+            features = torch.cat([self.features[path] for path in images])
+            # Found on the host: a mask on the GPU would have it wait to be counted.
+            embeddings[places.nonzero().T.to(self.device).unbind()] = features.to(embeddings)
+        return Embedded(embeddings, places.to(self.device), tuple(images))
+
+    def check_places(self, places: Tensor, images: Sequence[str]) -> None:
+        """Raise `UserError` where images' features are not as many as their placeholders."""
         found = sum(len(self.features[path]) for path in images)
         if int(places.sum()) != found:
             raise UserError(
                 f"the model {self.name} has {int(places.sum())} image placeholders in a batch "
                 f"but {found} features; its processor does not match its weights."
             )
-        if images:
-            features = torch.cat([self.features[path] for path in images])
-            embeddings[places.to(self.device)] = features.to(embeddings)
-        return Embedded(embeddings, places.to(self.device), tuple(images))

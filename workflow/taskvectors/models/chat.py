@@ -3,8 +3,6 @@
 transformers renders it in a sandbox; no code of a checkpoint runs.
 """
 
-from typing import Any
-
 from jinja2 import TemplateError
 
 from taskvectors.base.errors import UserError
@@ -32,17 +30,15 @@ def turn_pieces(adapter: Adapter) -> tuple[str, str]:
     The last of three turns is looked at, so that what only begins a conversation is left out.
     Spaces beside the words are left to the template's ``space``.
     """
-    renderer = adapter.processor
-    if not getattr(renderer, "chat_template", None):
-        renderer = adapter.tokenizer
-    if not renderer.chat_template:
+    own = getattr(adapter.processor, "chat_template", None)
+    if not own and not adapter.tokenizer.chat_template:
         raise UserError(
             f"the model {adapter.name} has no chat template; choose another of "
             "resources/templates.yaml."
         )
-    text = _rendered(renderer, adapter.name)
+    text = _rendered(adapter, own)
     between, answer = text.partition(OUTPUT)[2].split(ASKED)
-    closed = _rendered(renderer, adapter.name, reply=True).partition(ASKED)[2].partition(OUTPUT)[2]
+    closed = _rendered(adapter, own, reply=True).partition(ASKED)[2].partition(OUTPUT)[2]
     if not between.startswith(closed) or not answer.strip():
         raise UserError(
             f"the chat template of {adapter.name} does not lay out all turns alike; "
@@ -51,24 +47,25 @@ def turn_pieces(adapter: Adapter) -> tuple[str, str]:
     return between.removeprefix(closed).rstrip(" "), answer.rstrip(" ")
 
 
-def _rendered(renderer: Any, name: str, reply: bool = False) -> str:
+def _rendered(adapter: Adapter, own: str | None, reply: bool = False) -> str:
     """A question, its reply and a question, open for a reply or (``reply``) with one.
 
-    Templates of language models take words as text, those of VLMs as a list of parts.
+    Templates of language models take words as text, those of VLMs as a list of parts. The
+    tokenizer renders the processor's ``own``, too, since some processors ask for their video part.
     """
     words = [("user", EARLIER), ("assistant", OUTPUT), ("user", ASKED)]
     words += [("assistant", OUTPUT)] if reply else []
     for part in (str, lambda word: [{"type": "text", "text": word}]):
         messages = [{"role": role, "content": part(word)} for role, word in words]
         try:
-            text = renderer.apply_chat_template(
-                messages, tokenize=False, add_generation_prompt=not reply
+            text = adapter.tokenizer.apply_chat_template(
+                messages, chat_template=own, tokenize=False, add_generation_prompt=not reply
             )
         except (TemplateError, TypeError):
             continue
         if [text.count(word) for word in (EARLIER, ASKED)] == [1, 1] and OUTPUT in text:
             return text
     raise UserError(
-        f"the chat template of {name} shows no question and reply; "
+        f"the chat template of {adapter.name} shows no question and reply; "
         "choose another of resources/templates.yaml."
     )

@@ -1,9 +1,8 @@
-"""The embedded vision-and-language model: SmolLM2 with a vision tower that the workflow trains.
+"""The embedded vision-and-language models: SmolLM2 with a vision tower that the workflow trains.
 
-It loads through `AutoProcessor` and `AutoModelForImageTextToText` like any other model, once
-this module is imported. The vision tower is a **closed-set lookup**: a classifier over the names it
-was trained on, whose sharpened probabilities weigh the language model's own embeddings of
-those names. It can see nothing but those names, and its numbers must be read so.
+They load through `AutoProcessor` and `AutoModelForImageTextToText` like any other model, once
+this module is imported. What they see with, a closed-set lookup of names or an open projector, is
+in `taskvectors.models.embedded_vision`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +10,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 from transformers import (
@@ -30,19 +28,24 @@ from transformers.image_processing_utils import BaseImageProcessor
 
 from taskvectors.base.images import open_rgb
 from taskvectors.models.base import Adapter
-from taskvectors.models.efficientnet import FEATURES, EfficientNetLite0
+from taskvectors.models.embedded_vision import (
+    NameLookup,
+    OpenProjector,
+    VisionTower,
+    fit_to_square,
+    normalised,
+    on_background,
+)
 from taskvectors.models.weights import load_weights
-
-HIDDEN = 512
-SIDE, MARGIN = 160, 8  # pixels: side of the square that the vision tower sees, and its white margin
-NEARLY_WHITE = 250
 
 
 class EmbeddedConfig(PreTrainedConfig):
-    """Configuration: the language model's, the known names, and how they become tokens.
+    """Configuration: the language model's, and how images become tokens.
 
-    ``tokens_per_image`` placeholders stand for one image; ``lookup_temperature`` sharpens the
-    classifier's probabilities; ``heads`` classifiers are averaged.
+    ``names`` are those that a closed-set lookup knows; without any, the projector is an open one,
+    from ``features`` numbers through ``projector_hidden`` units. ``tokens_per_image`` placeholders
+    stand for one image; ``lookup_temperature`` sharpens the lookup's probabilities; ``heads`` heads
+    of the vision tower, of ``hidden`` units each with ``dropout`` in training, are averaged.
     """
 
     model_type = "embedded_vlm"
@@ -54,6 +57,10 @@ class EmbeddedConfig(PreTrainedConfig):
         tokens_per_image: int = 5,
         lookup_temperature: float = 0.2,
         heads: int = 3,
+        hidden: int = 512,
+        dropout: float = 0.5,
+        features: int = 512,
+        projector_hidden: int = 512,
         image_token_id: int = 4,
         **kwargs: Any,
     ):
@@ -64,40 +71,12 @@ class EmbeddedConfig(PreTrainedConfig):
         self.tokens_per_image = tokens_per_image
         self.lookup_temperature = lookup_temperature
         self.heads = heads
+        self.hidden = hidden
+        self.dropout = dropout
+        self.features = features
+        self.projector_hidden = projector_hidden
         self.image_token_id = image_token_id
         super().__init__(**kwargs)
-
-
-def content_box(image: Image.Image) -> tuple[int, int, int, int]:
-    """The box of what is not nearly white, (left, top, right, bottom); the whole if all is."""
-    darkest = image.convert("RGB").convert("L").point(lambda v: 255 * (v < NEARLY_WHITE))
-    return darkest.getbbox() or (0, 0, *image.size)
-
-
-def fit_to_square(image: Image.Image) -> Tensor:
-    """An RGBA image, cropped to its content and centred, as premultiplied (4, 160, 160).
-
-    What is outside has alpha 0, so that a background can be chosen later.
-    """
-    white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    cropped = image.crop(content_box(white))
-    scale = (SIDE - 2 * MARGIN) / max(cropped.size)
-    size = [max(1, round(side * scale)) for side in cropped.size]
-    small = cropped.convert("RGBa").resize(size, Image.Resampling.BILINEAR)
-    pixels = torch.frombuffer(bytearray(small.tobytes()), dtype=torch.uint8)
-    pixels = pixels.view(small.height, small.width, 4).permute(2, 0, 1).float() / 255
-    left, top = (SIDE - small.width) // 2, (SIDE - small.height) // 2
-    return F.pad(pixels, (left, SIDE - small.width - left, top, SIDE - small.height - top))
-
-
-def on_background(images: Tensor, background: Tensor | float) -> Tensor:
-    """Premultiplied RGBA (n, 4, h, w) over an RGB background gives RGB (n, 3, h, w) in [0, 1]."""
-    return images[:, :3] + (1 - images[:, 3:]) * background
-
-
-def normalised(rgb: Tensor) -> Tensor:
-    """RGB in [0, 1] to the backbone's input range [-1, 1]."""
-    return rgb * 2 - 1
 
 
 class EmbeddedImageProcessor(BaseImageProcessor):
@@ -142,53 +121,8 @@ class EmbeddedProcessor(ProcessorMixin):
         return BatchFeature(data)
 
 
-class VisionTower(nn.Module):
-    """The vision tower: frozen backbone, standardised features, averaged classifiers of names."""
-
-    mean: Tensor
-    deviation: Tensor
-
-    def __init__(self, names: int, heads: int):
-        super().__init__()
-        self.backbone = EfficientNetLite0()
-        self.register_buffer("mean", torch.zeros(FEATURES))
-        self.register_buffer("deviation", torch.ones(FEATURES))
-        self.heads = nn.ModuleList(
-            nn.Sequential(
-                nn.Dropout(0.5),
-                nn.Linear(FEATURES, HIDDEN),
-                nn.BatchNorm1d(HIDDEN),
-                nn.GELU(),
-                nn.Dropout(0.5),
-                nn.Linear(HIDDEN, names),
-            )
-            for _ in range(heads)
-        )
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        """Pixels (images, 3, 160, 160) to logits over names (images, names)."""
-        features = (self.backbone(pixels) - self.mean) / self.deviation
-        return torch.stack([head(features) for head in self.heads]).mean(0)
-
-
-class NameLookup(nn.Module):
-    """The projector: name logits to ``tokens`` input embeddings, by the names' own embeddings."""
-
-    table: Tensor
-
-    def __init__(self, names: int, tokens: int, width: int, temperature: float):
-        super().__init__()
-        self.temperature = temperature
-        self.register_buffer("table", torch.zeros(names, tokens, width))
-
-    def forward(self, logits: Tensor) -> Tensor:
-        """Logits (images, names) to embeddings (images, tokens, width)."""
-        weights = torch.softmax(logits / self.temperature, dim=-1)
-        return torch.einsum("pn,ntw->ptw", weights.to(self.table.dtype), self.table)
-
-
 class EmbeddedForConditionalGeneration(PreTrainedModel, GenerationMixin):
-    """Vision tower, lookup and language model as one checkpoint."""
+    """Vision tower, projector and language model as one checkpoint."""
 
     config_class = EmbeddedConfig
     main_input_name = "input_ids"
@@ -196,11 +130,15 @@ class EmbeddedForConditionalGeneration(PreTrainedModel, GenerationMixin):
 
     def __init__(self, config: EmbeddedConfig):
         super().__init__(config)
-        names = len(config.names)
+        names, tokens = len(config.names), config.tokens_per_image
         width = config.text_config.hidden_size
-        self.vision_tower = VisionTower(names, config.heads)
-        self.projector = NameLookup(
-            names, config.tokens_per_image, width, config.lookup_temperature
+        self.vision_tower = VisionTower(
+            names or config.features, config.heads, config.hidden, config.dropout
+        )
+        self.projector: NameLookup | OpenProjector = (
+            NameLookup(names, tokens, width, config.lookup_temperature)
+            if names
+            else OpenProjector(config.features, config.projector_hidden, tokens, width)
         )
         # Its own configuration says how it was saved, not what is wanted of it now.
         self.language_model = AutoModelForCausalLM.from_config(

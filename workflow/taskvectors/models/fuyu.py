@@ -13,6 +13,7 @@ from transformers import AutoConfig, BatchFeature, PreTrainedConfig
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
 from taskvectors.base.images import open_rgb
+from taskvectors.models.boundary import Token, tokens_of
 from taskvectors.models.generic import GenericAdapter
 
 log = logging.getLogger("taskvectors")
@@ -25,13 +26,15 @@ class FuyuAdapter(GenericAdapter):
     """Patches of pixels, row by row, in the midst of the text.
 
     The stock processor takes one image and puts it first, so prompts are laid out here as
-    Mantis was trained: ``image {i}: `` before image i, counted from 0; the patches between
-    two frame tokens; and a BOS before every piece of text, each tokenised by itself.
+    Mantis' own does (mantis-vl 0.0.5, ``mfuyu/processor.py``): ``image {i}: `` before image i,
+    counted from 0; the patches between two frame tokens; and a BOS before every piece of text,
+    each tokenised by itself. A prompt without an image has no BOS at all.
     """
 
     def __init__(self, model: nn.Module, processor: Any, name: str):
         super().__init__(model, processor, name)
         self.image_text = "<image>"
+        self.cuttable = False  # every piece of text has a BOS and a space before it
         known = self.tokenizer.get_vocab()
         missing = [token for token in (PATCH, NEWLINE, BEFORE, AFTER) if token not in known]
         if missing:
@@ -90,27 +93,22 @@ class FuyuAdapter(GenericAdapter):
     def image_string(self, image: str, number: int) -> str:
         return f"image {number}: {super().image_string(image, number)}"
 
-    def tokens(self, text: str) -> list[tuple[int, int, int]]:
-        frame = f"({re.escape(BEFORE)}.*?{re.escape(AFTER)})"
-        found: list[tuple[int, int, int]] = []
+    def tokens(self, text: str) -> list[Token]:
+        pieces = re.split(f"({re.escape(BEFORE)}.*?{re.escape(AFTER)})", text)
+        found: list[Token] = []
         start = 0
-        for piece in re.split(frame, text):
+        for piece in pieces:
             if piece.startswith(BEFORE):
                 found += self._frame_tokens(piece, start)
             elif piece:
-                found.append((self.tokenizer.bos_token_id, start, start))
-                encoded = self.tokenizer(
-                    piece, add_special_tokens=False, return_offsets_mapping=True
-                )
-                spans = encoded["offset_mapping"]
-                found += [
-                    (token, start + a, start + b)
-                    for token, (a, b) in zip(encoded["input_ids"], spans, strict=True)
-                ]
+                if len(pieces) > 1:
+                    found.append((self.tokenizer.bos_token_id, start, start))
+                inside = tokens_of(self.tokenizer, piece, special=False)
+                found += [(token, start + a, start + b) for token, a, b in inside]
             start += len(piece)
         return found
 
-    def _frame_tokens(self, piece: str, start: int) -> list[tuple[int, int, int]]:
+    def _frame_tokens(self, piece: str, start: int) -> list[Token]:
         """Ids of an image's own tokens, which the tokenizer would put a space before."""
         found = []
         for token in re.finditer(r"\|\w+\|", piece):

@@ -56,8 +56,11 @@ def processor_kind(folder: Path, config: PreTrainedConfig) -> Any:
     return PROCESSOR_MAPPING[type(config)]
 
 
-def load_processor(folder: Path, config: PreTrainedConfig) -> ProcessorMixin:
+def load_processor(folder: Path, config: PreTrainedConfig, videos: bool = False) -> ProcessorMixin:
     """The processor of a checkpoint, without its video part.
+
+    With ``videos`` its image part stands in that one's place, where a processor asks it for
+    settings that both have.
 
     Raises `UserError` where the folder lacks files, or a package that the processor needs is
     missing.
@@ -67,10 +70,11 @@ def load_processor(folder: Path, config: PreTrainedConfig) -> ProcessorMixin:
         names = kind.get_attributes()
         if "video_processor" not in names:
             return kind.from_pretrained(folder)
+        images = AutoImageProcessor.from_pretrained(folder)
         parts = {
             "tokenizer": AutoTokenizer.from_pretrained(folder),
-            "image_processor": AutoImageProcessor.from_pretrained(folder),
-            "video_processor": None,
+            "image_processor": images,
+            "video_processor": images if videos else None,
         }
         settings, _ = kind.get_processor_dict(folder)
         arguments = [parts[name] for name in names]
@@ -86,6 +90,9 @@ def load_processor(folder: Path, config: PreTrainedConfig) -> ProcessorMixin:
 class GenericAdapter(Adapter):
     """A model and its processor behind the engine's interface."""
 
+    #: Whether the processor cannot be made without a video part.
+    videos: bool = False
+
     def __init__(self, model: nn.Module, processor: Any, name: str):
         super().__init__(model, processor, name)
         self.image_text = processor.image_token
@@ -100,7 +107,7 @@ class GenericAdapter(Adapter):
     @classmethod
     def load(cls, folder: Path, name: str, dtype: str) -> Self:
         config = cls.configure(folder)
-        processor = load_processor(folder, config)
+        processor = load_processor(folder, config, cls.videos)
         model = load_weights(AutoModelForImageTextToText, folder, dtype, config=config)
         return cls(model, processor, name)
 

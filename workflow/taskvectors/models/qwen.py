@@ -70,7 +70,7 @@ class Qwen3Adapter(QwenAdapter):
         self.decoder(
             inputs_embeds=inputs.hidden,
             attention_mask=mask,
-            position_ids=positions,
+            position_ids=positions.to(self.device),
             past_key_values=cache,
             use_cache=cache is not None,
             **extra,

@@ -3,11 +3,9 @@
 from pathlib import Path
 from typing import Self
 
-import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
 
-from taskvectors.base.errors import UserError
 from taskvectors.models.base import Adapter, Embedded
 from taskvectors.models.weights import load_weights
 
@@ -36,18 +34,6 @@ class UnmaskedTextAdapter(TextAdapter):
         mask: Tensor | None,
         cache: Cache | None = None,
     ) -> None:
-        if mask is not None:
-            self._refuse_branches(mask[:, 0] == 0)
         self.decoder(
             inputs_embeds=inputs.hidden, past_key_values=cache, use_cache=cache is not None
         )
-
-    def _refuse_branches(self, allowed: Tensor) -> None:
-        """Raise `UserError` unless a token sees all before it, or, as padding, itself alone."""
-        seen = allowed.sum(dim=-1)
-        before = torch.arange(1, seen.shape[1] + 1, device=seen.device)
-        if ((seen != before) & (seen != 1)).any():
-            raise UserError(
-                f"the decoder of {self.name} cannot hold branches in one row; "
-                "run one prompt a row, and patch with the cached sweep."
-            )

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import BitsAndBytesConfig, PreTrainedModel
+from transformers import AutoConfig, BitsAndBytesConfig, PreTrainedModel
 
 from taskvectors.base.errors import UserError
 
@@ -18,6 +18,10 @@ DTYPES = {
     "float16": torch.float16,
     "nf4": torch.float16,
 }
+
+
+# In a precision's stead: the architecture alone, to look at its sizes and lay out prompts.
+NO_WEIGHTS = "none"
 
 
 def quantisation(dtype: str) -> dict[str, Any]:
@@ -41,11 +45,17 @@ def best_device() -> str:
 
 
 def load_weights(auto_class: Any, folder: Path, dtype: str, **options: Any) -> PreTrainedModel:
-    """The model in ``folder``, by an auto class of transformers; ``dtype`` is one of `DTYPES`.
+    """The model in ``folder``, by an auto class of transformers; ``dtype`` is one of `DTYPES`, or
+    `NO_WEIGHTS`.
 
     Raises `UserError` where weights are missing or their file is damaged; transformers itself
     would fill in random numbers for missing ones and go on.
     """
+    if dtype == NO_WEIGHTS:
+        with torch.device("meta"):
+            return auto_class.from_config(
+                options.get("config") or AutoConfig.from_pretrained(folder)
+            )
     try:
         model, found = auto_class.from_pretrained(
             folder,

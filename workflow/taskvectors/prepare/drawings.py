@@ -10,7 +10,7 @@ from torch import Tensor
 
 from taskvectors.base.command import command_parser
 from taskvectors.base.images import open_rgba
-from taskvectors.models.embedded import fit_to_square, normalised, on_background
+from taskvectors.models.embedded_vision import fit_to_square, normalised, on_background
 from taskvectors.study.manifest import read_manifest
 
 IMAGES_PER_PASS = 16  # larger buffers than this are given back to the system after each use

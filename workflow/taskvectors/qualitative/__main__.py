@@ -20,6 +20,7 @@ from taskvectors.qualitative.descriptions import (
 )
 from taskvectors.qualitative.studied import Setting, Studied, read_studied
 from taskvectors.qualitative.written import write_answers
+from taskvectors.record.loaded import report_answers
 from taskvectors.study.conflicts import write_conflicts
 from taskvectors.study.entities import read_entities
 from taskvectors.study.manifest import read_manifest
@@ -74,6 +75,8 @@ def main() -> None:
     write_conflicts(args.out / "conflict.parquet", conflicts)
     descriptions = answer_descriptions(setting, described, icl, args.exemplars)
     write_predictions(args.out / "descriptions.parquet", descriptions)
+    forced = [one.forced_boundary for one in conflicts]
+    report_answers(forced + [one.forced_boundary for one in descriptions])
     answers = write_answers(setting, studied, described, args.exemplars)
     write_jsonl(args.out / "answers.jsonl", answers)
     log.info(

@@ -41,12 +41,14 @@ class Conflict:
     """An item under the prompted task's instruction.
 
     ``labels`` maps the prompted task and its rivals to the item's label and that label's
-    first token; a rival that does not have the item is not there.
+    first token; a rival that does not have the item is not there. ``forced`` are those before
+    whose label the prompt was cut.
     """
 
     item: Item
     encoded: Encoded
     labels: dict[str, tuple[str, int]]
+    forced: frozenset[str]
 
 
 def plan_conflicts(
@@ -61,12 +63,14 @@ def plan_conflicts(
     planned = []
     for item in prompted.items:
         prompt = conflict_prompt(prompted.task.instruction, template, item, modality)
-        labels = {}
+        labels, forced = {}, set()
         for name, known in labels_of.items():
             if item.entity in known:
                 encoded, first = encode_query(adapter, prompt, template, known[item.entity])
                 labels[name] = (known[item.entity], first)
-        planned.append(Conflict(item, encoded, labels))
+                if encoded.forced_boundary:
+                    forced.add(name)
+        planned.append(Conflict(item, encoded, labels, frozenset(forced)))
     return planned
 
 
@@ -157,4 +161,5 @@ def _answered(
         logit_difference=answer.logit_difference,
         position=position,
         neighbourhood=adapter.neighbourhood(encoded.ids, position),
+        forced_boundary=not conflict.forced.isdisjoint({prompted, patched}),
     )

@@ -29,6 +29,7 @@ from taskvectors.jobs.arguments import (
 from taskvectors.jobs.queries import Query, encode_queries, modalities_of, prediction
 from taskvectors.models.base import Adapter
 from taskvectors.read.plan import SeedSets, SetRow, seed_sets, set_rows
+from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import SPLITS, read_exemplar_sets, read_items
 from taskvectors.study.predictions import (
     ICL_MODALITY,
@@ -38,7 +39,7 @@ from taskvectors.study.predictions import (
 )
 from taskvectors.study.prompts import QUERY, instruction
 from taskvectors.study.tasks import find_task
-from taskvectors.study.vectors import EXEMPLAR_SITE, INSTRUCTION, QUERY_SITE
+from taskvectors.study.vectors import BEFORE_TEXT_SITE, EXEMPLAR_SITE, INSTRUCTION, QUERY_SITE
 
 log = logging.getLogger("taskvectors")
 SETS_AT_ONCE = 64
@@ -84,8 +85,11 @@ def read_batch(
     at_ends = iter(zip(read[len(sites) :], answers, strict=True))
     predictions = []
     for place, one in enumerate(batch):
-        if EXEMPLAR_SITE in group.sites:
-            activations[group.activation(EXEMPLAR_SITE)][one.number] = read[place]
+        if EXEMPLAR_SITE in group.sites and one.site is not None:
+            kept = activations[group.activation(QUERY_SITE)]
+            name = group.activation(one.site)
+            activations.setdefault(name, unwritten(tuple(kept.shape), kept.dtype))
+            activations[name][one.number] = read[place]
         for query, prompt in zip(one.queries, one.prompts, strict=True):
             activation, answer = next(at_ends)
             if query.modality == ICL_MODALITY[group.specification]:
@@ -159,6 +163,7 @@ def main() -> None:
     check_finite(activations, "the activation", remedy)
     write_tensors(args.out / "activations.safetensors", activations)
     write_predictions(args.out / "baselines.parquet", predictions)
+    report_answers([one.forced_boundary for one in predictions])
     write_json(
         args.out / "activations.json",
         {
@@ -170,6 +175,7 @@ def main() -> None:
             "dtype": args.dtype,
             "sites": {
                 EXEMPLAR_SITE: "delimiter of the last exemplar, where the task vector is read",
+                BEFORE_TEXT_SITE: "the same before a text query, where its tokens are others",
                 QUERY_SITE: "delimiter of the query",
             },
             "seeds": sorted({drawn.seed for drawn in sets}),

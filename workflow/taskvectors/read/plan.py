@@ -4,12 +4,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from taskvectors.engine.trees import Row, whole
-from taskvectors.jobs.queries import Query, asked, asked_together, modalities_of
+from taskvectors.jobs.queries import (
+    Query,
+    asked,
+    asked_together,
+    modalities_of,
+    same_exemplars,
+)
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.study.datasets import ExemplarSet
 from taskvectors.study.predictions import ICL_MODALITY
 from taskvectors.study.prompts import EXEMPLAR, Template
-from taskvectors.study.vectors import EXEMPLAR_SITE, QUERY_SITE, ActivationName
+from taskvectors.study.vectors import (
+    BEFORE_TEXT_SITE,
+    EXEMPLAR_SITE,
+    QUERY_SITE,
+    ActivationName,
+)
 
 
 @dataclass(frozen=True)
@@ -48,11 +59,13 @@ class SetRow:
     """One row of a forward pass: an exemplar set, and the queries asked after it.
 
     ``number`` is the set's row in the activations; ``read_at`` and ``answer_at`` are token
-    indices in the row, the last exemplar's delimiter and each query's.
+    indices in the row, the last exemplar's delimiter and each query's. ``site`` is what the
+    former is called, None where another row of the same set reads it.
     """
 
     number: int
     row: Row
+    site: str | None
     read_at: int
     answer_at: tuple[int, ...]
     queries: tuple[Query, ...]
@@ -66,7 +79,11 @@ def set_rows(
     group: SeedSets,
     numbers: Iterable[int],
 ) -> list[SetRow]:
-    """The sets of a group with the given numbers, encoded; ``queries`` are by entity, modality."""
+    """The sets of a group with the given numbers, encoded; ``queries`` are by entity, modality.
+
+    A set is one row, or one for each of its queries where the decoder takes no branches or the
+    model lays out the exemplars in other tokens before an image query than before a text query.
+    """
     modalities = modalities_of(adapter)
     modality = ICL_MODALITY[group.specification]
     planned = []
@@ -79,12 +96,16 @@ def set_rows(
             adapter.encode((*context, *template.query(asked(query.item, query.modality))))
             for query in asks
         )
-        read_at = prompts[0].marks[EXEMPLAR.name]
-        if adapter.branching:
+        read_at = [prompt.marks[EXEMPLAR.name] for prompt in prompts]
+        together = same_exemplars(prompts)
+        if together and adapter.branching:
             row, ends = asked_together(prompts)
-            planned.append(SetRow(number, row, read_at, ends, asks, prompts))
+            planned.append(SetRow(number, row, EXEMPLAR_SITE, read_at[0], ends, asks, prompts))
             continue
-        for query, prompt in zip(asks, prompts, strict=True):
-            end = len(prompt.ids) - 1
-            planned.append(SetRow(number, whole(prompt), read_at, (end,), (query,), (prompt,)))
+        for query, prompt, at in zip(asks, prompts, read_at, strict=True):
+            # The last is the image query's, where the model takes images.
+            elsewhere = None if together else BEFORE_TEXT_SITE
+            site = EXEMPLAR_SITE if prompt is prompts[-1] else elsewhere
+            end = (len(prompt.ids) - 1,)
+            planned.append(SetRow(number, whole(prompt), site, at, end, (query,), (prompt,)))
     return planned

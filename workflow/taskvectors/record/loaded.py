@@ -1,14 +1,15 @@
-"""What a stage tells the record of its outputs about the model that it loaded.
+"""What a stage tells the record of its outputs about its model, and how that was asked.
 
 `taskvectors.record` names a file in the environment of the stage's command; a stage that runs
 without it tells nobody.
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from taskvectors.base.files import write_json
+from taskvectors.base.files import read_json, write_json
 
 REPORT = "TASKVECTORS_LOADED"
 
@@ -17,9 +18,9 @@ REPORT = "TASKVECTORS_LOADED"
 class LoadedModel:
     """A model as it was loaded.
 
-    ``revision`` is that of its hub, None where the model was made here; ``quantisation`` is
-    None or nf4; ``image_backend`` is None for a language model; ``notes`` say what differs
-    from the model's own forward pass or published runs.
+    ``revision`` is that of its hub or its folder's hash, None where it was made here;
+    ``quantisation`` is None or nf4; ``image_backend`` is None for a language model; ``notes``
+    say what differs from the model's own forward pass or published runs.
     """
 
     name: str
@@ -34,3 +35,12 @@ def report_loaded(model: LoadedModel, device: str) -> None:
     """Write the report, where one is asked for."""
     if REPORT in os.environ:
         write_json(Path(os.environ[REPORT]), {"model": asdict(model), "device": device})
+
+
+def report_answers(forced: Sequence[bool]) -> None:
+    """Add how many answers the model gave, and to how many of them the prompt was cut at a
+    delimiter: ``forced`` has one for each. A model was reported before."""
+    if REPORT in os.environ:
+        path = Path(os.environ[REPORT])
+        answers = {"count": len(forced), "forced_boundary": sum(forced)}
+        write_json(path, {**read_json(path), "answers": answers})

@@ -5,14 +5,13 @@ The record of ``results/<experiment>/<output>`` is
 are relative to the repository's root, in which the commands run.
 """
 
-import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import read_json, sha256
+from taskvectors.base.files import listing_hash, read_json, sha256
 
 SCHEMA = 1
 RECORDS = "records"
@@ -87,12 +86,6 @@ def describe(path: Path) -> dict[str, Any]:
         "mtime_ns": path.stat().st_mtime_ns,
         "files": files,
     }
-
-
-def listing_hash(hashes: dict[str, str]) -> str:
-    """The hash of a folder from its files' hashes by relative path."""
-    lines = sorted(f"{digest}  {name}\n" for name, digest in hashes.items())
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def check_input(path: str, root: Path = Path()) -> dict[str, Any]:

@@ -20,9 +20,11 @@ from taskvectors.study.tasks import read_tasks
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a model comes from: one of ``language_model``, ``tuned``, ``package`` with ``file``, or
-    ``hub`` with ``revision`` (see resources/models.yaml). ``parameters`` are in billions. The text
-    model, vision model and paradigm are for Table 5; a language model has no vision model."""
+    """Where a model comes from: one of ``language_model``, ``open``, ``tuned``, ``package`` with
+    ``file``, or ``hub`` or ``folder`` with ``revision`` (see resources/models.yaml).
+
+    ``parameters`` are in billions. The text model, vision model and paradigm are for Table 5; a
+    language model has no vision model."""
 
     name: str
     dtype: str
@@ -33,16 +35,29 @@ class ModelSource:
     paradigm: str
     vision_model: str | None = None
     language_model: str | None = None
+    open: str | None = None
     tuned: str | None = None
     package: str | None = None
     file: str | None = None
     hub: str | None = None
+    folder: str | None = None
     revision: str | None = None
 
     @property
     def weight_megabytes(self) -> float:
         """Megabytes of its weights as they are loaded, before any quantisation."""
         return self.parameters * 1000 * (4 if self.dtype == "float32" else 2)
+
+    @property
+    def job_megabytes(self) -> int:
+        """Megabytes of a host's memory for a job: the weights, which are loaded there first, and
+        room to work."""
+        return round(2500 + 1.3 * self.weight_megabytes)
+
+    @property
+    def job_minutes(self) -> int:
+        """Minutes for a job on one task."""
+        return round(30 + 15 * self.parameters)
 
 
 def read_models(path: Path) -> dict[str, ModelSource]:

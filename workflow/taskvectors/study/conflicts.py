@@ -37,6 +37,7 @@ class ConflictAnswer:
     logit_difference: float
     position: int
     neighbourhood: str
+    forced_boundary: bool
 
 
 def write_conflicts(path: Path, answers: Sequence[ConflictAnswer]) -> None:

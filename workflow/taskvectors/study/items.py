@@ -10,13 +10,14 @@ class CatalogueEntry:
     """A table or figure. ``inputs`` are path patterns by name, no more than the item needs;
     ``{model}`` and ``{task}`` stand for every model and task, ``{template}`` for the shown one and
     ``{each_template}`` for all; ``{vlm}`` for every VLM with a language model, and ``{transfer}``
-    for the folders of what their vectors did."""
+    and ``{transfer_task}`` for the folders of what their vectors did, in all and by task."""
 
     module: str
     inputs: Patterns = field(default_factory=dict)
 
 
 SCORE = "{results}/score/{model}/{template}"
+QUALITATIVE = "{results}/qualitative/{model}/{template}"
 READ = "{results}/read/{model}/{template}/{task}"
 
 _SCORES = {"scores": f"{SCORE}/accuracy.csv"}
@@ -73,7 +74,11 @@ ITEMS = {
     "table_8": CatalogueEntry("tables", _SCORES),
     "table_conflict": CatalogueEntry("conflict", _CONFLICT),
     "table_descriptions": CatalogueEntry("tables", {"scores": f"{SCORE}/descriptions.csv"}),
+    "table_dependence": CatalogueEntry("dependence", _SCORES),
+    "table_pairs": CatalogueEntry("pairs", {"pairs": f"{SCORE}/pairs.csv"}),
+    "table_power": CatalogueEntry("pairs", {"power": f"{SCORE}/power.csv"}),
     "naming": CatalogueEntry("tables"),
+    "table_gap": CatalogueEntry("gap", {"gap": f"{SCORE}/gap.csv"}),
     "figure_3": CatalogueEntry("evolution", _PHASES),
     "figure_3_all": CatalogueEntry("evolution", _PHASES),
     "figure_3_instruction": CatalogueEntry("evolution", _PHASES),
@@ -95,22 +100,23 @@ CLAIMS: Patterns = {
     "models": "resources/models.yaml",
     "examples": "{results}/curate/{task}/test.jsonl",
     "exemplars": "{results}/curate/{task}/exemplars.jsonl",
-    "baselines": f"{READ}/baselines.parquet",
-    "patched": "{results}/write/{model}/{template}/{task}/test.parquet",
+    "baselines": "{results}/read/{model}/{each_template}/{task}/baselines.parquet",
+    "patched": "{results}/write/{model}/{each_template}/{task}/test.parquet",
+    "validation": "{results}/write/{model}/{template}/{task}/validation.parquet",
     "phases": f"{SCORE}/{{task}}/phases.csv",
     "decodings": f"{SCORE}/{{task}}/decodings.csv",
     "places": f"{SCORE}/tsne.csv",
-    "by_layer": f"{SCORE}/by_layer.csv",
     "layer": f"{SCORE}/layer.json",
-    "scores": "{results}/score/{model}/{each_template}/accuracy.csv",
-    "descriptions": f"{SCORE}/descriptions.csv",
-    "conflict": f"{SCORE}/conflict.csv",
-    "transferred": "{results}/score/{transfer}/accuracy.csv",
+    "descriptions": f"{QUALITATIVE}/descriptions.parquet",
+    "conflict": f"{QUALITATIVE}/conflict.parquet",
+    "transferred": "{results}/write/{transfer_task}/test.parquet",
     "similarity": "{results}/score/{transfer}/similarity.csv",
 }
 
 # What there is only where a VLM has its language model configured.
 TRANSFER = ("table_4", "table_7")
+# What there is only where two models of this project's own see differently.
+GAP = ("table_gap",)
 # What there is only where two tasks ask about one entity set.
 CONFLICT = ("table_conflict", "figure_9", "figure_conflict")
 

@@ -18,7 +18,7 @@ from taskvectors.base.pages import template_files
 from taskvectors.study import entities
 from taskvectors.study.config import ModelSource
 from taskvectors.study.datasets import SPLITS
-from taskvectors.study.items import CLAIMS, CONFLICT, ITEMS, TRANSFER, Patterns
+from taskvectors.study.items import CLAIMS, CONFLICT, GAP, ITEMS, TRANSFER, Patterns
 from taskvectors.study.tasks import Task
 
 
@@ -45,10 +45,14 @@ class Plan:
 
     @property
     def seeing(self) -> list[str]:
-        """The models whose vision tower is trained here: how well it sees stands beside their
-        results."""
-        known = self.sources
-        return [m for m in self.config["models"] if known[m].language_model or known[m].tuned]
+        """The models whose vision tower is this project's own: how well it sees stands beside
+        their results."""
+        return [m for m in self.config["models"] if self.bases(m)]
+
+    def bases(self, model: str) -> list[str]:
+        """The model that a model with this project's own vision tower is made from."""
+        source = self.sources[model]
+        return [base for base in (source.language_model, source.open, source.tuned) if base]
 
     @property
     def renderings(self) -> list[str]:
@@ -78,8 +82,7 @@ class Plan:
         used = dict.fromkeys([*self.config["models"], *pairs.values()])
         waiting = list(used)
         while waiting:
-            source = self.sources[waiting.pop()]
-            bases = [b for b in (source.language_model, source.tuned) if b and b not in used]
+            bases = [base for base in self.bases(waiting.pop()) if base not in used]
             used |= dict.fromkeys(bases)
             waiting += bases
         return [self.model_folder(model) for model in used]
@@ -124,6 +127,12 @@ class Plan:
                 TRANSFER,
                 "needs a VLM with its language model under `language_models`; "
                 "run it with `--config experiment=transfer`",
+            )
+        if len(self.seeing) < 2:
+            absent |= dict.fromkeys(
+                GAP,
+                "compares two models whose vision towers are this project's own; "
+                "run it with `--config experiment=gap`",
             )
         if len(self.config["templates"]) < 2:
             absent["table_6"] = (
@@ -192,6 +201,11 @@ class Plan:
             "images": [self.images],
             "vlm": list(pairs),
             "transfer": [f"{vlm}/{template}/from_{reader}" for vlm, reader in pairs.items()],
+            "transfer_task": [
+                f"{vlm}/{template}/{task}/from_{reader}"
+                for vlm, reader in pairs.items()
+                for task in self.config["tasks"]
+            ],
         }
         paths: dict[str, list[str]] = {}
         for name, pattern in patterns.items():
@@ -238,13 +252,12 @@ class Plan:
         return sum(sum(self.sizes(task).values()) for task in tasks)
 
     def memory(self, model: str, attempt: int) -> int:
-        """Megabytes of a host's memory for a job with this model: its weights, which are loaded
-        there first, and room to work; more when the job is tried again."""
-        return round(2500 + 1.3 * self.sources[model].weight_megabytes) * attempt
+        """Megabytes of a host's memory for a job with this model; more when it is tried again."""
+        return self.sources[model].job_megabytes * attempt
 
     def runtime(self, model: str, attempt: int) -> int:
-        """Minutes for a job with this model on one task; more when the job is tried again."""
-        return round(30 + 15 * self.sources[model].parameters) * attempt
+        """Minutes for a job with this model on one task; more when it is tried again."""
+        return self.sources[model].job_minutes * attempt
 
     def measured(self) -> list[int]:
         """How many benchmark files there are, and when the newest was written (nanoseconds)."""

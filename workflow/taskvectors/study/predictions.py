@@ -19,9 +19,11 @@ class Prediction:
 
     ``specification``, ``seed`` and ``layer`` are None where a method has none (no_context has
     no specification, an instruction no seed, prompting no layer). ``label_token_id`` is the
-    label's first token where the answer stands; ``logit_difference`` is the logit's lead over
-    the runner-up's; ``position`` is the index of the token that was read or patched, and
-    ``neighbourhood`` shows it decoded among its neighbours.
+    label's first token where the answer stands, ``label_token`` its text; ``logit_difference``
+    is the logit's lead over the runner-up's; ``position`` is the index of the token that was
+    read or patched, and ``neighbourhood`` shows it decoded among its neighbours;
+    ``forced_boundary`` says whether the tokenizer would have merged a delimiter of the prompt with
+    what follows it, the label, so that the text was cut there.
     """
 
     model: str
@@ -36,11 +38,13 @@ class Prediction:
     entity: str
     label: str
     label_token_id: int
+    label_token: str
     token_id: int
     token: str
     logit_difference: float
     position: int
     neighbourhood: str
+    forced_boundary: bool
 
 
 def method_name(specification: str, query_modality: str, way: str) -> str:

@@ -17,17 +17,22 @@ SPECIFICATION_OF = {"text": "text_icl", "image": "image_icl"}
 # Of an answer where prompt and patch ask different tasks; unpatched ones have no vector.
 OUTCOMES = ("patch", "prompt", "both", "neither")
 UNPATCHED = "unpatched"
+# What stands beside an average: see `taskvectors.score.accuracy`.
+INTERVAL = ("low", "high", "interval", "items_low", "items_high")
+DEPENDENCE = ("distinct", "commonest", "shuffled", "shuffled_p")
+BESIDE = (*INTERVAL, "constant", "excess", "excess_low", "excess_high", *DEPENDENCE)
 SAME_TASK, DIFFERENT_TASKS = "same task", "different tasks"
 _PAIR = ["model", "prompted", "patched", "specification", "query_modality", "metric"]
 
 
 def accuracies(
     scores: pd.DataFrame, method: str, query_modality: str, metric: str, tasks: Sequence[str]
-) -> dict[str, float | None]:
-    """One table row's numbers: task to accuracy, the average and its 95 % interval.
+) -> Row:
+    """One table row's numbers: task to accuracy, the average, and what stands beside it.
 
-    ``scores`` are a model's by `taskvectors.score.accuracy`. What was not measured is missing
-    (None), never zero.
+    ``not_above`` names those of them that do not lie above the baseline `constant` with their
+    whole interval. ``scores`` are a model's by `taskvectors.score.accuracy`. What was not
+    measured is missing (None), never zero.
     """
     mine = scores[
         (scores["method"] == method)
@@ -35,7 +40,9 @@ def accuracies(
         & (scores["metric"] == metric)
     ].set_index("task")
     row = {task: mine["accuracy"].get(task) for task in (*tasks, "average")}
-    return {**row, "low": mine["low"].get("average"), "high": mine["high"].get("average")}
+    beside = {name: mine[name].get("average") for name in BESIDE}
+    low = mine["excess_low"].reindex([*tasks, "average"])
+    return {**row, **beside, "not_above": " ".join(low.index[low <= 0])}
 
 
 def table_4_rows(
@@ -50,7 +57,7 @@ def table_4_rows(
     ``own`` and ``transferred`` are the scores of their vectors; ``similarity`` is by
     `taskvectors.score.similarity`, its different tasks being the baseline (the paper's "random").
     """
-    alike = similarity.set_index("pairs")["cosine_similarity"]
+    alike = similarity.groupby("pairs")["cosine_similarity"].mean()
     rows = []
     for metric in METRICS:
         for name, scores, method, modality, cosine in (
@@ -59,7 +66,8 @@ def table_4_rows(
             ("llm_vlm_xpatch", transferred, "text_icl_xpatch", "image", alike[SAME_TASK]),
         ):
             found = accuracies(scores, method, modality, metric, tasks)
-            numbers = {key: found[key] for key in ("average", "low", "high")}
+            numbers = {key: found[key] for key in ("average", *BESIDE)}
+            numbers["not_above"] = "average" if "average" in found["not_above"].split() else ""
             named = {"model": model, "method": name, "metric": metric, "source": "ours"}
             rows.append({**named, "cosine_similarity": cosine, **numbers})
     return rows
@@ -108,15 +116,16 @@ def description_rows(model: str, scores: pd.DataFrame, tasks: Sequence[str]) -> 
 def conflict_table(shares: pd.DataFrame) -> pd.DataFrame:
     """A row per model, pair, specification and metric: each outcome's share, with its 95 %
     interval and the seeds' least and greatest beside it."""
+    beside = ["low", "high", "items_low", "items_high", "least", "greatest"]
     wide = shares.pivot(
-        index=[*_PAIR, "items", "seeds"],
+        index=[*_PAIR, "interval", "items", "seeds"],
         columns="outcome",
-        values=["share", "low", "high", "least", "greatest"],
+        values=["share", *beside],
     )
     columns = {}
     for outcome in OUTCOMES:
         columns[outcome] = wide["share", outcome]
-        for name in ("low", "high", "least", "greatest"):
+        for name in beside:
             columns[f"{outcome}_{name}"] = wide[name, outcome]
     return shares[_PAIR].drop_duplicates().merge(pd.DataFrame(columns).reset_index(), on=_PAIR)
 

@@ -15,12 +15,16 @@ Value = TypeVar("Value")
 INSTRUCTION = "instruction"
 ENSEMBLE = "ensemble"  # the mean of a text ICL vector and an instruction vector
 EXEMPLAR_SITE, QUERY_SITE = "exemplar", "query"
+# The exemplar's delimiter before a text query, of a model that lays out the same exemplars in
+# other tokens before an image query (Mantis); `EXEMPLAR_SITE` is then the latter's.
+BEFORE_TEXT_SITE = "exemplar_before_text"
+BEFORE_TEXT = "_before_text"
 
 
 @dataclass(frozen=True)
 class ActivationName:
-    """``site`` is ``exemplar`` (the last exemplar's delimiter, where the task vector is read) or
-    ``query`` (the query's delimiter)."""
+    """``site`` is ``exemplar`` (the last exemplar's delimiter, where the task vector is read),
+    ``query`` (the query's delimiter) or `BEFORE_TEXT_SITE`."""
 
     specification: str
     split: str
@@ -68,6 +72,21 @@ def parse_vector_name(name: str) -> tuple[str, int | None]:
     """The specification and seed in a vector's name."""
     specification, _, seed = name.partition("/")
     return specification, int(seed) if seed else None
+
+
+def take_before_text(
+    vectors: Mapping[str, Value],
+) -> tuple[dict[str, Value], dict[str, Value]]:
+    """The vectors but those that were read before text queries, and these by the names of those
+    in whose stead text queries take them; nearly all models have none."""
+    rest, before_text = {}, {}
+    for name, vector in vectors.items():
+        specification, seed = parse_vector_name(name)
+        if specification.endswith(BEFORE_TEXT):
+            before_text[vector_name(specification.removesuffix(BEFORE_TEXT), seed)] = vector
+        else:
+            rest[name] = vector
+    return rest, before_text
 
 
 def samples_name(specification: str, samples: int) -> str:
