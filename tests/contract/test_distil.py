@@ -24,7 +24,7 @@ def frozen():
         num_attention_heads=4,
         num_key_value_heads=2,
     )
-    return FrozenModel(LlamaForCausalLM(config).eval().requires_grad_(False), tokenizer)
+    return FrozenModel(LlamaForCausalLM(config).eval(), tokenizer, torch.device("cpu"))
 
 
 def test_a_lesson_goes_on_as_the_model_does_after_the_whole_text(frozen):

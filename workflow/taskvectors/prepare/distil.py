@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import DynamicCache, PreTrainedTokenizerBase
 
 # How deep residual streams are compared, beside the last one after its norm.
 DEPTHS = (1 / 3, 3 / 5, 4 / 5)
@@ -73,10 +73,16 @@ class Lesson:
 class FrozenModel:
     """A frozen language model that goes on after a context, from ids or from embeddings."""
 
-    def __init__(self, language_model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase):
-        self.model: Any = language_model
+    def __init__(
+        self,
+        language_model: Any,
+        tokenizer: PreTrainedTokenizerBase,
+        device: torch.device,
+    ):
+        """``language_model`` is moved to the ``device``."""
+        self.model = language_model.requires_grad_(False).to(device)
         self.tokenizer = tokenizer
-        self.embed: Any = language_model.get_input_embeddings()
+        self.embed = language_model.get_input_embeddings()
         depth = language_model.config.num_hidden_layers
         self.layers = [round(share * depth) for share in DEPTHS]
         self.prefixes: dict[str, DynamicCache] = {}
@@ -88,7 +94,7 @@ class FrozenModel:
     def prefix(self, text: str) -> DynamicCache:
         """The keys and values of a context, computed once."""
         if text not in self.prefixes:
-            ids = torch.tensor([self.ids(text)])
+            ids = torch.tensor([self.ids(text)], device=self.model.device)
             self.prefixes[text] = self.model(input_ids=ids, use_cache=True).past_key_values
         return self.prefixes[text]
 
@@ -117,13 +123,15 @@ class FrozenModel:
         for number, ids in enumerate(named):
             by_length.setdefault(len(ids), []).append(number)
         length = len(after) + around.tokens
-        said = torch.empty((len(names), length), dtype=torch.long)
-        width = self.embed.embedding_dim
+        device, width = self.model.device, self.embed.embedding_dim
+        said = torch.empty((len(names), length), dtype=torch.long, device=device)
         streams = torch.empty(
-            (len(names), len(self.layers) + 1, length, width), dtype=torch.float16
+            (len(names), len(self.layers) + 1, length, width), dtype=torch.float16, device=device
         )
         for skipped, numbers in by_length.items():
-            rows = torch.tensor([before + named[number] + after for number in numbers])
+            rows = torch.tensor(
+                [before + named[number] + after for number in numbers], device=device
+            )
             written = self.model.generate(
                 rows,
                 attention_mask=torch.ones_like(rows),

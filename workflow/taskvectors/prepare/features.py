@@ -16,7 +16,8 @@ from taskvectors.prepare.drawings import IMAGES_PER_PASS, Drawings
 @torch.inference_mode()
 def backbone_features(backbone: EfficientNetLite0, rgb: Tensor) -> Tensor:
     """RGB (images, 3, 160, 160) in [0, 1] to features (images, 5624)."""
-    return backbone(normalised(rgb.contiguous(memory_format=torch.channels_last)))
+    pixels = normalised(rgb.contiguous(memory_format=torch.channels_last))
+    return backbone(pixels.to(next(backbone.parameters()).device)).cpu()
 
 
 def training_features(
@@ -48,7 +49,8 @@ def training_features(
 
 def standardise(tower: VisionTower, features: Tensor) -> Tensor:
     """Have the tower standardise as these features (versions, images, features) want it, and return
-    them standardised."""
+    them standardised, on its device."""
+    features = features.to(tower.mean.device)
     tower.mean.copy_(features.flatten(0, 1).mean(0))
     tower.deviation.copy_(features.flatten(0, 1).std(0) + 1e-3)
     return (features - tower.mean) / tower.deviation

@@ -83,8 +83,8 @@ def nearest_names(
 ) -> dict[str, dict[str, Any]]:
     """Share of held-out images whose tokens are nearest to the embeddings of the right one of all
     held-out names, by entity set; ``table`` is (names, tokens, width)."""
-    tokens = in_passes(model.get_image_features, held_out.squares)
-    nearest = torch.cdist(tokens.flatten(1), table.flatten(1)).argmin(1)
+    tokens = in_passes(model.get_image_features, held_out.squares.to(table.device))
+    nearest = torch.cdist(tokens.flatten(1), table.flatten(1)).argmin(1).cpu()
     right = (nearest == held_out.names).tolist()
     found = pd.Series(right).groupby(held_out.entity_sets).agg(["mean", "size"])
     return {

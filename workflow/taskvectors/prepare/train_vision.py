@@ -20,6 +20,7 @@ from taskvectors.base.command import parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.progress import track
 from taskvectors.base.tensors import write_tensors
+from taskvectors.models.weights import best_device
 from taskvectors.prepare.assemble import load_language_model, name_table
 from taskvectors.prepare.distil import SURROUNDINGS, FrozenModel, Lesson
 from taskvectors.prepare.drawings import Drawings, load_drawings, training_parser
@@ -30,6 +31,7 @@ log = logging.getLogger("taskvectors")
 BATCH, LEARNING_RATE, DECAY, SMOOTHING, WARM_UP = 256, 2e-3, 0.05, 0.1, 20
 REGRESSION = 5.0  # weight of the distance from the name's embeddings, beside the classifier's loss
 DISTIL_BATCH, DISTIL_RATE = 32, 5e-4
+ANCHOR = 1.0  # weight of the distance from the name's embeddings, beside the distillation's loss
 LEAST_NAMING = 0.5  # share of training images, below which training has failed
 
 
@@ -49,7 +51,8 @@ class Draw:
     other one mixed with another rendering of the same name."""
 
     def __init__(self, features: Tensor, drawings: Drawings, rng: Generator):
-        """``features`` are (versions, images, FEATURES), standardised."""
+        """``features`` are (versions, images, FEATURES), standardised; what is drawn is on their
+        device."""
         flags = torch.tensor([entity_set == "countries" for entity_set in drawings.entity_sets])
         self.groups = [found for mask in (flags, ~flags) if len(found := mask.nonzero()[:, 0])]
         self.features, self.names, self.rng = features, drawings.names, rng
@@ -63,7 +66,7 @@ class Draw:
             [group[torch.randint(len(group), (each,), generator=self.rng)] for group in self.groups]
         )
         names = self.names[drawn]
-        return self.mixed(self.some_version(drawn), names), names
+        return self.mixed(self.some_version(drawn), names), names.to(self.features.device)
 
     def some_version(self, images: Tensor) -> Tensor:
         """Each image's features in a random version."""
@@ -74,8 +77,9 @@ class Draw:
         """Half of the features, each mixed with those of a rendering of the same name."""
         other = self.some_version(torch.stack([self.mate(name) for name in names]))
         share = torch.rand((len(names), 1), generator=self.rng)
-        mix = torch.rand((len(names), 1), generator=self.rng) < 0.5
-        return torch.where(mix, torch.lerp(other, features, share), features)
+        mixed = torch.rand((len(names), 1), generator=self.rng) < 0.5
+        share = torch.where(mixed, share, 1).to(features.device)
+        return torch.lerp(other, features, share)
 
     def mate(self, name: Tensor) -> Tensor:
         """A random image of a name."""
@@ -103,36 +107,49 @@ class Steps:
         self.schedule.step()
 
 
-def train_naming(vision: OpenVision, table: Tensor, draw: Draw, steps: int) -> None:
-    """Draw images to the embeddings of their names, ``table`` (names, tokens, width), in units of
-    its spread, beside a classifier of names that is thrown away."""
+def distance(tokens: Tensor, names: Tensor, table: Tensor) -> Tensor:
+    """Mean squared distance of image tokens from the embeddings of their names, (names, tokens,
+    width), in units of the embeddings' spread: their norm and spread are held to those of text."""
     spread = table.flatten(0, 1).std(0).mean()
+    return ((tokens - table[names]) / spread).square().mean()
+
+
+def train_naming(vision: OpenVision, table: Tensor, draw: Draw, steps: int) -> None:
+    """Draw images to the embeddings of their names, ``table`` (names, tokens, width), beside a
+    classifier of names that is thrown away."""
     nn.init.zeros_(vision.projector.last.weight)
     vision.projector.last.bias.data.copy_(table.mean(0).flatten())
-    classifier = nn.Sequential(nn.Dropout(0.5), nn.Linear(FEATURES, len(table)))
+    classifier = nn.Sequential(nn.Dropout(0.5), nn.Linear(FEATURES, len(table))).to(table.device)
     optimizer = Steps([*vision.trained(), *classifier.parameters()], LEARNING_RATE, steps)
     vision.train()
     for _ in track(range(steps), steps, "draw images to their names"):
         features, names = draw(BATCH)
         seen = vision.vision_tower.seen(features)
-        away = ((vision.projector(seen) - table[names]) / spread).square().mean()
+        away = distance(vision.projector(seen), names, table)
         named = F.cross_entropy(classifier(seen), names, label_smoothing=SMOOTHING)
         optimizer.take(REGRESSION * away + named)
     vision.eval()
 
 
 def distil(
-    vision: OpenVision, lessons: Sequence[Lesson], teacher: FrozenModel, draw: Draw, steps: int
+    vision: OpenVision,
+    lessons: Sequence[Lesson],
+    teacher: FrozenModel,
+    table: Tensor,
+    draw: Draw,
+    steps: int,
 ) -> None:
-    """Draw what the language model writes after images to what it writes after names."""
+    """Draw what the language model writes after images to what it writes after names, whose
+    embeddings are ``table`` (names, tokens, width)."""
     optimizer = Steps(vision.trained(), DISTIL_RATE, steps)
     for module in vision.modules():
         module.train(isinstance(module, nn.Dropout))  # batches are too small for batch norm
     turns = torch.randint(len(lessons), (steps,), generator=draw.rng).tolist()
     for step in track(range(steps), steps, "distil"):
         features, names = draw(DISTIL_BATCH)
-        loss = teacher.loss(lessons[turns[step]], vision(features), names)
-        optimizer.take(loss)
+        tokens = vision(features)
+        loss = teacher.loss(lessons[turns[step]], tokens, names)
+        optimizer.take(loss + ANCHOR * distance(tokens, names, table))
     vision.eval()
 
 
@@ -150,17 +167,17 @@ def main() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(args.seed)  # of the first weights and of dropout
         model = assemble_open(language_model, processor)
-        vision = OpenVision(model)
+        table = name_table(model.get_input_embeddings(), processor.tokenizer, names)
+        vision = OpenVision(model).to(best_device())
+        table = table.to(vision.projector.last.weight.device)
         tower = model.vision_tower
         features = training_features(tower.backbone, drawings, args.copies, rng)
         draw = Draw(standardise(tower, features), drawings, rng)
-        embed = model.get_input_embeddings()
-        table = name_table(embed, processor.tokenizer, names)
         train_naming(vision, table, draw, args.steps)
         log.info("held-out naming: %s", nearest_names(model, table, held_out))
-        teacher = FrozenModel(language_model.requires_grad_(False), processor.tokenizer)
+        teacher = FrozenModel(language_model, processor.tokenizer, table.device)
         lessons = [teacher.lesson(around, names) for around in SURROUNDINGS]
-        distil(vision, lessons, teacher, draw, args.distil)
+        distil(vision, lessons, teacher, table, draw, args.distil)
     log.info("held-out naming: %s", nearest_names(model, table, held_out))
     check_naming(nearest_names(model, table, drawings))
     write_tensors(args.out, {name: w.half() for name, w in vision.own_weights().items()})
