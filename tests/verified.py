@@ -26,6 +26,7 @@ NAMES = {
     "gemma2": "Gemma 2",
     "bloom": "Bloom",
     "embedded": "the default experiment's own",
+    "embedded_open": "the same with an open vision side",
     "llava": "LLaVA-v1.5",
     "idefics2": "Idefics2",
     "fuyu": "Mantis-Fuyu",
@@ -44,9 +45,13 @@ NAMES = {
     "chameleon": "Chameleon",
 }
 # Families whose checkpoints have another ``model_type`` than their name here.
-MODEL_TYPES = {"pixtral": "llava", "embedded": EmbeddedConfig.model_type}
+MODEL_TYPES = {
+    "pixtral": "llava",
+    "embedded": EmbeddedConfig.model_type,
+    "embedded_open": EmbeddedConfig.model_type,
+}
 # The tests' workflow runs are on this one; of all others only the architecture is real.
-RUN = {"llama": "SmolLM2-135M", "embedded": "SmolLM2-135M"}
+RUN = dict.fromkeys(("llama", "embedded", "embedded_open"), "SmolLM2-135M")
 DIFFERENCES = {
     "idefics2": "no tiles; images are never padded",
     "idefics3": "no tiles",
