@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REPORT := results/embedded/report.html
 
-.PHONY: setup run test train-data lint bench lock clean
+.PHONY: setup run test train-data lint bench bench-gpu lock clean
 
 setup: $(VENV)/.ready
 
@@ -56,6 +56,11 @@ bench: setup
 	$(BIN)/python benchmarks/around_pass.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/default_run.py
+
+# The same of the engine on a GPU (`make bench-gpu LOCK=envs/gpu.txt`), on random models of full
+# size; takes about three minutes on an H100.
+bench-gpu: setup
+	$(BIN)/python benchmarks/gpu.py
 
 # Makes the CPU lock anew from envs/direct.txt, in an environment of its own.
 lock:

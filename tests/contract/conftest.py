@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,20 @@ def few_threads() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def device(pytestconfig: pytest.Config) -> str:
+    """Where models are: cpu, or with ``--device cuda`` the GPU, which then rounds as little."""
+    # Convolutions would be done in TF32, whose numbers have ten bits.
+    torch.backends.cudnn.allow_tf32 = False
+    return pytestconfig.getoption("--device")
+
+
+@pytest.fixture(scope="session")
+def load(device: str) -> Callable[[Path, str], Adapter]:
+    """Load the checkpoint of a folder and a family in float32."""
+    return partial(load_adapter, dtype="float32", device=device)
 
 
 @pytest.fixture(scope="session")
@@ -53,5 +68,5 @@ def folder(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def adapter(family: str, folder: Path) -> Adapter:
-    return load_adapter(folder, family, "float32")
+def adapter(family: str, folder: Path, load: Callable[[Path, str], Adapter]) -> Adapter:
+    return load(folder, family)

@@ -9,7 +9,6 @@ import torch
 
 from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Patch
-from taskvectors.engine.load import load_adapter
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import cut
@@ -52,19 +51,19 @@ CHATS = {
 }
 
 
-def with_chat(family: str, folder: Path, chat: str | None) -> Adapter:
+def with_chat(load, family: str, folder: Path, chat: str | None) -> Adapter:
     """A family's tiny model whose checkpoint has this chat template."""
     FAMILIES[family].save(folder)
-    adapter = load_adapter(folder, family, "float32")
+    adapter = load(folder, family)
     getattr(adapter, "processor", adapter.tokenizer).chat_template = chat
     adapter.tokenizer.chat_template = chat
     return adapter
 
 
 @pytest.fixture(scope="module", params=list(CHATS))
-def chatting(request, tmp_path_factory) -> tuple[Adapter, Template]:
+def chatting(request, tmp_path_factory, load) -> tuple[Adapter, Template]:
     family = request.param
-    adapter = with_chat(family, tmp_path_factory.mktemp(family), CHATS[family][0])
+    adapter = with_chat(load, family, tmp_path_factory.mktemp(family), CHATS[family][0])
     return adapter, fitted(find_template(TEMPLATES, "chat"), adapter)
 
 
@@ -75,8 +74,10 @@ def test_the_pieces_are_the_models_own_turns(chatting):
     assert fitted(template, adapter) is template
 
 
-def test_the_papers_prompt_for_idefics2(tmp_path):
-    template = fitted(ChatTemplate("chat", "\n\n", ""), with_chat("idefics2", tmp_path, PARTS))
+def test_the_papers_prompt_for_idefics2(tmp_path, load):
+    template = fitted(
+        ChatTemplate("chat", "\n\n", ""), with_chat(load, "idefics2", tmp_path, PARTS)
+    )
     prompt = (*template.exemplars([(Text("Peru"), "Lima")]), *template.query(Text("Japan")))
     text = "".join(segment.text for segment in prompt if isinstance(segment, Text))
     assert text == (
@@ -127,6 +128,6 @@ def test_patching_at_the_chats_delimiter_keeps_the_contract(chatting, images):
         ("{{ raise_exception('roles must alternate') }}", "shows no question and reply"),
     ],
 )
-def test_a_chat_template_that_cannot_be_taken_apart_is_refused(tmp_path, chat, complaint):
+def test_a_chat_template_that_cannot_be_taken_apart_is_refused(tmp_path, load, chat, complaint):
     with pytest.raises(UserError, match=complaint):
-        turn_pieces(with_chat("llama", tmp_path, chat))
+        turn_pieces(with_chat(load, "llama", tmp_path, chat))

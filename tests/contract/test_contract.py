@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor
+from transformers import BatchFeature
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.images import open_rgb
 from taskvectors.engine.cached import cached_sweep
 from taskvectors.engine.forward import Answer, HookError, Patch, layer_hooks, run
-from taskvectors.engine.load import load_adapter
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import Row, cut, whole
@@ -76,6 +76,11 @@ def outputs(adapter: Adapter, prompt: Encoded, patches: Iterable[Patch] = ()) ->
     return read[0]
 
 
+def logits_of(adapter: Adapter, residual: Tensor) -> Tensor:
+    """Logits of what was read (..., width), on the host as that is."""
+    return adapter.logits(residual.to(adapter.device)).cpu()
+
+
 def random_vectors(adapter: Adapter, count: int) -> dict[str, Tensor]:
     generator = torch.Generator().manual_seed(1)
     shape = (len(adapter.layers), adapter.width)
@@ -85,10 +90,10 @@ def random_vectors(adapter: Adapter, count: int) -> dict[str, Tensor]:
 def test_patching_a_tokens_own_activation_changes_nothing(adapter, images):
     for prompt in contexts(adapter, images):
         own = outputs(adapter, prompt)
-        logits = adapter.logits(own[-1])
+        logits = logits_of(adapter, own[-1])
         for layer, vector in enumerate(own):
             patched = outputs(adapter, prompt, [Patch(0, last_of(prompt), layer, vector)])
-            torch.testing.assert_close(adapter.logits(patched[-1]), logits, **VERY_CLOSE)
+            torch.testing.assert_close(logits_of(adapter, patched[-1]), logits, **VERY_CLOSE)
 
 
 def test_every_sweep_answers_as_one_pass_per_patch_does(adapter, images):
@@ -123,7 +128,7 @@ def test_a_batch_answers_as_its_prompts_alone_do(adapter, images):
     for prompt, read, answer in zip(prompts, together, answers, strict=True):
         alone = outputs(adapter, prompt)
         torch.testing.assert_close(read, alone, **CLOSE)
-        assert answer.token_id == int(adapter.logits(alone[-1]).argmax())
+        assert answer.token_id == int(logits_of(adapter, alone[-1]).argmax())
 
 
 def test_branches_answer_as_whole_prompts_do(adapter, images):
@@ -158,8 +163,9 @@ def test_the_forward_pass_is_the_models_own(family, adapter, images):
         assert len(own.hidden_states) == len(adapter.layers) + (0 if skipped else 1)
         # The last of Hugging Face's hidden states is after the final norm.
         for layer in range(0 if skipped else len(adapter.layers) - 1):
-            torch.testing.assert_close(read[layer], own.hidden_states[layer + 1][0, at], **CLOSE)
-        torch.testing.assert_close(adapter.logits(read[-1]), own.logits[0, at], **CLOSE)
+            hidden = own.hidden_states[layer + 1][0, at].cpu()
+            torch.testing.assert_close(read[layer], hidden, **CLOSE)
+        torch.testing.assert_close(logits_of(adapter, read[-1]), own.logits[0, at].cpu(), **CLOSE)
 
 
 def own_prompts(
@@ -179,8 +185,15 @@ def own_prompts(
 
 def own_inputs(
     family: str, adapter: Adapter, encoded: Encoded, text: str, shown: list[str]
-) -> dict[str, Tensor]:
+) -> BatchFeature:
     """What the family's own processor makes of a prompt, for its own forward pass."""
+    inputs = processed(family, adapter, encoded, text, shown)
+    return BatchFeature(inputs).to(adapter.device)
+
+
+def processed(
+    family: str, adapter: Adapter, encoded: Encoded, text: str, shown: list[str]
+) -> dict[str, Tensor]:
     if not FAMILIES[family].processed:
         inputs = {"input_ids": torch.tensor([encoded.ids])}
         if shown:
@@ -257,10 +270,10 @@ def test_a_text_with_a_placeholder_is_refused(family, adapter):
             adapter.encode(TEMPLATE.query(Text(f"the {placeholder} word")))
 
 
-def test_features_that_do_not_fill_the_placeholders_are_refused(family, folder, images):
+def test_features_that_do_not_fill_the_placeholders_are_refused(family, folder, images, load):
     if not FAMILIES[family].images:
         return
-    adapter = load_adapter(folder, family, "float32")
+    adapter = load(folder, family)
     prompt = adapter.encode(TEMPLATE.query(ImageInput(images[0])))
     outputs(adapter, prompt)
     kept = adapter.features[images[0]]
@@ -300,7 +313,7 @@ def test_the_first_and_the_last_layer_patch(adapter, images):
             [(0, last_of(prompt))],
         )
         torch.testing.assert_close(read[0, :-1], before[:-1])
-        logits = adapter.logits(vector)
+        logits = logits_of(adapter, vector)
         assert answers[0].token_id == int(logits.argmax())
         best = logits.topk(2).values
         assert answers[0].logit_difference == pytest.approx(float(best[0] - best[1]), abs=1e-4)

@@ -45,7 +45,7 @@ def test_the_last_layer_decodes_to_the_models_own_probabilities(family, adapter,
         with torch.inference_mode():
             own = torch.softmax(adapter.model(**inputs).logits[0, last_of(encoded)].float(), -1)
         read = outputs(adapter, encoded)
-        torch.testing.assert_close(probabilities(adapter, read[-1]), own, **CLOSE)
+        torch.testing.assert_close(probabilities(adapter, read[-1]), own.cpu(), **CLOSE)
         last, best = len(adapter.layers) - 1, int(own.argmax())
         rows, tops = decode_sets(adapter, DecodedSets(read[None], (1,)), {"answer": [best]})
         assert tops[last] == {(1, best): 1}

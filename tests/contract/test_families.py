@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.images import open_rgb
 from taskvectors.engine.cached import cached_sweep
 from taskvectors.engine.check import check_forward
-from taskvectors.engine.load import load_adapter
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site
 from taskvectors.models.base import Adapter
@@ -34,13 +34,19 @@ def template_of(name: str) -> Template:
     return find_template(TEMPLATES, name)
 
 
-def load(family: str, folder: Path) -> Adapter:
-    FAMILIES[family].save(folder)
-    return load_adapter(folder, family, "float32")
+@pytest.fixture
+def tiny(tmp_path: Path, load) -> Callable[[str], Adapter]:
+    """A family's tiny model."""
+
+    def save_and_load(family: str) -> Adapter:
+        FAMILIES[family].save(tmp_path)
+        return load(tmp_path, family)
+
+    return save_and_load
 
 
-def test_fuyu_cuts_patches_as_its_image_processor_does(tmp_path, images):
-    adapter = load("fuyu", tmp_path)
+def test_fuyu_cuts_patches_as_its_image_processor_does(images, tiny):
+    adapter = tiny("fuyu")
     processor = adapter.processor.image_processor
     found = processor([open_rgb(Path(images[0]))])
     pixels = found["images"][0][0]
@@ -53,8 +59,8 @@ def test_fuyu_cuts_patches_as_its_image_processor_does(tmp_path, images):
     torch.testing.assert_close(adapter.alone(images[0])["pixel_values"], expected)
 
 
-def test_fuyu_lays_images_between_the_texts(tmp_path, images):
-    adapter = load("fuyu", tmp_path)
+def test_fuyu_lays_images_between_the_texts(images, tiny):
+    adapter = tiny("fuyu")
     first, second = ImageInput(images[0]), ImageInput(images[1])
     encoded = adapter.encode((Text("Q:"), first, Text("\nA:b"), second, QUERY))
     text = "".join(adapter.tokenizer.convert_ids_to_tokens(encoded.ids))
@@ -69,10 +75,10 @@ def ids_of(adapter: Adapter, text: str) -> list[int]:
     return adapter.tokenizer(text, add_special_tokens=False)["input_ids"]
 
 
-def test_fuyu_prompts_are_token_for_token_those_of_mantis(tmp_path, images):
+def test_fuyu_prompts_are_token_for_token_those_of_mantis(images, tiny):
     """As ``MFuyuProcessor`` of mantis-vl 0.0.5 makes them: a prompt without an image has no BOS;
     with one, each piece of text has it, and an image has none."""
-    adapter = load("fuyu", tmp_path)
+    adapter = tiny("fuyu")
     named = adapter.tokenizer.convert_tokens_to_ids
     bos, text = named("<s>"), "Q:Japan\nA:Tokyo\n\nQ:"
     context = template_of("generic").exemplars([(Text("Japan"), "Tokyo")])
@@ -91,8 +97,8 @@ def test_fuyu_prompts_are_token_for_token_those_of_mantis(tmp_path, images):
     assert beside.ids == [*pieces[0], *pieces[1], bos, *ids_of(adapter, "A:")]
 
 
-def test_mllama_looks_at_the_last_image_after_its_keys_were_kept(tmp_path, images):
-    adapter = load("mllama", tmp_path)
+def test_mllama_looks_at_the_last_image_after_its_keys_were_kept(images, tiny):
+    adapter = tiny("mllama")
     small, wide = ImageInput(images[0]), ImageInput(images[1])
     parts = [(), (small, Text("A:a")), (wide, Text("A:a")), (small, Text("A:a"), wide)]
     prompts = [adapter.encode((Text("Q:"), *part, Text("\nA:"), QUERY)) for part in parts]
@@ -112,7 +118,7 @@ def test_mllama_looks_at_the_last_image_after_its_keys_were_kept(tmp_path, image
 
 @pytest.mark.parametrize("place", ["text_config", "config"])
 @pytest.mark.parametrize("stated", [None, 10000.0, 12345.0])
-def test_fuyu_turns_by_25000_where_the_file_does_not_say(tmp_path, stated, place):
+def test_fuyu_turns_by_25000_where_the_file_does_not_say(tmp_path, stated, place, load):
     FAMILIES["fuyu"].save(tmp_path)
     path = tmp_path / "config.json"
     config = json.loads(path.read_text())
@@ -120,22 +126,22 @@ def test_fuyu_turns_by_25000_where_the_file_does_not_say(tmp_path, stated, place
     if stated is not None:
         (config["text_config"] if place == "text_config" else config)["rope_theta"] = stated
     path.write_text(json.dumps(config))
-    adapter = load_adapter(tmp_path, "fuyu", "float32")
+    adapter = load(tmp_path, "fuyu")
     theta = adapter.decoder.config.rope_parameters["rope_theta"]
     assert theta == (stated or 25000.0)
     frequencies = adapter.decoder.rotary_emb.inv_freq
-    assert frequencies[1] == pytest.approx(theta ** (-2 / (2 * len(frequencies))))
+    assert float(frequencies[1]) == pytest.approx(theta ** (-2 / (2 * len(frequencies))))
     noted = ["rope_theta; 25000 is used" in note for note in adapter.notes(tmp_path)]
     assert noted == ([True] if stated is None else [])
 
 
-def test_a_model_that_sees_both_ways_is_refused(tmp_path):
+def test_a_model_that_sees_both_ways_is_refused(tmp_path, load):
     (tmp_path / "config.json").write_text('{"model_type": "paligemma"}')
     with pytest.raises(UserError, match="paligemma"):
-        load_adapter(tmp_path, "paligemma", "float32")
+        load(tmp_path, "paligemma")
 
 
-def test_a_processor_that_needs_a_missing_package_is_named(tmp_path):
+def test_a_processor_that_needs_a_missing_package_is_named(tmp_path, load):
     if importlib.util.find_spec("torchvision") is not None:
         return
     FAMILIES["llava"].save(tmp_path)
@@ -143,58 +149,58 @@ def test_a_processor_that_needs_a_missing_package_is_named(tmp_path):
     settings = {**json.loads(path.read_text()), "processor_class": "PixtralProcessor"}
     path.write_text(json.dumps(settings))
     with pytest.raises(UserError, match="PixtralProcessor requires the Torchvision"):
-        load_adapter(tmp_path, "pixtral", "float32")
+        load(tmp_path, "pixtral")
 
 
-def test_an_incomplete_checkpoint_is_named(tmp_path):
+def test_an_incomplete_checkpoint_is_named(tmp_path, load):
     FAMILIES["llava"].save(tmp_path)
     for path in tmp_path.glob("*processor*"):
         path.unlink()
     with pytest.raises(UserError, match="processor for llava cannot be loaded"):
-        load_adapter(tmp_path, "llava", "float32")
+        load(tmp_path, "llava")
 
 
-def test_missing_weights_are_not_made_up(tmp_path):
+def test_missing_weights_are_not_made_up(tmp_path, load):
     FAMILIES["llama"].save(tmp_path)
     path = tmp_path / "model.safetensors"
     weights = load_file(path)
     del weights["model.layers.1.mlp.up_proj.weight"]
     save_file(weights, path, metadata={"format": "pt"})
     with pytest.raises(UserError, match="lacks 1 weights of LlamaForCausalLM"):
-        load_adapter(tmp_path, "llama", "float32")
+        load(tmp_path, "llama")
 
 
-def test_a_truncated_checkpoint_is_named(tmp_path):
+def test_a_truncated_checkpoint_is_named(tmp_path, load):
     FAMILIES["llava"].save(tmp_path)
     path = tmp_path / "model.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(UserError, match="cannot be read"):
-        load_adapter(tmp_path, "llava", "float32")
+        load(tmp_path, "llava")
 
 
-def test_a_fuyu_of_one_image_is_refused(tmp_path):
+def test_a_fuyu_of_one_image_is_refused(tmp_path, load):
     FAMILIES["fuyu"].save(tmp_path)
     path = tmp_path / "tokenizer.json"
     path.write_text(path.read_text().replace("|ENDOFIMAGE|", "|NOTHING|"))
     with pytest.raises(UserError, match=r"lacks \|ENDOFIMAGE\|"):
-        load_adapter(tmp_path, "fuyu", "float32")
+        load(tmp_path, "fuyu")
 
 
-def test_a_language_model_of_the_usual_shape_loads(tmp_path):
+def test_a_language_model_of_the_usual_shape_loads(tmp_path, load):
     tokenizer = vocabulary.byte_level([])
     save(tmp_path, hf.Qwen2ForCausalLM(hf.Qwen2Config(**text_sizes(tokenizer))), tokenizer)
-    assert len(load_adapter(tmp_path, "qwen2", "float32").layers) == LAYERS
+    assert len(load(tmp_path, "qwen2").layers) == LAYERS
 
 
-def test_a_language_model_with_logits_of_its_own_is_refused(tmp_path):
+def test_a_language_model_with_logits_of_its_own_is_refused(tmp_path, load):
     tokenizer = vocabulary.byte_level([])
     config = hf.CohereConfig(**text_sizes(tokenizer), logit_scale=0.5)
     save(tmp_path, hf.CohereForCausalLM(config), tokenizer)
     with pytest.raises(UserError, match="off those of its own forward pass"):
-        load_adapter(tmp_path, "cohere", "float32")
+        load(tmp_path, "cohere")
 
 
-def test_a_model_with_positions_of_its_own_is_not_taken_for_an_ordinary_one(tmp_path):
+def test_a_model_with_positions_of_its_own_is_not_taken_for_an_ordinary_one(tmp_path, load):
     FAMILIES["qwen2_vl"].save(tmp_path)
     check_forward(QwenAdapter.load(tmp_path, "qwen2_vl", "float32"), "qwen2_vl")
     ordinary = GenericAdapter.load(tmp_path, "qwen2_vl", "float32")

@@ -20,8 +20,8 @@ def test_free_generation_of_a_batch_is_the_models_own_greedy_one(adapter, images
     found = generate(adapter, prompts, TOKENS)
     for prompt, tokens in zip(prompts, found, strict=True):
         own = adapter.model.generate(
-            input_ids=torch.tensor([prompt.ids]),
-            attention_mask=torch.ones(1, len(prompt.ids), dtype=torch.long),
+            input_ids=torch.tensor([prompt.ids], device=adapter.device),
+            attention_mask=torch.ones(1, len(prompt.ids), dtype=torch.long, device=adapter.device),
             max_new_tokens=TOKENS,
             do_sample=False,
         )[0, len(prompt.ids) :].tolist()

@@ -20,7 +20,6 @@ from taskvectors.base.files import write_json, write_jsonl
 from taskvectors.base.tensors import read_tensors
 from taskvectors.curate.draws import exemplar_sets
 from taskvectors.engine.forward import run as forward
-from taskvectors.engine.load import load_adapter
 from taskvectors.engine.trees import whole
 from taskvectors.read import __main__ as read
 from taskvectors.study.datasets import ExemplarSet, Item
@@ -182,10 +181,10 @@ def mantis(job, tmp_path_factory) -> Job:
     return replace(job, checkpoint=folder)
 
 
-def test_mantis_reads_text_exemplars_in_the_tokens_before_each_query(mantis, run):
+def test_mantis_reads_text_exemplars_in_the_tokens_before_each_query(mantis, run, load):
     run(read, mantis.reading())
     found = read_tensors(mantis.folder / "read/activations.safetensors")
-    adapter = load_adapter(mantis.checkpoint, "tiny", "float32")
+    adapter = load(mantis.checkpoint, "tiny")
     template = find_template(ROOT / "resources/templates.yaml", "generic")
     items = {item.entity: item for item in mantis.items}
     drawn = mantis.sets[0]

@@ -18,8 +18,8 @@ ROUNDING = 0.1  # of logits of about 1, after sums in another order
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
-def test_half_precision_answers_as_the_naive_loop_does(family, folder: Path, images, dtype):
-    adapter = load_adapter(folder, family, dtype)
+def test_half_precision_answers_as_the_naive_loop_does(family, folder: Path, images, dtype, device):
+    adapter = load_adapter(folder, family, dtype, device)
     assert adapter.dtype == getattr(torch, dtype)
     prompts = queries(adapter, images)
     vectors = random_vectors(adapter, 1)

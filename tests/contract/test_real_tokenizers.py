@@ -9,7 +9,7 @@ from __future__ import annotations
 import gc
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,7 +18,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskvectors.base.errors import UserError
-from taskvectors.engine.load import load_adapter
 from taskvectors.jobs.queries import encode_query, modalities_of
 from taskvectors.models.add.abilities import exemplars_of_all_tasks
 from taskvectors.models.base import Adapter, Encoded
@@ -34,7 +33,8 @@ from taskvectors.study.prompts import (
 )
 
 from .families import FAMILIES
-from .real_tokenizers import VOCABULARIES, CannotFetchError, load
+from .real_tokenizers import VOCABULARIES, CannotFetchError
+from .real_tokenizers import load as load_tokenizer
 from .test_chat import PARTS
 from .test_contract import (
     test_a_batch_answers_as_its_prompts_alone_do,
@@ -84,7 +84,7 @@ def folder(family, tmp_path_factory, pytestconfig) -> Path:
     folder = tmp_path_factory.mktemp(family)
     try:
         with uncollected():
-            tokenizer = load(VOCABULARIES[family], pytestconfig.cache.mkdir("tokenizers"))
+            tokenizer = load_tokenizer(VOCABULARIES[family], pytestconfig.cache.mkdir("tokenizers"))
             FAMILIES[family].save(folder, tokenizer)
     except CannotFetchError as error:
         if os.environ.get("CI"):
@@ -94,9 +94,9 @@ def folder(family, tmp_path_factory, pytestconfig) -> Path:
 
 
 @pytest.fixture(scope="module")
-def adapter(family: str, folder: Path) -> Adapter:
+def adapter(family: str, folder: Path, load: Callable[[Path, str], Adapter]) -> Adapter:
     with uncollected():
-        adapter = load_adapter(folder, family, "float32")
+        adapter = load(folder, family)
     if family == "idefics2":
         adapter.tokenizer.chat_template = PARTS
     return adapter

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from taskvectors.base.images import open_rgb
-from taskvectors.engine.load import load_adapter
 from taskvectors.score.sight import Sighted, embedded, measure_geometry
 from taskvectors.study.manifest import CollectedImage
 from taskvectors.study.prompts import Template, Text
@@ -20,7 +19,7 @@ NAMES = ("Peru", "Japan", "France")
 
 
 @pytest.fixture(scope="module")
-def sighted(tmp_path_factory: pytest.TempPathFactory, images: list[str]) -> Sighted:
+def sighted(tmp_path_factory: pytest.TempPathFactory, images: list[str], load) -> Sighted:
     folder = tmp_path_factory.mktemp("embedded_open")
     FAMILIES["embedded_open"].save(folder)
     empty = dict.fromkeys(CollectedImage.__dataclass_fields__, "")
@@ -28,7 +27,7 @@ def sighted(tmp_path_factory: pytest.TempPathFactory, images: list[str]) -> Sigh
         CollectedImage(**empty | {"entity": name, "path": path, "entity_set": "countries"})
         for name, path in zip(NAMES, images, strict=True)
     ]
-    return Sighted(load_adapter(folder, "embedded_open", "float32"), TEMPLATE, shown)
+    return Sighted(load(folder, "embedded_open"), TEMPLATE, shown)
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
@@ -42,10 +41,10 @@ def test_answers_in_one_row_are_those_of_each_prompt_alone(sighted, modality):
     places = [range(len(prompt.ids) - 3, len(prompt.ids)) for prompt in prompts]
     found = sighted.answers(prompts, places)
     for prompt, image, tokens in zip(prompts, sighted.images, found, strict=True):
-        inputs = {"input_ids": torch.tensor([prompt.ids])}
+        inputs = {"input_ids": torch.tensor([prompt.ids], device=adapter.device)}
         if modality == "image":
             opened = open_rgb(Path(image.path))
-            inputs |= adapter.processor.image_processor([opened])
+            inputs |= adapter.processor.image_processor([opened]).to(adapter.device)
         alone = adapter.model(**inputs).logits[0, -3:].argmax(-1).tolist()
         assert tokens == alone
 

@@ -10,7 +10,6 @@ import torch.nn.functional as F
 from torch import Generator
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
-from taskvectors.engine.load import load_adapter
 from taskvectors.prepare.drawings import Drawings, in_passes
 from taskvectors.prepare.tune import (
     add_low_rank,
@@ -38,19 +37,19 @@ def drawings() -> Drawings:
     return Drawings(squares, torch.tensor([0, 1, 2]), ["countries"] * 3)
 
 
-def load(folder: Path):
+def loaded(folder: Path):
     model = AutoModelForImageTextToText.from_pretrained(folder).eval()
     return model, AutoProcessor.from_pretrained(folder).tokenizer
 
 
 def tuned(folder: Path, drawings: Drawings, seed: int, steps: int = 2):
-    model, tokenizer = load(folder)
+    model, tokenizer = loaded(folder)
     tune(model, tokenizer, drawings, NAMES, steps, Generator().manual_seed(seed))
     return model
 
 
 def test_only_queries_and_values_change_and_the_seed_alone_decides(tiny, drawings):
-    before = load(tiny)[0].state_dict()
+    before = loaded(tiny)[0].state_dict()
     after, again = (tuned(tiny, drawings, 0).state_dict() for _ in range(2))
     assert set(after) == set(before)
     changed = {name for name in before if not torch.equal(before[name], after[name])}
@@ -63,13 +62,13 @@ def test_only_queries_and_values_change_and_the_seed_alone_decides(tiny, drawing
 
 
 def test_merged_weights_answer_as_the_change_did(tiny):
-    model, tokenizer = load(tiny)
+    model, tokenizer = loaded(tiny)
     changes = add_low_rank(model.language_model, Generator().manual_seed(0))
     with torch.no_grad():
         for change in changes:
             change += 0.1
     ids = torch.tensor([tokenizer("Q:Japan\nA:")["input_ids"]])
-    plain = load(tiny)[0](input_ids=ids).logits
+    plain = loaded(tiny)[0](input_ids=ids).logits
     changed = model(input_ids=ids).logits
     merge_low_rank(model.language_model)
     assert (changed - plain).abs().max() > 0.1
@@ -77,7 +76,7 @@ def test_merged_weights_answer_as_the_change_did(tiny):
 
 
 def test_the_loss_is_that_of_the_captions_tokens_alone(tiny, drawings):
-    model, tokenizer = load(tiny)
+    model, tokenizer = loaded(tiny)
     features = in_passes(model.get_image_features, drawings.squares[:2])
     captions = ["This is Japan.", "An image of the country Peru."]
     losses = []
@@ -91,8 +90,8 @@ def test_the_loss_is_that_of_the_captions_tokens_alone(tiny, drawings):
     torch.testing.assert_close(found, torch.stack(losses).mean(), atol=1e-4, rtol=0.0)
 
 
-def test_captions_become_likelier_and_the_result_loads_as_any_model(tiny, drawings, tmp_path):
-    model, tokenizer = load(tiny)
+def test_captions_become_likelier_and_the_result_loads_as_any_model(tiny, drawings, tmp_path, load):
+    model, tokenizer = loaded(tiny)
     features = in_passes(model.get_image_features, drawings.squares)
     before = perplexities(model, tokenizer, features, NAMES)
     after_model = tuned(tiny, drawings, 0, steps=40)
@@ -100,6 +99,8 @@ def test_captions_become_likelier_and_the_result_loads_as_any_model(tiny, drawin
     assert after["captions"] < 0.9 * before["captions"]
     after_model.save_pretrained(tmp_path)
     AutoProcessor.from_pretrained(tiny).save_pretrained(tmp_path)
-    adapter = load_adapter(tmp_path, "embedded-tuned", "float32")
+    adapter = load(tmp_path, "embedded-tuned")
     saved = adapter.model.state_dict()
-    assert all(torch.equal(saved[name], value) for name, value in after_model.state_dict().items())
+    assert all(
+        torch.equal(saved[name].cpu(), value) for name, value in after_model.state_dict().items()
+    )

@@ -10,8 +10,8 @@ from taskvectors.models.registry import HELD, REFUSED, adapter_class
 from taskvectors.models.weights import best_device
 
 
-def load_adapter(folder: Path, name: str, dtype: str) -> Adapter:
-    """Load the checkpoint in ``folder`` on the GPU if there is one, else on the CPU.
+def load_adapter(folder: Path, name: str, dtype: str, device: str | None = None) -> Adapter:
+    """Load the checkpoint in ``folder`` on ``device``, by default the GPU if there is one.
 
     ``dtype`` is one of `taskvectors.models.weights.DTYPES`. Raises `UserError` where the folder
     has no checkpoint, or one of an unknown architecture, or one whose own forward pass an
@@ -34,7 +34,7 @@ def load_adapter(folder: Path, name: str, dtype: str) -> Adapter:
         )
     adapter = kind.load(folder, name, dtype)
     if dtype != "nf4":  # those weights were quantised where they are
-        adapter.model.to(best_device())
+        adapter.model.to(device or best_device())
     if model_type not in HELD:
         check_forward(adapter, str(model_type))
     return adapter
