@@ -13,11 +13,11 @@ def span(length: int, first: int) -> Span:
     return Span(list(range(1, length + 1)), torch.arange(first, first + length).unsqueeze(0))
 
 
-def row(trunk: int, branches: list[int]) -> Row:
-    return Row(span(trunk, 0), tuple(span(length, trunk) for length in branches))
+def row(trunk: int, branches: list[int], padding: int) -> Row:
+    return Row(span(trunk, 0), tuple(span(length, trunk) for length in branches), padding)
 
 
-ROWS = st.builds(row, st.integers(1, 6), st.lists(st.integers(1, 4), max_size=3))
+ROWS = st.builds(row, st.integers(1, 6), st.lists(st.integers(1, 4), max_size=3), st.integers(0, 2))
 
 
 @given(st.lists(ROWS, min_size=1, max_size=3))
@@ -25,18 +25,19 @@ def test_a_token_sees_its_trunk_and_its_own_past_and_nothing_else(rows):
     batch = batch_rows(rows, pad_id=0)
     mask = visible(batch.spans)
     for number, one in enumerate(rows):
-        owners = [s for s, part in enumerate(one.spans) for _ in part.ids]
+        owners = {
+            start + at: number
+            for number, (start, part) in enumerate(zip(one.starts, one.spans, strict=True))
+            for at in range(len(part.ids))
+        }
         for at in range(batch.ids.shape[1]):
             seen = mask[number, 0, at].nonzero()[:, 0].tolist()
-            if at >= len(owners):
-                assert seen == [at]
-                continue
             expected = [
                 other
-                for other, owner in enumerate(owners)
-                if other <= at and owner in (0, owners[at])
+                for other, owner in owners.items()
+                if other <= at and owner in (0, owners.get(at))
             ]
-            assert seen == expected
+            assert seen == (expected if at in owners else [at])
 
 
 @given(st.lists(ROWS, min_size=1, max_size=3))

@@ -7,6 +7,7 @@ trunk's. Padding sees only itself.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TypeVar
 
 import torch
@@ -29,10 +30,11 @@ class Span:
 
 @dataclass(frozen=True)
 class Row:
-    """A trunk and the branches that continue it."""
+    """A trunk and the branches that continue it, after so many tokens of ``padding``."""
 
     trunk: Span
     branches: tuple[Span, ...] = ()
+    padding: int = 0
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -41,14 +43,11 @@ class Row:
     @property
     def starts(self) -> list[int]:
         """Where each span begins in the row, the trunk first."""
-        starts, total = [], 0
-        for span in self.spans:
-            starts.append(total)
-            total += len(span.ids)
-        return starts
+        lengths = [len(self.trunk.ids) + self.padding, *(len(one.ids) for one in self.branches)]
+        return [0, *accumulate(lengths[:-1])] if self.branches else [0]
 
     def __len__(self) -> int:
-        return sum(len(span.ids) for span in self.spans)
+        return self.padding + sum(len(span.ids) for span in self.spans)
 
 
 def whole(encoded: Encoded) -> Row:
@@ -67,7 +66,7 @@ def cut(encoded: Encoded, at: int) -> tuple[Span, Span]:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows padded to one length on the right.
+    """Rows padded to one length on the right, and between trunk and branches where they say so.
 
     ids (rows, tokens), positions (axes, rows, tokens), and the images of all rows in order.
     ``spans`` (rows, tokens) numbers the span that each token is of: 0 is the trunk, and every
@@ -82,19 +81,21 @@ class Batch:
 
 def batch_rows(rows: Sequence[Row], pad_id: int) -> Batch:
     """Lay rows out for one forward pass."""
-    ids = [[token for span in row.spans for token in span.ids] for row in rows]
-    longest = max(map(len, ids))
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), pad_id)
     positions = torch.zeros((len(rows[0].trunk.positions), len(rows), longest), dtype=torch.long)
-    numbers = torch.empty((len(rows), longest), dtype=torch.int32)
-    for row, own, places, of_span in zip(rows, ids, positions.unbind(1), numbers, strict=True):
-        filled, padding = len(own), longest - len(own)
-        torch.cat([span.positions for span in row.spans], dim=1, out=places[:, :filled])
+    numbers = torch.arange(-longest, 0, dtype=torch.int32).repeat(len(rows), 1)
+    for number, row in enumerate(rows):
+        starts = torch.tensor(row.starts)
         lengths = torch.tensor([len(span.ids) for span in row.spans])
-        of_span[:filled] = torch.arange(len(lengths)).repeat_interleave(lengths)
-        of_span[filled:] = torch.arange(-padding, 0)
-        own += [pad_id] * padding
+        of_span = torch.arange(len(lengths)).repeat_interleave(lengths)
+        within = torch.arange(len(of_span)) - (lengths.cumsum(0) - lengths)[of_span]
+        at = starts[of_span] + within
+        ids[number, at] = torch.tensor([token for span in row.spans for token in span.ids])
+        positions[:, number, at] = torch.cat([span.positions for span in row.spans], dim=1)
+        numbers[number, at] = of_span.int()
     images = tuple(image for row in rows for span in row.spans for image in span.images)
-    return Batch(torch.tensor(ids), positions, numbers, images)
+    return Batch(ids, positions, numbers, images)
 
 
 def visible(spans: Tensor) -> Tensor:

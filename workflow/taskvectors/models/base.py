@@ -68,6 +68,9 @@ class Adapter:
     #: Whether the decoder takes a 4-D attention mask, so that one row can hold branches. Where
     #: it does not, `taskvectors.engine.cached` answers in `taskvectors.engine.sweep`'s stead.
     branching: bool = True
+    #: Whether a branch may begin at a later layer than the first, where a row grows longer. Not in
+    #: a decoder that adds something to certain tokens between its layers.
+    growing: bool = True
 
     def __init__(self, model: nn.Module, processor: Any, name: str):
         """``processor`` is the checkpoint's own, or, of a model without images, its tokenizer."""

@@ -42,6 +42,8 @@ class Qwen3Adapter(QwenAdapter):
     They are added after a layer's output was read or patched, at placeholders only.
     """
 
+    growing = False  # features of images are added between its layers
+
     def __init__(self, model: nn.Module, processor: Any, name: str):
         super().__init__(model, processor, name)
         self.deep: dict[str, Tensor] = {}
