@@ -56,7 +56,8 @@ def test_todays_experiment_plans_all_its_models_and_their_language_models(checko
 
 
 @pytest.mark.parametrize(
-    ("item", "experiment"), [("table_4", "transfer"), ("table_6", "templates")]
+    ("item", "experiment"),
+    [("table_4", "transfer"), ("table_6", "templates"), ("table_gap", "gap")],
 )
 def test_a_table_that_the_experiment_has_nothing_for_says_what_to_run(checkout, item, experiment):
     done = checkout.snakemake(item, "--dry-run")

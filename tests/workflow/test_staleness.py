@@ -25,7 +25,7 @@ JOINED = {
     *("score_samples", "score_curves", "score_evolution", "score_claims", "site"),
     *("score_pairs", "score_power"),
 }
-MADE = {item for item in ITEMS if item not in ("table_4", "table_6", "table_7")}
+MADE = {item for item in ITEMS if item not in ("table_4", "table_6", "table_7", "table_gap")}
 
 
 def renders(items: set[str]) -> set[str]:
