@@ -125,9 +125,9 @@ rule train_vision:
     params:
         images_evaluation=EVALUATION,
         images_training=OPEN_TRAINING,
-        copies=8,
-        steps=1500,
-        distil=120,
+        copies=24,
+        steps=3000,
+        distil=600,
         seed=0,
         code=code_hash("taskvectors.prepare.train_vision"),
     shell:

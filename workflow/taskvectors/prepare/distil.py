@@ -2,8 +2,9 @@
 
 In contexts that are no task of the study, the frozen language model continues the *written* name of
 a training image; the vision tower and the projector then learn image tokens after which its
-residual streams, at the same continuation, are the same. What follows an image is so used as what
-follows its name, whether it asks to repeat it, to go on about it, or to answer about it.
+residual streams and its next tokens, at the same continuation, are the same. What follows an image
+is so used as what follows its name, whether it asks to repeat it, to go on about it, or to answer
+about it.
 """
 
 from collections.abc import Sequence
@@ -12,11 +13,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from transformers import DynamicCache, PreTrainedTokenizerBase
 
 # How deep residual streams are compared, beside the last one after its norm.
 DEPTHS = (1 / 3, 3 / 5, 4 / 5)
+DIVERGENCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -146,13 +149,23 @@ class FrozenModel:
         return Lesson(around, said, streams)
 
     def loss(self, lesson: Lesson, images: Tensor, names: Tensor) -> Tensor:
-        """Mean squared difference of residual streams after image tokens (rows, tokens, width) from
-        those after the names, each layer's over its own mean square."""
+        """How far the model is after image tokens (rows, tokens, width) from where it is after the
+        names: the mean squared difference of residual streams, each layer's over its own mean
+        square, and the divergence of next-token distributions in nats, `DIVERGENCE` of it."""
         embedded = torch.cat([images, self.embed(lesson.ids[names])], dim=1)
-        found = self.streams(lesson.around, embedded)
-        losses = []
-        for layer, stream in enumerate(found):
-            wanted = lesson.streams[names, layer].float()
-            away = (stream[:, images.shape[1] :] - wanted).square().mean()
-            losses.append(away / wanted.square().mean())
-        return torch.stack(losses).mean()
+        found = [one[:, images.shape[1] :] for one in self.streams(lesson.around, embedded)]
+        wanted = lesson.streams[names].float().unbind(1)
+        away = [
+            (stream - aim).square().mean() / aim.square().mean()
+            for stream, aim in zip(found, wanted, strict=True)
+        ]
+        divergence = F.kl_div(
+            self.next_tokens(found[-1]), self.next_tokens(wanted[-1]), log_target=True,
+            reduction="batchmean",
+        )  # fmt: skip
+        return torch.stack(away).mean() + DIVERGENCE * divergence
+
+    def next_tokens(self, normed: Tensor) -> Tensor:
+        """Last residual streams after their norm (rows, tokens, width) to log-probabilities
+        (rows x tokens, vocabulary)."""
+        return F.log_softmax(self.model.get_output_embeddings()(normed).flatten(0, 1), dim=-1)

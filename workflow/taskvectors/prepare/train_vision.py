@@ -30,8 +30,8 @@ from taskvectors.prepare.open_vision import FEATURES, OpenVision, assemble_open,
 log = logging.getLogger("taskvectors")
 BATCH, LEARNING_RATE, DECAY, SMOOTHING, WARM_UP = 256, 2e-3, 0.05, 0.1, 20
 REGRESSION = 5.0  # weight of the distance from the name's embeddings, beside the classifier's loss
-DISTIL_BATCH, DISTIL_RATE = 32, 5e-4
-ANCHOR = 1.0  # weight of the distance from the name's embeddings, beside the distillation's loss
+DISTIL_BATCH, DISTIL_RATE = 128, 5e-4
+ANCHOR = 0.3  # weight of the distance from the name's embeddings, beside the distillation's loss
 LEAST_NAMING = 0.5  # share of training images, below which training has failed
 
 
@@ -159,6 +159,7 @@ def main() -> None:
     parser.add_argument("--copies", required=True, type=int, help="varied copies of each image")
     parser.add_argument("--distil", required=True, type=int, help="steps of distillation")
     args = parse(parser)
+    torch.set_float32_matmul_precision("high")  # of a GPU's products, as the weights were trained
     rng = Generator().manual_seed(args.seed)
     drawings, names = load_drawings(args.training, None)
     held_out, _ = load_drawings([args.held_out], names)
