@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.models.base import Encoded
+from taskvectors.models.features import ImageFeatures
 
 # Narrow, so that copying residual streams, which a GPU does in no time, takes none here either.
 WIDTH = 16
@@ -81,7 +82,7 @@ def measured() -> dict[str, float]:
     torch.manual_seed(0)
     torch.set_num_threads(1)
     adapter = Shape(StillModel(), None, "still")
-    adapter.features["image"] = torch.randn(IMAGE_TOKENS, WIDTH)
+    adapter.features["image"] = ImageFeatures(torch.randn(IMAGE_TOKENS, WIDTH))
     vectors = {str(number): torch.randn(LAYERS, WIDTH) for number in range(VECTORS)}
     sites = [Site(name, layer) for name in vectors for layer in range(LAYERS)]
     found = {}

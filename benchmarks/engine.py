@@ -10,7 +10,8 @@ sweep_vs_naive      the naive loop's time over the one-pass sweep's, all layers 
 sweep_vs_forward    the sweep's time over one plain forward pass of the same prompt
 ten_sources_vs_one  the sweep of ten vectors at all layers over the sweep of one
 read_vs_forward     throughput of reading over that of a bare batched forward pass
-memory_300_vs_30    peak resident memory after 300 prompts read over that after 30
+memory_300_vs_30    peak resident memory after 300 prompts read over that after 30, each with an
+                    image of its own, where there is room for the features of 30
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -33,6 +34,7 @@ from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import whole
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.features import ImageFeatures, Recent, feature_bytes
 
 LAYERS, VOCABULARY, HEAD = 32, 1000, 128
 WIDTH, NARROW = 1024, 128  # memory is looked at on the narrow model, which 330 prompts can pass
@@ -51,9 +53,15 @@ class Shape(Adapter):
     def pad_id(self) -> int:
         return 0
 
+    def image_features(self, images: Sequence[str]) -> Iterator[ImageFeatures]:
+        """Random numbers, an image's always the same."""
+        for image in images:
+            rng = torch.Generator().manual_seed(int(image))
+            yield ImageFeatures(torch.randn((IMAGE_TOKENS, self.width), generator=rng))
+
 
 def random_model(width: int) -> Shape:
-    """A LLaVA with random weights whose one image's features are already known."""
+    """A LLaVA with random weights."""
     torch.manual_seed(0)
     text = LlamaConfig(
         hidden_size=width, intermediate_size=width * 43 // 16, num_hidden_layers=LAYERS,
@@ -65,18 +73,16 @@ def random_model(width: int) -> Shape:
         image_size=336, patch_size=14,
     )  # fmt: skip
     config = LlavaConfig(text_config=text, vision_config=vision, image_token_index=IMAGE_ID)
-    adapter = Shape(LlavaForConditionalGeneration(config), None, "llava-shaped")
-    adapter.features["image"] = torch.randn(IMAGE_TOKENS, width)
-    return adapter
+    return Shape(LlavaForConditionalGeneration(config), None, "llava-shaped")
 
 
 def prompt(seed: int) -> Encoded:
-    """An image and then text, its last token the query's delimiter."""
+    """An image of its own and then text, whose last token is the query's delimiter."""
     rng = torch.Generator().manual_seed(seed)
     text = torch.randint(1, 900, (TEXT_TOKENS,), generator=rng).tolist()
     ids = [*text[:4], *[IMAGE_ID] * IMAGE_TOKENS, *text[4:]]
     positions = torch.arange(len(ids)).unsqueeze(0)
-    return Encoded(ids, positions, {"query": len(ids) - 1}, ("image",), (4 + IMAGE_TOKENS,))
+    return Encoded(ids, positions, {"query": len(ids) - 1}, (str(seed),), (4 + IMAGE_TOKENS,))
 
 
 def seconds(work: Callable[[], object], repeats: int = REPEATS) -> float:
@@ -133,6 +139,7 @@ def ratios() -> dict[str, float]:
 def read_to_disk(count: int) -> None:
     """Read ``count`` prompts in batches of four and print the peak resident kilobytes."""
     adapter = random_model(NARROW)
+    adapter.features = Recent(30 * IMAGE_TOKENS * NARROW * 4, feature_bytes)
     with tempfile.TemporaryDirectory() as folder:
         activations = unwritten((count, LAYERS, NARROW), torch.float32)
         for first in range(0, count, 4):

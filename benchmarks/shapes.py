@@ -15,6 +15,7 @@ import torch
 import transformers as hf
 
 from taskvectors.models.base import Encoded
+from taskvectors.models.features import ImageFeatures
 from taskvectors.models.generic import GenericAdapter
 from taskvectors.models.idefics import Idefics2Adapter
 from taskvectors.models.llava import LlavaAdapter
@@ -61,13 +62,14 @@ def show(adapter: GenericAdapter, architecture: Architecture, image: str) -> Non
     high, wide = architecture.image
     generator = torch.Generator().manual_seed(len(adapter.features))
     features = torch.randn((high * wide, adapter.width), generator=generator)
-    adapter.features[image] = features.to(adapter.dtype)
+    features = features.to(adapter.device, adapter.dtype)
+    adapter.features[image] = ImageFeatures(features)
     if isinstance(adapter, QwenAdapter):
         merged = adapter.model.config.vision_config.spatial_merge_size
         adapter.grids[image] = torch.tensor([[1, merged * high, merged * wide]])
     if isinstance(adapter, Qwen3Adapter):
         levels = len(adapter.model.config.vision_config.deepstack_visual_indexes)
-        adapter.deep[image] = features.to(adapter.dtype).repeat(levels, 1, 1)
+        adapter.features[image] = ImageFeatures(features, features.repeat(levels, 1, 1))
 
 
 def image_query(adapter: GenericAdapter, architecture: Architecture, seed: int) -> Encoded:

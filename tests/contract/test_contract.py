@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -255,10 +256,10 @@ def test_placeholders_are_as_many_as_features(family, adapter, folder, images):
             adapter.encode(TEMPLATE.query(ImageInput(images[0])))
         return
     for prompt in contexts(adapter, images):
-        found = adapter.image_features(prompt.images)
+        found = list(adapter.image_features(prompt.images))
         placeholders = sum(token == adapter.placeholder_id for token in prompt.ids)
-        assert placeholders == sum(len(features) for features in found)
-        assert all(features.shape[-1] == adapter.width for features in found)
+        assert placeholders == sum(map(len, found))
+        assert all(one.features.shape[-1] == adapter.width for one in found)
         for end in prompt.image_ends:
             assert prompt.ids[end - 1] == adapter.placeholder_id
 
@@ -277,7 +278,7 @@ def test_features_that_do_not_fill_the_placeholders_are_refused(family, folder, 
     prompt = adapter.encode(TEMPLATE.query(ImageInput(images[0])))
     outputs(adapter, prompt)
     kept = adapter.features[images[0]]
-    adapter.features[images[0]] = kept[:-1]
+    adapter.features[images[0]] = replace(kept, features=kept.features[:-1])
     with pytest.raises(UserError, match=f"{len(kept)} image.*{len(kept) - 1} features"):
         outputs(adapter, prompt)
 

@@ -32,9 +32,7 @@ def load_adapter(folder: Path, name: str, dtype: str, device: str | None = None)
             f"{config}: no adapter for the architecture {model_type!r}; "
             "add one in workflow/taskvectors/models."
         )
-    adapter = kind.load(folder, name, dtype)
-    if dtype != "nf4":  # those weights were quantised where they are
-        adapter.model.to(device or best_device())
+    adapter = kind.load(folder, name, dtype, device or best_device())
     if model_type not in HELD:
         check_forward(adapter, str(model_type))
     return adapter

@@ -1,6 +1,6 @@
 """What an adapter is: how a prompt becomes tokens and features, and where the layers are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,13 @@ from taskvectors.models.boundary import (
     tokens_apart,
     tokens_before,
     tokens_of,
+)
+from taskvectors.models.features import (
+    FEATURE_BYTES,
+    Embedded,
+    ImageFeatures,
+    Recent,
+    feature_bytes,
 )
 from taskvectors.study.prompts import ImageInput, Mark, Prompt, Text
 
@@ -44,17 +51,6 @@ class Encoded:
     forced_boundary: bool = False
 
 
-@dataclass(frozen=True)
-class Embedded:
-    """A batch at the decoder's door: input embeddings ``hidden`` (rows, tokens, width), with the
-    features of ``images``, those of all rows in order, at ``places`` (rows, tokens; bool).
-    """
-
-    hidden: Tensor
-    places: Tensor
-    images: tuple[str, ...] = ()
-
-
 class Adapter:
     """A loaded model behind the interface that the engine uses.
 
@@ -78,10 +74,10 @@ class Adapter:
         self.processor = processor
         self.tokenizer: Any = getattr(processor, "tokenizer", processor)
         self.name = name
-        self.features: dict[str, Tensor] = {}
+        self.features = Recent(FEATURE_BYTES, feature_bytes)
 
     @classmethod
-    def load(cls, folder: Path, name: str, dtype: str) -> Self:
+    def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
         """Load a checkpoint folder; ``dtype`` is one of `taskvectors.models.weights.DTYPES`."""
         raise NotImplementedError(f"{cls.__name__} does not say how a checkpoint is loaded")
 
@@ -313,41 +309,40 @@ class Adapter:
 
     # -- features ------------------------------------------------------------------------
 
-    def image_features(self, images: Sequence[str]) -> list[Tensor]:
-        """Features of images, each (placeholders, width), in the decoder's input space."""
+    def image_features(self, images: Sequence[str]) -> Iterable[ImageFeatures]:
+        """Features of images, one after the other."""
         raise UserError(f"the model {self.name} takes no images.")
 
     def see(self, images: Sequence[str]) -> None:
-        """Compute the features of images that were not seen before, and keep them."""
-        missing = [path for path in dict.fromkeys(images) if path not in self.features]
-        if missing:
-            found = self.image_features(missing)
-            self.features.update(zip(missing, (f.cpu() for f in found), strict=True))
+        """Compute the features of images that are not kept, and keep as many as may be."""
+        self.features.fill(images, self.image_features)
 
     def embed(self, ids: Tensor, images: Sequence[str]) -> Embedded:
         """Token ids (rows, tokens) to input embeddings, features in the placeholders' stead.
 
         ``images`` are those of all rows, in order. An image's features are computed once
-        and kept. Raises `UserError` where placeholders and features differ in number.
+        and kept, up to `FEATURE_BYTES`. Raises `UserError` where placeholders and features differ
+        in number.
         """
         places = torch.zeros_like(ids, dtype=torch.bool)
         if self.placeholder_id is not None:
             places = ids == self.placeholder_id
         # A placeholder may lie outside the vocabulary; its own embedding is never used.
         embeddings = self.model.get_input_embeddings()(ids.masked_fill(places, 0).to(self.device))
-        self.see(images)
-        self.check_places(places, images)
-        if images:
-            features = torch.cat([self.features[path] for path in images])
+        shown = self.shown(images, places)
+        if shown:
+            features = torch.cat([image.features for image in shown])
             # Found on the host: a mask on the GPU would have it wait to be counted.
             embeddings[places.nonzero().T.to(self.device).unbind()] = features.to(embeddings)
-        return Embedded(embeddings, places.to(self.device), tuple(images))
+        return Embedded(embeddings, places.to(self.device), shown)
 
-    def check_places(self, places: Tensor, images: Sequence[str]) -> None:
-        """Raise `UserError` where images' features are not as many as their placeholders."""
-        found = sum(len(self.features[path]) for path in images)
+    def shown(self, images: Sequence[str], places: Tensor) -> tuple[ImageFeatures, ...]:
+        """Features of images. Raises `UserError` where they are not as many as the ``places``."""
+        shown = self.features.all_of(images, self.image_features)
+        found = sum(map(len, shown))
         if int(places.sum()) != found:
             raise UserError(
                 f"the model {self.name} has {int(places.sum())} image placeholders in a batch "
                 f"but {found} features; its processor does not match its weights."
             )
+        return tuple(shown)

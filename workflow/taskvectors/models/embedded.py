@@ -5,7 +5,7 @@ this module is imported. What they see with, a closed-set lookup of names or an 
 in `taskvectors.models.embedded_vision`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -36,6 +36,7 @@ from taskvectors.models.embedded_vision import (
     normalised,
     on_background,
 )
+from taskvectors.models.features import ImageFeatures
 from taskvectors.models.weights import load_weights
 
 
@@ -193,8 +194,8 @@ class EmbeddedAdapter(Adapter):
         self.image_text = processor.image_token
 
     @classmethod
-    def load(cls, folder: Path, name: str, dtype: str) -> Self:
-        model = load_weights(AutoModelForImageTextToText, folder, dtype)
+    def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
+        model = load_weights(AutoModelForImageTextToText, folder, dtype, device)
         return cls(model, AutoProcessor.from_pretrained(folder), name)
 
     @property
@@ -205,10 +206,10 @@ class EmbeddedAdapter(Adapter):
         return self.model.config.tokens_per_image * str(self.image_text)
 
     @torch.inference_mode()
-    def image_features(self, images: Sequence[str]) -> list[Tensor]:
-        features: list[Tensor] = []
+    def image_features(self, images: Sequence[str]) -> Iterator[ImageFeatures]:
         for first in range(0, len(images), 32):
             opened = [open_rgb(Path(path)) for path in images[first : first + 32]]
             pixels = self.processor.image_processor(opened)["pixel_values"]
-            features += self.model.get_image_features(pixels.to(self.device, self.dtype))
-        return features
+            found = self.model.get_image_features(pixels.to(self.device, self.dtype))
+            # Copies, of which one can be dropped without the others.
+            yield from (ImageFeatures(image.clone()) for image in found)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from taskvectors.models.base import Embedded
+from taskvectors.models.features import Embedded
 from taskvectors.models.generic import GenericAdapter
 
 

@@ -6,7 +6,7 @@ image's features do not depend on the prompt it stands in.
 """
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -27,6 +27,7 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
 from taskvectors.base.images import open_rgb
 from taskvectors.models.base import Adapter
+from taskvectors.models.features import PIXEL_BYTES, ImageFeatures, Recent, pixel_bytes
 from taskvectors.models.weights import load_weights
 
 
@@ -97,6 +98,8 @@ class GenericAdapter(Adapter):
         super().__init__(model, processor, name)
         self.image_text = processor.image_token
         self.strings: dict[str, str] = {}
+        # What was opened for its placeholders is not opened again for its features.
+        self.waiting = Recent(PIXEL_BYTES, pixel_bytes)
         # Tiles are for images larger than those of this study, and make five or more of one.
         if hasattr(processor.image_processor, "do_image_splitting"):
             processor.image_processor.do_image_splitting = False
@@ -105,10 +108,10 @@ class GenericAdapter(Adapter):
             processor.images_kwargs = {**settings, "crop_to_patches": False}
 
     @classmethod
-    def load(cls, folder: Path, name: str, dtype: str) -> Self:
+    def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
         config = cls.configure(folder)
         processor = load_processor(folder, config, cls.videos)
-        model = load_weights(AutoModelForImageTextToText, folder, dtype, config=config)
+        model = load_weights(AutoModelForImageTextToText, folder, dtype, device, config=config)
         return cls(model, processor, name)
 
     @classmethod
@@ -131,7 +134,9 @@ class GenericAdapter(Adapter):
 
     def image_string(self, image: str, number: int) -> str:
         if image not in self.strings:
-            self.strings[image] = self.expanded(self.alone(image))
+            inputs = self.alone(image)
+            self.waiting[image] = inputs
+            self.strings[image] = self.expanded(inputs)
         return self.strings[image]
 
     def expanded(self, inputs: BatchFeature) -> str:
@@ -139,12 +144,14 @@ class GenericAdapter(Adapter):
         return inputs["text_replacement_offsets"][0][0]["replacement"]
 
     @torch.inference_mode()
-    def image_features(self, images: Sequence[str]) -> list[Tensor]:
-        features = []
+    def image_features(self, images: Sequence[str]) -> Iterator[ImageFeatures]:
         for image in images:
-            inputs = self.alone(image)
-            features.append(self.features_in(self.seen(inputs)))
-        return features
+            inputs = self.waiting.pop(image)
+            yield self.looked_at(self.alone(image) if inputs is None else inputs)
+
+    def looked_at(self, inputs: BatchFeature) -> ImageFeatures:
+        """Features of the image in the processor's ``inputs``."""
+        return ImageFeatures(self.features_in(self.seen(inputs)))
 
     def seen(self, inputs: BatchFeature) -> Any:
         """The vision model's output for the processor's ``inputs``."""

@@ -45,4 +45,5 @@ class LlavaOnevisionAdapter(GenericAdapter):
         )
 
     def features_in(self, output: Any) -> Tensor:
-        return output.pooler_output[0]
+        # A copy, which does not keep the second image.
+        return output.pooler_output[0].clone()

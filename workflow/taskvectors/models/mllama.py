@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import BatchFeature, Cache
 
 from taskvectors.base.images import open_rgb
-from taskvectors.models.base import Embedded
+from taskvectors.models.features import Embedded, ImageFeatures
 from taskvectors.models.generic import GenericAdapter
 
 
@@ -24,39 +24,30 @@ class MllamaAdapter(GenericAdapter):
 
     branching = False
 
-    def __init__(self, model: nn.Module, processor: Any, name: str):
-        super().__init__(model, processor, name)
-        self.tiles: dict[str, Tensor] = {}
-
     def alone(self, image: str) -> BatchFeature:
         return self.processor.image_processor([[open_rgb(Path(image))]], return_tensors="pt")
 
     def image_string(self, image: str, number: int) -> str:
         return str(self.image_text)
 
-    @torch.inference_mode()
-    def image_features(self, images: Sequence[str]) -> list[Tensor]:
-        """Features of images, each (1, tiles x patches, width), with those of empty tiles."""
-        features = []
-        for image in images:
-            inputs = self.alone(image).to(self.device)
-            base = self.model.base_model
-            seen = base.vision_model(
-                pixel_values=inputs["pixel_values"].to(self.dtype),
-                aspect_ratio_ids=inputs["aspect_ratio_ids"],
-                aspect_ratio_mask=inputs["aspect_ratio_mask"],
-            ).last_hidden_state
-            features.append(base.multi_modal_projector(seen).reshape(1, -1, self.width))
-            filled = inputs["aspect_ratio_mask"].flatten().bool()
-            self.tiles[image] = filled.repeat_interleave(seen.shape[-2]).cpu()
-        return features
+    def looked_at(self, inputs: BatchFeature) -> ImageFeatures:
+        """Features (1, tiles x patches, width) and beside them which are of filled tiles."""
+        inputs = inputs.to(self.device)
+        base = self.model.base_model
+        seen = base.vision_model(
+            pixel_values=inputs["pixel_values"].to(self.dtype),
+            aspect_ratio_ids=inputs["aspect_ratio_ids"],
+            aspect_ratio_mask=inputs["aspect_ratio_mask"],
+        ).last_hidden_state
+        features = base.multi_modal_projector(seen).reshape(1, -1, self.width)
+        filled = inputs["aspect_ratio_mask"].flatten().bool()
+        return ImageFeatures(features, filled.repeat_interleave(seen.shape[-2]))
 
     def embed(self, ids: Tensor, images: Sequence[str]) -> Embedded:
         places = ids == self.placeholder_id
-        self.see(images)
-        self.check_places(places, images)
+        shown = self.shown(images, places)
         hidden = self.model.get_input_embeddings()(ids.to(self.device))
-        return Embedded(hidden, places.to(self.device), tuple(images))
+        return Embedded(hidden, places.to(self.device), shown)
 
     def decode(
         self,
@@ -84,7 +75,7 @@ class MllamaAdapter(GenericAdapter):
         number = inputs.places.cumsum(dim=1)  # of the last image before a token; 0 is none
         images = iter(inputs.images)
         shown = [[next(images) for _ in range(count)] for count in number[:, -1].tolist()]
-        features = [[self.features[image][0] for image in row] for row in shown]
+        features = [[image.features[0] for image in row] for row in shown]
         longest = max(1, *(sum(map(len, row)) for row in features))
         states = inputs.hidden.new_zeros(rows, longest, width)
         allowed = torch.zeros(rows, tokens, longest, dtype=torch.bool, device=self.device)
@@ -93,7 +84,7 @@ class MllamaAdapter(GenericAdapter):
             for place, (image, one) in enumerate(zip(names, found, strict=True), start=1):
                 start, end = end, end + len(one)
                 states[row, start:end] = one.to(states)
-                sees = (number[row] == place)[:, None] & self.tiles[image].to(self.device)
+                sees = (number[row] == place)[:, None] & image.beside
                 allowed[row, :, start:end] = sees
             allowed[row, number[row] == 0, : max(1, end)] = True
         least = torch.finfo(states.dtype).min
@@ -115,7 +106,7 @@ class MllamaAdapter(GenericAdapter):
         """Leave in the cache only what later tokens see: the filled tiles of the last image."""
         if not inputs.images:
             return
-        filled = self.tiles[inputs.images[-1]].to(self.device)
+        filled = inputs.images[-1].beside
         for index in self.decoder.config.cross_attention_layers:
             layer = cache.layers[index]
             layer.keys = layer.keys[:, :, -len(filled) :][:, :, filled]

@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import Cache
+from transformers import BatchFeature, Cache
 
-from taskvectors.models.base import Embedded
+from taskvectors.models.features import Embedded, ImageFeatures
 from taskvectors.models.generic import GenericAdapter
 
 
@@ -18,12 +18,10 @@ class QwenAdapter(GenericAdapter):
         super().__init__(model, processor, name)
         self.grids: dict[str, Tensor] = {}
 
-    def image_string(self, image: str, number: int) -> str:
-        if image not in self.strings:
-            inputs = self.alone(image)
-            self.strings[image] = self.expanded(inputs)
-            self.grids[image] = inputs["image_grid_thw"]
-        return self.strings[image]
+    def alone(self, image: str) -> BatchFeature:
+        inputs = super().alone(image)
+        self.grids[image] = inputs["image_grid_thw"]
+        return inputs
 
     def positions(self, ids: list[int], images: Sequence[str]) -> Tensor:
         """Positions (3, tokens), as the model itself lays them out."""
@@ -44,18 +42,11 @@ class Qwen3Adapter(QwenAdapter):
 
     growing = False  # features of images are added between its layers
 
-    def __init__(self, model: nn.Module, processor: Any, name: str):
-        super().__init__(model, processor, name)
-        self.deep: dict[str, Tensor] = {}
-
-    @torch.inference_mode()
-    def image_features(self, images: Sequence[str]) -> list[Tensor]:
-        features = []
-        for image in images:
-            output = self.seen(self.alone(image))
-            features.append(self.features_in(output))
-            self.deep[image] = torch.stack([one[0] for one in output.deepstack_features]).cpu()
-        return features
+    def looked_at(self, inputs: BatchFeature) -> ImageFeatures:
+        """With those of the middle layers (layers, placeholders, width) beside the features."""
+        output = self.seen(inputs)
+        deep = torch.stack([one[0] for one in output.deepstack_features])
+        return ImageFeatures(self.features_in(output), deep)
 
     def decode(
         self,
@@ -66,7 +57,7 @@ class Qwen3Adapter(QwenAdapter):
     ) -> None:
         extra: dict[str, Any] = {}
         if inputs.images:
-            deep = torch.cat([self.deep[image] for image in inputs.images], dim=1)
+            deep = torch.cat([image.beside for image in inputs.images], dim=1)
             extra["visual_pos_masks"] = inputs.places
             extra["deepstack_visual_embeds"] = list(deep.to(inputs.hidden))
         self.decoder(

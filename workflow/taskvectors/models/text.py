@@ -6,7 +6,8 @@ from typing import Self
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
 
-from taskvectors.models.base import Adapter, Embedded
+from taskvectors.models.base import Adapter
+from taskvectors.models.features import Embedded
 from taskvectors.models.weights import load_weights
 
 
@@ -14,8 +15,8 @@ class TextAdapter(Adapter):
     """Any causal language model of residual blocks: Llama, Vicuna, Mistral and their like."""
 
     @classmethod
-    def load(cls, folder: Path, name: str, dtype: str) -> Self:
-        model = load_weights(AutoModelForCausalLM, folder, dtype)
+    def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
+        model = load_weights(AutoModelForCausalLM, folder, dtype, device)
         return cls(model, AutoTokenizer.from_pretrained(folder), name)
 
 

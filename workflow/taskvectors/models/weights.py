@@ -24,10 +24,13 @@ DTYPES = {
 NO_WEIGHTS = "none"
 
 
-def quantisation(dtype: str) -> dict[str, Any]:
-    """What `from_pretrained` needs beside the dtype. Raises `UserError` without bitsandbytes."""
+def placement(dtype: str, device: str) -> dict[str, Any]:
+    """What `from_pretrained` needs beside the dtype, for weights to go straight to a GPU and, as
+    ``nf4``, to be quantised there. Raises `UserError` without bitsandbytes.
+    """
+    there: dict[str, Any] = {"device_map": {"": device}}
     if dtype != "nf4":
-        return {}
+        return {} if device == "cpu" else there
     if find_spec("bitsandbytes") is None:
         raise UserError(
             "dtype nf4 needs the package bitsandbytes, which is not installed; "
@@ -36,7 +39,7 @@ def quantisation(dtype: str) -> dict[str, Any]:
     config = BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=DTYPES[dtype]
     )
-    return {"quantization_config": config, "device_map": {"": best_device()}}
+    return {"quantization_config": config, **there}
 
 
 def best_device() -> str:
@@ -44,9 +47,11 @@ def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load_weights(auto_class: Any, folder: Path, dtype: str, **options: Any) -> PreTrainedModel:
-    """The model in ``folder``, by an auto class of transformers; ``dtype`` is one of `DTYPES`, or
-    `NO_WEIGHTS`.
+def load_weights(
+    auto_class: Any, folder: Path, dtype: str, device: str = "cpu", **options: Any
+) -> PreTrainedModel:
+    """The model in ``folder`` on ``device``, by an auto class of transformers; ``dtype`` is one of
+    `DTYPES`, or `NO_WEIGHTS`.
 
     Raises `UserError` where weights are missing or their file is damaged; transformers itself
     would fill in random numbers for missing ones and go on.
@@ -61,7 +66,7 @@ def load_weights(auto_class: Any, folder: Path, dtype: str, **options: Any) -> P
             folder,
             dtype=DTYPES[dtype],
             output_loading_info=True,
-            **quantisation(dtype),
+            **placement(dtype, device),
             **options,
         )
     except (SafetensorError, OSError) as error:

@@ -181,8 +181,8 @@ def embedded(sighted: Sighted, image: CollectedImage, modality: str) -> Tensor:
     """The input embeddings (tokens, width) of an image, or of its name."""
     adapter = sighted.adapter
     if modality == "image":
-        adapter.see([str(image.path)])
-        return adapter.features[str(image.path)].to(adapter.device)
+        (shown,) = adapter.features.all_of([str(image.path)], adapter.image_features)
+        return shown.features
     text = sighted.template.value(image.entity).text
     ids = torch.tensor([token for token, _, _ in adapter.tokens(text)], device=adapter.device)
     return adapter.model.get_input_embeddings()(ids)
