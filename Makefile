@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REPORT := results/embedded/report.html
 
-.PHONY: setup run test train-data lint bench bench-gpu lock clean
+.PHONY: setup run test train-data lint bench bench-gpu bench-peers lock clean
 
 setup: $(VENV)/.ready
 
@@ -61,6 +61,16 @@ bench: setup
 # size; takes about three minutes on an H100.
 bench-gpu: setup
 	$(BIN)/python benchmarks/gpu.py
+
+# The engine beside its peers, in their environment; takes about half an hour on two cores.
+bench-peers: setup .venv-peers/.ready
+	$(BIN)/snakemake --cores $(CORES) results/embedded/prepare/smollm2
+	PYTHONPATH=workflow OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 .venv-peers/bin/python benchmarks/peers.py
+
+.venv-peers/.ready: envs/peers.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/pip install --quiet --no-deps --requirement envs/peers.txt
+	touch $@
 
 # Makes the CPU lock anew from envs/direct.txt, in an environment of its own.
 lock:

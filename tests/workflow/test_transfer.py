@@ -55,6 +55,7 @@ def test_the_tuned_model_differs_from_the_embedded_one_in_queries_and_values_onl
     assert changed == {n for n in before if n.endswith(("q_proj.weight", "v_proj.weight"))}
     figures = json.loads((transferred / f"prepare/{VLM}/tuning.json").read_text())["perplexity"]
     assert figures["after"]["captions"] < figures["before"]["captions"]
+    assert figures["after"]["plain_text"] < 1.1 * figures["before"]["plain_text"]
 
 
 def test_table_7_is_recounted_from_both_models_vectors(transferred):
