@@ -5,7 +5,8 @@ One model after the other is made on the GPU in bfloat16. Nothing is downloaded.
 
 read_*, sweep_image_*, sweep_text_*   reading at two delimiters of image queries; the sweep of
                                       seven vectors at all layers, of image and of text queries:
-  tokens_per_second                   tokens that went through the decoder
+  tokens_per_second                   tokens that went through the decoder; one that goes through
+                                      half of its layers is half a token
   tflops                              two operations a weight and token (attention is not counted)
   decoder_share                       time in the decoder, of all
 sweep_vs_forward    the sweep's time over a bare forward pass of the same image queries
@@ -63,9 +64,13 @@ class Asked:
     sites: list[Site]
 
     @property
-    def tokens(self) -> int:
-        """Of one pass over all of it, with a copy of the last token a site."""
-        return sum(len(prompt.ids) - 1 + len(self.sites) for prompt in self.prompts)
+    def tokens(self) -> float:
+        """Of one sweep: prompts without their last tokens, and a branch a site, which counts for
+        the layers that it goes through, if it begins where it is patched."""
+        depth = len(self.adapter.layers)
+        later = sum(depth - 1 - site.layer for site in self.sites) / depth
+        branches = later if self.adapter.growing else len(self.sites)
+        return sum(len(prompt.ids) - 1 + branches for prompt in self.prompts)
 
     def answers(self) -> Answers:
         batches = patched_answers(self.adapter, self.prompts, self.vectors, self.sites)
@@ -140,7 +145,9 @@ def weights_of(modules: nn.Module) -> int:
     return sum(parameter.numel() for parameter in modules.parameters())
 
 
-def speed(name: str, asked: Asked, work: Callable[[], object], tokens: int, answers: int) -> Lines:
+def speed(
+    name: str, asked: Asked, work: Callable[[], object], tokens: float, answers: int
+) -> Lines:
     """How fast the work is; the unembedding is counted for its answers."""
     adapter = asked.adapter
     seconds, share = timed(adapter, work)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from contract import test_contract, test_precision
+from contract import test_contract, test_images, test_precision
 from contract.families import FAMILIES
 from contract.real_tokenizers import ARCHIVES, VOCABULARIES
 from contract.tiny import Family
@@ -142,7 +142,8 @@ def row(name: str, family: Family) -> list[str]:
 
 def page() -> str:
     """The whole page."""
-    tests = [*sentences(test_contract), *sentences(test_precision)]
+    held_to = (test_contract, test_precision, test_images)
+    tests = [sentence for module in held_to for sentence in sentences(module)]
     families = [row(name, family) for name, family in FAMILIES.items()]
     refused = [[CANNOT[kind], f"`{kind}`", why] for kind, why in REFUSED.items()]
     refused += [[name, f"`{kind}`", REMOTE] for kind, name in OWN_CODE.items()]
