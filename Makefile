@@ -69,7 +69,7 @@ bench-peers: setup .venv-peers/.ready
 
 .venv-peers/.ready: envs/peers.txt
 	$(PYTHON) -m venv .venv-peers
-	.venv-peers/bin/pip install --quiet --no-deps --requirement envs/peers.txt
+	.venv-peers/bin/pip install --quiet --requirement envs/peers.txt
 	touch $@
 
 # Makes the CPU lock anew from envs/direct.txt, in an environment of its own.

@@ -48,6 +48,7 @@ from taskvectors.study.prompts import Text, find_template
 
 ROOT = Path(__file__).resolve().parent.parent
 TOLERANCE = 1e-3  # of residual streams, relative and absolute
+ROUNDS = 3  # after one to warm up
 TEXT_PROMPTS, EXEMPLARS, IMAGE_PROMPTS, IMAGE_WIDTH = 8, 5, 2, 256
 
 
@@ -91,7 +92,7 @@ def replacements(model: LlamaForCausalLM) -> tuple[Tensor, Tensor]:
     return vectors, torch.randn(layers, heads, config.head_dim)
 
 
-ENGINE, HOOKS = "taskvectors", "plain hooks"
+ENGINE, HOOKS = "this engine", "plain hooks"
 PEERS: dict[str, Callable[[Work], Calls]] = {
     ENGINE: ours, HOOKS: plain_hooks, "nnsight": nnsight,
     "transformer-lens": transformer_lens, "pyvene": pyvene,
@@ -103,7 +104,6 @@ TASKS = {
     ("text", "heads"): [HOOKS, *list(PEERS)[2:]],
     ("image", "patch"): list(PEERS), ("image", "read"): list(PEERS),
 }  # fmt: skip
-ROUNDS = {"text": 3, "image": 3}
 
 
 def serve(peer: str, setting: str, pipe: Connection) -> None:
@@ -137,7 +137,7 @@ class Server:
         return load(self.pipe.recv_bytes())
 
 
-def in_turns(servers: dict[str, Server], task: str, rounds: int) -> dict[str, list[float]]:
+def in_turns(servers: dict[str, Server], task: str) -> dict[str, list[float]]:
     """Seconds by peer and round; the round that warms up compares the results."""
     results = {peer: server.call(task)["result"] for peer, server in servers.items()}
     first, *others = results.values()
@@ -147,7 +147,7 @@ def in_turns(servers: dict[str, Server], task: str, rounds: int) -> dict[str, li
         else:
             assert torch.equal(other, first), f"{task}: not the same answers"
     took: dict[str, list[float]] = {peer: [] for peer in servers}
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         for peer, server in servers.items():
             took[peer].append(float(server.call(task)["seconds"]))
     return took
@@ -160,34 +160,40 @@ def measured(setting: str) -> tuple[dict[str, dict[str, list[float]]], dict[str,
     for (where, task), peers in TASKS.items():
         if where != setting:
             continue
-        took = in_turns({peer: servers[peer] for peer in peers}, task, ROUNDS[setting])
+        took = in_turns({peer: servers[peer] for peer in peers}, task)
         base = took[peers[0]]
         print(f"{setting}_{task}_seconds: {statistics.median(base):.3f}", flush=True)
-        ratios[f"{setting}_{task}"] = {
+        ratios[task] = {
             peer: [one / other for one, other in zip(times, base, strict=True)]
             for peer, times in took.items()
         }
     return ratios, {peer: float(server.call("")["peak"]) for peer, server in servers.items()}
 
 
-def main() -> None:
+def printed(setting: str) -> dict[str, dict[str, str]]:
+    """Print a setting's measures; return its columns of the table, by title and peer."""
+    ratios, memory = measured(setting)
     columns: dict[str, dict[str, str]] = {}
-    for setting in SETTINGS:
-        ratios, memory = measured(setting)
-        for name, by_peer in ratios.items():
-            columns[name] = {}
-            for peer, found in by_peer.items():
-                median = statistics.median(found)
-                print(f"{name}_{peer}: {median:.2f} {min(found):.2f} {max(found):.2f}")
-                columns[name][peer] = f"{median:.1f}" if median >= 10 else f"{median:.2f}"
-        for peer, peak in memory.items():
-            print(f"{setting}_memory_{peer}: {peak:.2f}")
-        columns[f"{setting}_memory"] = {peer: f"{peak:.2f}" for peer, peak in memory.items()}
-    print("\n| | " + " | ".join(columns) + " |\n" + "|---" * (len(columns) + 1) + "|")
+    for task, by_peer in ratios.items():
+        cells = columns[f"{task}, {setting}"] = {}
+        for peer, found in by_peer.items():
+            median = statistics.median(found)
+            name = f"{setting}_{task}_{peer.replace(' ', '_')}"
+            print(f"{name}: {median:.2f} {min(found):.2f} {max(found):.2f}")
+            cells[peer] = f"{median:.1f}" if median >= 10 else f"{median:.2f}"
+    columns[f"GB, {setting}"] = {peer: f"{peak:.2f}" for peer, peak in memory.items()}
+    for peer, peak in memory.items():
+        print(f"{setting}_memory_{peer.replace(' ', '_')}: {peak:.2f}")
+    return columns
+
+
+def main() -> None:
+    columns = {title: cells for setting in SETTINGS for title, cells in printed(setting).items()}
+    print(f"\n| | {' | '.join(columns)} |\n{'|---' * (len(columns) + 1)}|")
     for peer in PEERS:
         name = peer if peer in (ENGINE, HOOKS) else f"{peer} {version(peer)}"
         cells = [column.get(peer, "not yet") for column in columns.values()]
-        print(f"| {name} | " + " | ".join(cells) + " |")
+        print(f"| {name} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":
