@@ -14,6 +14,7 @@ from taskvectors.study.predictions import read_predictions
 pytestmark = pytest.mark.workflow
 SETTINGS = ("--configfile", "tests/workflow/gap.yaml")
 OPEN, LOOKUP, TASK = "embedded-open", "embedded", "food-color"
+FOLDER = "results/tinygap"
 SHOWN = 14  # images of an entity set that are looked at here
 
 
@@ -26,15 +27,15 @@ def some_images(manifest: Path) -> None:
 @pytest.fixture(scope="module")
 def compared(tiny_run, second_checkout) -> Path:
     """The results of `table_gap`; images, the lookup and the language model are the tiny run's."""
-    results = second_checkout.folder / "results/tinygap"
+    results = second_checkout.folder / FOLDER
     for stage in ("collect", "prepare"):
         shutil.copytree(tiny_run.results / stage, results / stage)
-    lookup = second_checkout.snakemake(f"{results}/prepare/{LOOKUP}", "--touch", *SETTINGS)
+    lookup = second_checkout.snakemake(f"{FOLDER}/prepare/{LOOKUP}", "--touch", *SETTINGS)
     assert lookup.returncode == 0, lookup.stdout[-3000:]
-    seen = second_checkout.snakemake(f"results/tinygap/prepare/{OPEN}", *SETTINGS)
+    seen = second_checkout.snakemake(f"{FOLDER}/prepare/{OPEN}", *SETTINGS)
     assert seen.returncode == 0, seen.stdout[-3000:]
     some_images(results / "collect/twemoji/manifest.csv")
-    models = [f"results/tinygap/prepare/{model}" for model in (LOOKUP, OPEN)]
+    models = [f"{FOLDER}/prepare/{model}" for model in (LOOKUP, OPEN)]
     touched = second_checkout.snakemake(*models, "--touch", *SETTINGS)
     assert touched.returncode == 0, touched.stdout[-3000:]
     done = second_checkout.snakemake("table_gap", "--rerun-triggers", "mtime", *SETTINGS)
