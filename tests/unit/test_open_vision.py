@@ -5,6 +5,8 @@ import torch
 from torch import Generator, nn
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json, sha256
+from taskvectors.base.tensors import read_tensors
 from taskvectors.models.embedded import EmbeddedConfig, EmbeddedForConditionalGeneration
 from taskvectors.prepare.drawings import Drawings
 from taskvectors.prepare.open_vision import OpenVision, put_weights
@@ -63,3 +65,11 @@ def test_images_are_mixed_with_renderings_of_the_same_name_alone():
     whole = {tuple(row) for row in features.flatten(0, 1).tolist()}
     mixed = [tuple(row) not in whole for row in drawn.tolist()]
     assert 0.2 < sum(mixed) / len(mixed) < 0.6
+
+
+def test_the_record_beside_the_committed_weights_is_theirs(root):
+    made = read_json(root / "resources/vision/open.json")
+    weights = root / made["outputs"][0]["path"]
+    assert made["outputs"][0]["sha256"] == sha256(weights)
+    assert weights.stat().st_size < 8_000_000
+    assert {name.split(".")[0] for name in read_tensors(weights)} == {"vision_tower", "projector"}
