@@ -57,7 +57,7 @@ bench: setup
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/default_run.py
 
-# The engine beside its peers, in their environment; takes about half an hour on two cores.
+# The engine beside its peers, in their environment; takes about 20 minutes on two cores.
 bench-peers: setup .venv-peers/.ready
 	$(BIN)/snakemake --cores $(CORES) results/embedded/prepare/smollm2
 	PYTHONPATH=workflow OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 .venv-peers/bin/python benchmarks/peers.py
