@@ -58,11 +58,11 @@ bench: setup
 	$(BIN)/python benchmarks/default_run.py
 
 # The same of the engine on a GPU (`make bench-gpu LOCK=envs/gpu.txt`), on random models of full
-# size; takes about three minutes on an H100.
+# size; takes about a minute on an H100.
 bench-gpu: setup
 	$(BIN)/python benchmarks/gpu.py
 
-# The engine beside its peers, in their environment; takes about half an hour on two cores.
+# The engine beside its peers, in their environment; takes about 20 minutes on two cores.
 bench-peers: setup .venv-peers/.ready
 	$(BIN)/snakemake --cores $(CORES) results/embedded/prepare/smollm2
 	PYTHONPATH=workflow OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 .venv-peers/bin/python benchmarks/peers.py

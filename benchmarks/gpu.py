@@ -1,4 +1,4 @@
-"""The engine on a GPU, on random models of full size (`shapes`); takes about three minutes.
+"""The engine on a GPU, on random models of full size (`shapes`); takes about a minute on an H100.
 
 One model after the other is made on the GPU in bfloat16. Nothing is downloaded. Prints one
 ``model name: value`` a line, as soon as it is known:
