@@ -1,7 +1,8 @@
 """Time and memory of the default run, in a copy of the repository without results.
 
-Prints one ``name: value`` a line. Memory is the resident memory of all processes together,
-sampled twice a second; ``records_percent`` is what writing the records adds to the time of the
+Prints one ``name: value`` a line. Memory is that of all processes together, sampled twice a
+second: the sum of their proportional sets on Linux, in which a shared page counts once, of their
+resident sets elsewhere. ``records_percent`` is what writing the records adds to the time of the
 jobs' own commands.
 """
 
@@ -11,45 +12,27 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from datetime import datetime
 from pathlib import Path
 
-import psutil
+from memory import sampled
 
 from taskvectors.record.provenance import read_record
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def peak_resident(process: subprocess.Popen, done: threading.Event, peak: list[int]) -> None:
-    """Keep the largest sum of resident bytes of ``process`` and its descendants in ``peak``."""
-    parent = psutil.Process(process.pid)
-    while not done.wait(0.5):
-        total = 0
-        try:
-            for one in [parent, *parent.children(recursive=True)]:
-                total += one.memory_info().rss
-        except psutil.NoSuchProcess:
-            continue
-        peak[0] = max(peak[0], total)
-
-
 def timed(folder: Path, cores: int) -> tuple[float, float]:
-    """Seconds and peak resident gigabytes of one `snakemake` call in ``folder``."""
+    """Seconds and peak gigabytes of one `snakemake` call in ``folder``."""
     began = time.monotonic()
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "all"]
     process = subprocess.Popen(command, cwd=folder)
-    peak, done = [0], threading.Event()
-    watcher = threading.Thread(target=peak_resident, args=(process, done, peak))
-    watcher.start()
-    status = process.wait()
-    done.set()
-    watcher.join()
+    with sampled(process.pid) as peak:
+        status = process.wait()
     if status:
         sys.exit(f"error: the run in {folder} failed with status {status}; see its logs.")
-    return time.monotonic() - began, peak[0] / 1e9
+    return time.monotonic() - began, peak.value / 1e9
 
 
 def records_percent(results: Path) -> float:
@@ -76,7 +59,7 @@ def main() -> None:
         again, _ = timed(folder, cores=2)
         share = records_percent(folder / "results/embedded")
     print(f"default_run_minutes: {seconds / 60:.1f}")
-    print(f"default_run_resident_gb: {gigabytes:.2f}")
+    print(f"default_run_peak_memory_gb: {gigabytes:.2f}")
     print(f"records_percent: {share:.1f}")
     print(f"second_run_seconds: {again:.1f}")
 
