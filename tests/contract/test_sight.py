@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from taskvectors.base.images import open_rgb
-from taskvectors.score.sight import Sighted, embedded, measure_geometry
+from taskvectors.score.sight import Sighted, embedded, measure_geometry, measure_neutral
 from taskvectors.study.manifest import CollectedImage
 from taskvectors.study.prompts import Template, Text
 
@@ -60,3 +60,10 @@ def test_the_geometry_of_names_is_the_vocabularys_and_that_of_images_is_measured
     ratio = float(tokens.norm(dim=-1).mean() / embeddings.norm(dim=-1).mean())
     assert found["image"]["norm ratio"]["value"] == pytest.approx(ratio, rel=1e-5)
     assert found["image"]["largest cosine"]["value"] < 0.99
+
+
+def test_a_question_that_there_are_too_few_images_for_is_not_asked_and_says_so(sighted, caplog):
+    asked = {"kind": dict.fromkeys(NAMES, "country")}
+    with caplog.at_level("WARNING", logger="taskvectors"):
+        assert list(measure_neutral(sighted, asked, "image")) == []
+    assert "kind is not asked: too few images for 6 exemplars" in caplog.text

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.workflow
 SETTINGS = ("--configfile", "tests/workflow/gap.yaml")
 OPEN, LOOKUP, TASK = "embedded-open", "embedded", "food-color"
 FOLDER = "results/tinygap"
-SHOWN = 14  # images of an entity set that are looked at here
+SHOWN = 24  # images of an entity set that are looked at here
 
 
 def some_images(manifest: Path) -> None:

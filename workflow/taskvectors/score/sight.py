@@ -96,7 +96,7 @@ def named_greedily(sighted: Sighted, modality: str) -> list[bool]:
 
 def draw_exemplars(answers: dict[str, str], name: str) -> list[str]:
     """Entities for a neutral question's exemplars: of each answer in turn, of which there are
-    enough that some are left to be asked about."""
+    enough that some are left to be asked about. Fewer than `EXEMPLARS` where there are too few."""
     rng = random.Random(name)
     by_answer: dict[str, list[str]] = {}
     for entity, answer in sorted(answers.items()):
@@ -105,15 +105,15 @@ def draw_exemplars(answers: dict[str, str], name: str) -> list[str]:
     shown = rng.sample(enough, min(len(enough), EXEMPLARS))
     mixed = [rng.sample(some, EXEMPLARS) if len(some) > EXEMPLARS else some for some in shown]
     turns = [entity for turn in zip_longest(*mixed) for entity in turn if entity is not None]
-    return rng.sample(turns[:EXEMPLARS], EXEMPLARS)
+    chosen = turns[:EXEMPLARS]
+    return rng.sample(chosen, len(chosen))
 
 
 def answered_rightly(
-    sighted: Sighted, answers: dict[str, str], modality: str, name: str
+    sighted: Sighted, answers: dict[str, str], modality: str, shown: Sequence[str]
 ) -> pd.DataFrame:
-    """A neutral question about every image but the exemplars', which are named: ``answer`` and
-    whether it is ``right``."""
-    shown = draw_exemplars(answers, name)
+    """A neutral question about every image but those of the exemplars ``shown``, which are named:
+    ``answer`` and whether it is ``right``."""
     pairs = [(Text(entity), answers[entity]) for entity in shown]
     exemplars = sighted.template.exemplars(pairs)
     rest = [one for one in sighted.images if one.entity in answers and one.entity not in shown]
@@ -145,12 +145,14 @@ def measure_naming(sighted: Sighted, modality: str) -> Iterator[dict[str, Any]]:
 def measure_neutral(
     sighted: Sighted, questions: dict[str, dict[str, str]], modality: str
 ) -> Iterator[dict[str, Any]]:
-    """Balanced accuracy of every neutral question, over all draws of exemplars."""
+    """Balanced accuracy of every neutral question, over all draws of exemplars; none of one that
+    there are too few images for."""
     for question, answers in questions.items():
-        draws = [
-            answered_rightly(sighted, answers, modality, f"{question}/{draw}")
-            for draw in range(DRAWS)
-        ]
+        shown = [draw_exemplars(answers, f"{question}/{draw}") for draw in range(DRAWS)]
+        if len(shown[0]) < EXEMPLARS or len(answers) == EXEMPLARS:
+            log.warning("%s is not asked: too few images for %d exemplars", question, EXEMPLARS)
+            continue
+        draws = [answered_rightly(sighted, answers, modality, some) for some in shown]
         by_answer = pd.concat(draws).groupby("answer")["right"].mean()
         yield {
             "measure": "neutral question",
