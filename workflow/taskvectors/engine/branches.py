@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from taskvectors.engine.forward import Answer, additive_mask, layer_hooks, read_answers
-from taskvectors.engine.trees import Row, batch_rows, visible
+from taskvectors.engine.forward import Answer, decode_rows, layer_hooks, read_answers
+from taskvectors.engine.trees import Row
 from taskvectors.models.base import Adapter
 
 # Which dimensions of a decoder layer's arguments are tokens.
@@ -53,7 +53,6 @@ def answers_of_branches(
     adapter: Adapter, rows: Sequence[Row], growth: Growth
 ) -> list[list[Answer]]:
     """What the branches of each row answer, in order; all rows are as long as each other."""
-    batch = batch_rows(rows, adapter.pad_id)
     columns = growth.columns(len(adapter.layers))
     final: list[Tensor] = []
 
@@ -66,13 +65,11 @@ def answers_of_branches(
             final.append(hidden[:, growth.first :].flatten(0, 1))
         return hidden
 
-    embedded = adapter.embed(batch.ids, batch.images)
-    mask = additive_mask(visible(batch.spans.to(adapter.device)), embedded.hidden.dtype)
     with ExitStack() as hooks:
         if adapter.growing:
             hooks.enter_context(handed_columns(adapter, columns))
         hooks.enter_context(layer_hooks(adapter, visit))
-        adapter.decode(embedded, batch.positions, mask)
+        decode_rows(adapter, rows)
     answers = read_answers(adapter, final[0])
     return [answers[row * growth.count :][: growth.count] for row in range(len(rows))]
 

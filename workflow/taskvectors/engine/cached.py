@@ -16,7 +16,7 @@ from transformers import Cache, DynamicCache
 from taskvectors.engine.forward import (
     Answer,
     Patch,
-    additive_mask,
+    decode_rows,
     layer_hooks,
     patches_by_layer,
     read_answers,
@@ -24,7 +24,7 @@ from taskvectors.engine.forward import (
 )
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.sweep import Site
-from taskvectors.engine.trees import Row, batch_rows, cut, visible
+from taskvectors.engine.trees import Row, cut
 from taskvectors.models.base import Adapter, Encoded
 
 
@@ -51,10 +51,7 @@ def prefilled(adapter: Adapter, prompt: Encoded) -> Cache:
     cache = DynamicCache(config=adapter.decoder.config)
     if len(prompt.ids) > 1:
         trunk, _ = cut(prompt, len(prompt.ids) - 1)
-        batch = batch_rows([Row(trunk)], adapter.pad_id)
-        embedded = adapter.embed(batch.ids, batch.images)
-        mask = additive_mask(visible(batch.spans.to(adapter.device)), embedded.hidden.dtype)
-        adapter.decode(embedded, batch.positions, mask, cache)
+        decode_rows(adapter, [Row(trunk)], cache)
     return cache
 
 

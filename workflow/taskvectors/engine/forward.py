@@ -4,13 +4,14 @@ All reading and patching is done by hooks on the decoder layers, and hooks are l
 that did not fire exactly once in a pass raises.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import Cache
 
 from taskvectors.base.errors import UserError
 from taskvectors.engine.trees import Row, batch_rows, visible
@@ -21,7 +22,6 @@ LOGITS_AT_ONCE = 512  # tokens
 Places = tuple[Tensor, Tensor]
 # The places of one layer's patches, and their vectors (places, width).
 LayerPatches = tuple[Places, Tensor]
-NOWHERE: Places = (torch.empty(0, dtype=torch.long), torch.empty(0, dtype=torch.long))
 
 
 class HookError(RuntimeError):
@@ -92,6 +92,25 @@ def additive_mask(allowed: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.where(allowed, zero, torch.full_like(zero, torch.finfo(dtype).min))
 
 
+@torch.inference_mode()
+def decode_rows(adapter: Adapter, rows: Sequence[Row], cache: Cache | None = None) -> None:
+    """Run the decoder once over a batch of rows; hooks take what it makes.
+
+    Raises `UserError` where a row has branches and the decoder cannot hold them; a single one is
+    the rest of a plain prompt.
+    """
+    if not adapter.branching and any(len(row.branches) > 1 for row in rows):
+        raise UserError(
+            f"the decoder of {adapter.name} cannot hold branches in one row; "
+            "run one prompt a row, and patch with the cached sweep."
+        )
+    batch = batch_rows(rows, adapter.pad_id)
+    embedded = adapter.embed(batch.ids, batch.images)
+    mask = additive_mask(visible(batch.spans.to(adapter.device)), embedded.hidden.dtype)
+    adapter.decode(embedded, batch.positions, mask, cache)
+
+
+@torch.inference_mode()
 def run(
     adapter: Adapter,
     rows: Sequence[Row],
@@ -103,32 +122,11 @@ def run(
 
     ``reads`` and ``answers`` are (row, token index) pairs. Returns the residual streams at the
     reads, (reads, layers, width) on the CPU in the model's dtype, and the answers in order. A
-    patch takes effect before the same layer is read.
+    patch takes effect before the same layer is read. What is read stays on the device until the
+    pass is over: a copy to the host in every layer would have the GPU wait for it.
     """
     by_layer = patches_by_layer(patches, adapter)
     read_at, answer_at = (_index(pairs, adapter.device) for pairs in (reads, answers))
-    return run_at(adapter, rows, read_at, by_layer, answer_at)
-
-
-@torch.inference_mode()
-def run_at(
-    adapter: Adapter,
-    rows: Sequence[Row],
-    read_at: Places,
-    by_layer: Mapping[int, LayerPatches],
-    answer_at: Places,
-) -> tuple[Tensor, list[Answer]]:
-    """`run` with its places as indices on the model's device, so that Python does nothing for
-    each of them. What is read stays on the device until the pass is over: a copy to the host in
-    every layer would have the GPU wait for it. Raises `UserError` where a row has branches and
-    the decoder cannot hold them; a single one is the rest of a plain prompt."""
-    if not adapter.branching and any(len(row.branches) > 1 for row in rows):
-        raise UserError(
-            f"the decoder of {adapter.name} cannot hold branches in one row; "
-            "run one prompt a row, and patch with the cached sweep."
-        )
-    batch = batch_rows(rows, adapter.pad_id)
-    read, answered = len(read_at[0]) > 0, len(answer_at[0]) > 0
     gathered: list[Tensor] = []
     final: list[Tensor] = []
     last = len(adapter.layers) - 1
@@ -136,18 +134,16 @@ def run_at(
     def visit(layer: int, hidden: Tensor) -> Tensor | None:
         patched = with_patches(hidden, by_layer.get(layer))
         seen = hidden if patched is None else patched
-        if read:
+        if reads:
             gathered.append(seen[read_at])
-        if answered and layer == last:
+        if answers and layer == last:
             final.append(seen[answer_at])
         return patched
 
-    embedded = adapter.embed(batch.ids, batch.images)
-    mask = additive_mask(visible(batch.spans.to(adapter.device)), embedded.hidden.dtype)
     with layer_hooks(adapter, visit):
-        adapter.decode(embedded, batch.positions, mask)
-    residuals = torch.stack(gathered, dim=1).to("cpu") if read else torch.empty(0)
-    return residuals, read_answers(adapter, final[0]) if answered else []
+        decode_rows(adapter, rows)
+    residuals = torch.stack(gathered, dim=1).to("cpu") if reads else torch.empty(0)
+    return residuals, read_answers(adapter, final[0]) if answers else []
 
 
 def _index(pairs: Sequence[tuple[int, int]], device: torch.device) -> Places:

@@ -28,7 +28,6 @@ from taskvectors.prepare.drawings import (
 from taskvectors.prepare.features import standardise, training_features
 
 log = logging.getLogger("taskvectors")
-IMAGE_TOKENS = 5
 BATCH, LEARNING_RATE, DECAY, SMOOTHING, WARM_UP = 256, 2e-3, 0.05, 0.1, 20
 
 

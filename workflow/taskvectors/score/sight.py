@@ -172,7 +172,7 @@ def measure_geometry(sighted: Sighted, modality: str) -> Iterator[dict[str, Any]
     tokens = torch.cat([embedded(sighted, image, modality) for image in sighted.images]).float()
     unit = F.normalize(vocabulary, dim=-1)
     cosines = torch.cat(
-        [(F.normalize(some, dim=-1) @ unit.T).amax(1) for some in tokens.split(256)]
+        [(F.normalize(some, dim=-1) @ unit.T).amax(1) for some in tokens.split(AT_ONCE)]
     )
     ratio = tokens.norm(dim=-1).mean() / vocabulary.norm(dim=-1).mean()
     for name, value in (("norm ratio", ratio), ("largest cosine", cosines.mean())):
