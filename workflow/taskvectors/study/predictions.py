@@ -7,10 +7,12 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.base.parquet import read_rows, write_rows
-from taskvectors.study.vectors import ENSEMBLE, split_samples
+from taskvectors.study.vectors import COMPOSED, ENSEMBLE, split_samples
 
 MODALITIES = ("text", "image")
 ICL_MODALITY = {"text_icl": "text", "image_icl": "image", "instruction": "text"}
+# Of what is made from several specifications' vectors, the modality that it stands for.
+MADE_MODALITY = {ENSEMBLE: "text", COMPOSED: "image"}
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,14 @@ class Prediction:
 
 
 def method_name(specification: str, query_modality: str, way: str) -> str:
-    """A method's name as in the paper's tables; ``way`` is ``base`` (in context) or ``patch``.
+    """A method's name as in the paper's tables; ``way`` is ``base`` (in context), ``patch``, or,
+    where a vector is added, ``inject`` (a task vector) or ``function`` (a function vector).
 
     An ``x`` marks a query of the other modality: text exemplars and an image query make
     ``text_icl_xbase`` and ``text_icl_xpatch``, five samples of them ``text_icl_n5_xpatch``.
     """
     name, _ = split_samples(specification)
-    modality = "text" if name == ENSEMBLE else ICL_MODALITY[name]
+    modality = (ICL_MODALITY | MADE_MODALITY)[name]
     crossed = "" if modality == query_modality else "x"
     return f"{specification}_{crossed}{way}"
 

@@ -14,6 +14,8 @@ from typing import TypeVar
 Value = TypeVar("Value")
 INSTRUCTION = "instruction"
 ENSEMBLE = "ensemble"  # the mean of a text ICL vector and an instruction vector
+# A task's text ICL vector and what another task's image ICL vector has beyond its text ICL vector.
+COMPOSED = "composed"
 EXEMPLAR_SITE, QUERY_SITE = "exemplar", "query"
 # The exemplar's delimiter before a text query, of a model that lays out the same exemplars in
 # other tokens before an image query (Mantis); `EXEMPLAR_SITE` is then the latter's.
