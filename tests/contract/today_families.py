@@ -301,7 +301,7 @@ FAMILIES = {
     "llava_onevision": Family(llava_onevision, nested=True),
     "pixtral": Family(pixtral, needs=("torchvision",)),
     "mistral3": Family(mistral3, needs=("torchvision",)),
-    "minicpmv4_6": Family(minicpm),
+    "minicpmv4_6": Family(minicpm, heads=False),
     "mllama": Family(mllama, options={"add_special_tokens": False}, skips=True),
     "chameleon": Family(chameleon, options={"return_for_text_completion": True}),
 }

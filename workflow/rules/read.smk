@@ -2,7 +2,10 @@
 #
 # REQUIRED INPUTS: a model folder, curate/<task>/
 # OUTPUTS:         results/<experiment>/read/<model>/<template>/<task>/
-#                  {activations.safetensors,activations.json,baselines.parquet}
+#                  {activations.safetensors,activations.json,baselines.parquet}, and with `heads`
+#                  heads.safetensors
+
+HEADS = f"{RESULTS}/read/{TASK_JOB}/heads.safetensors"
 
 
 rule read:
@@ -18,6 +21,7 @@ rule read:
         activations=f"{RESULTS}/read/{TASK_JOB}/activations.safetensors",
         sidecar=f"{RESULTS}/read/{TASK_JOB}/activations.json",
         baselines=f"{RESULTS}/read/{TASK_JOB}/baselines.parquet",
+        **({"heads": HEADS} if config["heads"] else {}),
     log:
         f"{LOGS}/read/{TASK_JOB}.log",
     benchmark:
@@ -32,6 +36,7 @@ rule read:
         specifications=lambda wildcards: PLAN.specifications(wildcards.model),
         instruction=lambda wildcards: TASKS[wildcards.task].instruction,
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        options=["--heads"] if config["heads"] else [],
         key=cache_key,
         code=code_hash("taskvectors.read"),
     shell:
@@ -43,5 +48,6 @@ rule read:
             task="wildcards.task",
             specifications="params.specifications",
             dataset="params.dataset",
+            _options="params.options",
             out="params.out",
         )

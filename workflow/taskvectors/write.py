@@ -24,7 +24,13 @@ from taskvectors.jobs.arguments import (
     load_template,
     load_vectors,
 )
-from taskvectors.jobs.queries import Query, encode_queries, modalities_of, prediction
+from taskvectors.jobs.queries import (
+    Query,
+    encode_queries,
+    modalities_of,
+    prediction,
+    with_vectors,
+)
 from taskvectors.models.base import Adapter
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import read_items
@@ -43,19 +49,6 @@ def separate(vectors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, T
     """The specifications' own vectors, and the subsets and ensembles beside them."""
     full = {n: vector for n, vector in vectors.items() if parse_vector_name(n)[0] in ICL_MODALITY}
     return full, {name: vector for name, vector in vectors.items() if name not in full}
-
-
-def with_vectors(
-    queries: Sequence[Query], full: dict[str, Tensor], before_text: dict[str, Tensor]
-) -> list[tuple[list[Query], dict[str, Tensor]]]:
-    """The queries with the specifications' vectors, those of text queries apart where text
-    queries have vectors of their own (`taskvectors.study.vectors.take_before_text`)."""
-    if not before_text:
-        return [(list(queries), full)]
-    return [
-        ([query for query in queries if query.modality != "text"], full),
-        ([query for query in queries if query.modality == "text"], full | before_text),
-    ]
 
 
 def patch_queries(

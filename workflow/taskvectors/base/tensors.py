@@ -21,7 +21,7 @@ def check_finite(tensors: dict[str, Tensor], what: str, remedy: str) -> None:
     for name, tensor in tensors.items():
         wrong = ~torch.isfinite(tensor)
         if wrong.any():
-            row = int(wrong.flatten(1).any(dim=1).nonzero()[0])
+            row = int(wrong.reshape(len(wrong), -1).any(dim=1).nonzero()[0])
             raise UserError(f"{what} {name}, row {row}, is not finite; {remedy}.")
 
 

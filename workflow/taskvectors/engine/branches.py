@@ -1,22 +1,24 @@
-"""A pass in which every branch begins at the layer where it is patched.
+"""A pass in which every branch begins at the layer where it is changed.
 
-A copy of the delimiter that is patched after layer l is in all layers up to l what the trunk's own
-delimiter is: computing it there would be the trunk's work once more. So the residual stream grows:
-after layer l the vectors of that layer's branches are put at its end, and each layer is handed only
-the columns that there are by then. Columns of the mask and of the positions follow.
+A copy of the delimiter that is changed in layer l is before it what the trunk's own delimiter is:
+computing it there would be the trunk's work once more. So the residual stream grows: branches are
+put at its end at their layer, and each layer is handed only the columns that there are by then.
+Columns of the mask and of the positions follow.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from taskvectors.engine.forward import Answer, decode_rows, layer_hooks, read_answers
-from taskvectors.engine.trees import Row
-from taskvectors.models.base import Adapter
+from taskvectors.engine.forward import Answer, decode_rows, layer_hooks, read_answers, written
+from taskvectors.engine.trees import Row, Span, cut
+from taskvectors.models.base import Adapter, Encoded
 
 # Which dimensions of a decoder layer's arguments are tokens.
 TOKENS = {
@@ -29,49 +31,92 @@ TOKENS = {
 
 @dataclass(frozen=True)
 class Growth:
-    """Where each layer's branches stand: ``vectors`` (branches, width) by layer, in the order of
-    the layers, from column ``first`` on."""
+    """How many branches begin at each layer (``begin``), from column ``first`` on, layer by
+    layer."""
 
     first: int
-    vectors: Mapping[int, Tensor]
+    begin: Sequence[int]
 
     @property
     def count(self) -> int:
         """How many branches there are."""
-        return sum(map(len, self.vectors.values()))
+        return sum(self.begin)
 
-    def columns(self, layers: int) -> list[int]:
-        """How many columns there are before each layer, and after the last."""
-        columns = [self.first]
-        for layer in range(layers):
-            columns.append(columns[-1] + len(self.vectors.get(layer, ())))
-        return columns
+    @cached_property
+    def columns(self) -> list[int]:
+        """How many columns there are before each layer's branches, and after the last's."""
+        return list(accumulate(self.begin, initial=self.first))
+
+    def grown(self, layer: int, hidden: Tensor, branches: Tensor) -> Tensor:
+        """A residual stream with ``branches`` (rows, branches of ``layer``, width) in their
+        columns, be those there already or not."""
+        here, after = hidden[:, : self.columns[layer]], hidden[:, self.columns[layer + 1] :]
+        return torch.cat([here, branches, after], dim=1)
+
+    def delimiter(self, hidden: Tensor) -> Tensor:
+        """The delimiter's own residual stream (rows, 1, width), where it stands before all
+        branches, for those that start from it."""
+        return hidden[:, self.first - 1 : self.first]
+
+
+@dataclass(frozen=True)
+class LayerWrite:
+    """The ``vectors`` (branches, width) of one layer's branches; where ``added`` says so (branches,
+    bool; None if nowhere), added to the delimiter's own residual stream."""
+
+    vectors: Tensor
+    added: Tensor | None = None
+
+
+def branching(encoded: Encoded, copies: int, longest: int) -> Row:
+    """The prompt with ``copies`` of its last token as branches, which begin where they do in a
+    prompt of the ``longest``."""
+    trunk, last = cut(encoded, len(encoded.ids) - 1)
+    return Row(trunk, (Span(last.ids, last.positions),) * copies, longest - len(encoded.ids))
+
+
+def answers_of_branches(
+    adapter: Adapter, rows: Sequence[Row], growth: Growth, writes: Mapping[int, LayerWrite]
+) -> list[list[Answer]]:
+    """What the branches of each row answer, in order; all rows are as long as each other."""
+
+    def visit(layer: int, hidden: Tensor) -> Tensor | None:
+        write = writes.get(layer)
+        if write is None:
+            return None
+        begun = write.vectors.expand(len(hidden), -1, -1)
+        if write.added is not None:
+            begun = written(growth.delimiter(hidden), begun, write.added)
+        return growth.grown(layer, hidden, begun)
+
+    final = end_of_pass(adapter, rows, growth.columns, visit)[:, growth.first :]
+    answers = read_answers(adapter, final.flatten(0, 1))
+    return [answers[row * growth.count :][: growth.count] for row in range(len(rows))]
 
 
 @torch.inference_mode()
-def answers_of_branches(
-    adapter: Adapter, rows: Sequence[Row], growth: Growth
-) -> list[list[Answer]]:
-    """What the branches of each row answer, in order; all rows are as long as each other."""
-    columns = growth.columns(len(adapter.layers))
+def end_of_pass(
+    adapter: Adapter,
+    rows: Sequence[Row],
+    columns: Sequence[int],
+    visit: Callable[[int, Tensor], Tensor | None] = lambda _layer, _hidden: None,
+) -> Tensor:
+    """The last residual streams (rows, columns, width) of a pass in which each layer is handed so
+    many ``columns``, and ``visit`` is called with its output."""
     final: list[Tensor] = []
 
-    def visit(layer: int, hidden: Tensor) -> Tensor | None:
-        vectors = growth.vectors.get(layer)
-        if vectors is not None:
-            here, after = hidden[:, : columns[layer]], hidden[:, columns[layer + 1] :]
-            hidden = torch.cat([here, vectors.expand(len(hidden), -1, -1), after], dim=1)
+    def visit_and_keep(layer: int, hidden: Tensor) -> Tensor | None:
+        changed = visit(layer, hidden)
         if layer == len(adapter.layers) - 1:
-            final.append(hidden[:, growth.first :].flatten(0, 1))
-        return hidden
+            final.append(hidden if changed is None else changed)
+        return changed
 
     with ExitStack() as hooks:
         if adapter.growing:
             hooks.enter_context(handed_columns(adapter, columns))
-        hooks.enter_context(layer_hooks(adapter, visit))
+        hooks.enter_context(layer_hooks(adapter, visit_and_keep))
         decode_rows(adapter, rows)
-    answers = read_answers(adapter, final[0])
-    return [answers[row * growth.count :][: growth.count] for row in range(len(rows))]
+    return final[0]
 
 
 @contextmanager

@@ -64,22 +64,31 @@ def last_token(
 ) -> list[Answer]:
     """The answers of the last token after ``cache``, a row per site, patched there."""
     patches = [
-        Patch(row, 0, site.layer, vectors[site.name][site.layer]) for row, site in enumerate(sites)
+        Patch(row, 0, site.layer, site.vector(vectors), site.added)
+        for row, site in enumerate(sites)
     ]
-    ids = torch.tensor([prompt.ids[-1:]]).repeat(len(sites), 1)
-    positions = prompt.positions[:, None, -1:].repeat(1, len(sites), 1)
-    # A cache grows as it is used, so every chunk of sites gets a copy.
+    return read_answers(adapter, last_of_rows(adapter, prompt, cache, len(sites), patches))
+
+
+def last_of_rows(
+    adapter: Adapter, prompt: Encoded, cache: Cache, rows: int, patches: Sequence[Patch] = ()
+) -> Tensor:
+    """The last residual streams (rows, width) of as many copies of a prompt's last token, which
+    come after ``cache``."""
+    ids = torch.tensor([prompt.ids[-1:]]).repeat(rows, 1)
+    positions = prompt.positions[:, None, -1:].repeat(1, rows, 1)
+    # A cache grows as it is used, so every chunk gets a copy.
     repeated = copy.deepcopy(cache)
     # All kinds of cache layers can do this, those of recurrent layers, too.
-    repeated.reorder_cache(torch.LongTensor([0] * len(sites)))
+    repeated.reorder_cache(torch.LongTensor([0] * rows))
     return one_token(adapter, ids, positions, repeated, patches)
 
 
 @torch.inference_mode()
 def one_token(
     adapter: Adapter, ids: Tensor, positions: Tensor, cache: Cache, patches: Sequence[Patch]
-) -> list[Answer]:
-    """The answers of one more token a row, which the cache takes in.
+) -> Tensor:
+    """The last residual streams (rows, width) of one more token a row, which the cache takes in.
 
     ids (rows, 1), positions (axes, rows, 1); no token is an image's.
     """
@@ -95,4 +104,4 @@ def one_token(
     embedded = adapter.embed(ids, ())
     with layer_hooks(adapter, visit):
         adapter.decode(embedded, positions, None, cache)
-    return read_answers(adapter, final[0])
+    return final[0]

@@ -20,8 +20,8 @@ from taskvectors.models.base import Adapter
 LOGITS_AT_ONCE = 512  # tokens
 # Rows and tokens of a batch, indices of one shape or that broadcast to one.
 Places = tuple[Tensor, Tensor]
-# The places of one layer's patches, and their vectors (places, width).
-LayerPatches = tuple[Places, Tensor]
+# The places of one layer's patches, their vectors (places, width), and which of those are added.
+LayerPatches = tuple[Places, Tensor, Tensor]
 
 
 class HookError(RuntimeError):
@@ -30,12 +30,14 @@ class HookError(RuntimeError):
 
 @dataclass(frozen=True)
 class Patch:
-    """Replace the residual stream after ``layer`` at token ``index`` of row ``row``."""
+    """Replace the residual stream after ``layer`` at token ``index`` of row ``row``, or, where the
+    vector is ``added``, add it to what is there."""
 
     row: int
     index: int
     layer: int
     vector: Tensor
+    added: bool = False
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ def _index(pairs: Sequence[tuple[int, int]], device: torch.device) -> Places:
 
 
 def patches_by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, LayerPatches]:
-    """Patches grouped by layer: ((rows, tokens), vectors)."""
+    """Patches grouped by layer."""
     grouped: dict[int, list[Patch]] = {}
     for patch in patches:
         check_patch(adapter, patch.layer, patch.vector.shape)
@@ -161,6 +163,7 @@ def patches_by_layer(patches: Sequence[Patch], adapter: Adapter) -> dict[int, La
         layer: (
             _index([(patch.row, patch.index) for patch in group], adapter.device),
             torch.stack([patch.vector for patch in group]).to(adapter.device, adapter.dtype),
+            torch.tensor([patch.added for patch in group], device=adapter.device),
         )
         for layer, group in grouped.items()
     }
@@ -181,10 +184,16 @@ def with_patches(hidden: Tensor, here: LayerPatches | None) -> Tensor | None:
     """A layer's residual stream with its entry of `patches_by_layer` in place; None without one."""
     if here is None:
         return None
-    at, vectors = here
+    at, vectors, added = here
     patched = hidden.clone()
-    patched[at] = vectors
+    patched[at] = written(hidden[at], vectors, added)
     return patched
+
+
+def written(own: Tensor, vectors: Tensor, added: Tensor) -> Tensor:
+    """Vectors (places, width) in the stead of residual streams ``own``, or added to them where
+    ``added`` (places) says so. Nothing of what is replaced is left, be it infinite."""
+    return vectors + torch.where(added[:, None], own, 0)
 
 
 def read_answers(adapter: Adapter, residuals: Tensor) -> list[Answer]:

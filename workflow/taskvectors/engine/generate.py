@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from taskvectors.engine.cached import one_token, prefilled
-from taskvectors.engine.forward import Patch
+from taskvectors.engine.forward import Patch, read_answers
 from taskvectors.models.base import Adapter, Encoded
 
 
@@ -43,7 +43,8 @@ def _written(
     written: list[int] = []
     while len(written) < tokens:
         ids, positions = torch.tensor([[token]]), prompt.positions[:, None, -1:] + len(written)
-        (answer,) = one_token(adapter, ids, positions, cache, patches)
+        residual = one_token(adapter, ids, positions, cache, patches)
+        (answer,) = read_answers(adapter, residual)
         token, patches = answer.token_id, []
         if token in adapter.end_ids:
             break

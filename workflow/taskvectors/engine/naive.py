@@ -1,13 +1,18 @@
-"""The reference: one full forward pass per prompt, vector and layer, as the paper's code runs.
+"""The reference: one full forward pass per prompt, vector and layer, as the paper's code runs, or
+per head.
 
-Slow on purpose and simple enough to trust; tests and benchmarks hold `sweep` to it.
+Slow on purpose and simple enough to trust; tests and benchmarks hold `sweep` and `head_effects` to
+it.
 """
 
 from collections.abc import Sequence
+from itertools import product
 
+import torch
 from torch import Tensor
 
 from taskvectors.engine.forward import Answer, Patch, run
+from taskvectors.engine.heads import head_hooks, plain_probability
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import whole
 from taskvectors.models.base import Adapter, Encoded
@@ -24,7 +29,26 @@ def naive_sweep(
     for number, prompt in enumerate(prompts):
         last = len(prompt.ids) - 1
         for site in sites:
-            patch = Patch(0, last, site.layer, vectors[site.name][site.layer])
+            patch = Patch(0, last, site.layer, site.vector(vectors), site.added)
             _, answers = run(adapter, [whole(prompt)], patches=[patch], answers=[(0, last)])
             results.append((number, site, answers[0]))
     return results
+
+
+def naive_effects(
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, token: int
+) -> tuple[float, Tensor]:
+    """What `taskvectors.engine.heads.head_effects` finds, one pass per head."""
+    before, found = plain_probability(adapter, prompt, token), []
+    for head in product(range(len(adapter.layers)), range(adapter.heads.count)):
+
+        def replace(layer: int, seen: Tensor, head: tuple[int, int] = head) -> Tensor | None:
+            if layer != head[0]:
+                return None
+            changed = seen.clone()
+            changed[0, -1, head[1]] = outputs[head].to(seen)
+            return changed
+
+        with head_hooks(adapter, replace):
+            found.append(plain_probability(adapter, prompt, token))
+    return before, torch.tensor(found).reshape(outputs.shape[:2])

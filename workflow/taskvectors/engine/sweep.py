@@ -2,9 +2,9 @@
 
 The query's prompt without its last token is the trunk; each (vector, layer) pair is a branch
 of one token, a copy of the delimiter at the delimiter's position. The vector is that copy's
-residual stream after layer l, where the branch begins (`taskvectors.engine.branches`). A copy sees
-the prompt and itself only, so each copy answers as one full pass with one patch would
-(`taskvectors.engine.naive` is that pass).
+residual stream after layer l, where the branch begins (`taskvectors.engine.branches`), or is added
+to it. A copy sees the prompt and itself only, so each copy answers as one full pass with one patch
+would (`taskvectors.engine.naive` is that pass).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,27 +14,31 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from taskvectors.engine.branches import Growth, answers_of_branches
+from taskvectors.engine.branches import Growth, LayerWrite, answers_of_branches, branching
 from taskvectors.engine.forward import Answer, check_patch
 from taskvectors.engine.memory import within_memory
-from taskvectors.engine.trees import Row, Span, cut, packed
+from taskvectors.engine.trees import packed
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.study.prompts import QUERY
 
 
 @dataclass(frozen=True)
 class Site:
-    """One patch to try: the vector called ``name`` at ``layer``."""
+    """One patch to try: the vector called ``name`` after ``layer``, put in the residual stream's
+    place, or with a ``strength`` added to it so many times."""
 
     name: str
     layer: int
+    strength: float | None = None
 
+    @property
+    def added(self) -> bool:
+        return self.strength is not None
 
-def branching(encoded: Encoded, copies: int, longest: int) -> Row:
-    """The prompt with ``copies`` of its last token as branches, which begin where they do in a
-    prompt of the ``longest``."""
-    trunk, last = cut(encoded, len(encoded.ids) - 1)
-    return Row(trunk, (Span(last.ids, last.positions),) * copies, longest - len(encoded.ids))
+    def vector(self, vectors: Mapping[str, Tensor]) -> Tensor:
+        """Its vector (width,) of those (layers, width) by name, as often as it is added."""
+        once = vectors[self.name][self.layer]
+        return once if self.strength is None else self.strength * once
 
 
 def sweep(
@@ -59,7 +63,7 @@ def sweep(
     per_pass = max(1, min(len(sites), tokens_per_pass - longest))
     for first in range(0, len(sites), per_pass):
         chunk = sites[first : first + per_pass]
-        by_layer = _vectors_by_layer(adapter, vectors, chunk)
+        by_layer = _writes_by_layer(adapter, vectors, chunk)
         lengths = [len(prompt.ids) + len(chunk) for prompt in prompts]
         for group in packed(prompts, lengths, tokens_per_pass):
             together = partial(_sweep_batch, adapter, prompts, by_layer, chunk)
@@ -70,13 +74,18 @@ def sweep(
 def _sweep_batch(
     adapter: Adapter,
     prompts: Sequence[Encoded],
-    by_layer: Mapping[int, Tensor],
+    by_layer: Mapping[int, LayerWrite],
     sites: Sequence[Site],
     group: Sequence[int],
 ) -> list[tuple[int, Site, Answer]]:
     longest = max(len(prompts[number].ids) for number in group)
-    rows = [branching(prompts[number], len(sites), longest) for number in group]
-    answers = answers_of_branches(adapter, rows, Growth(longest - 1, by_layer))
+    own = any(site.added for site in sites)  # the delimiter itself, to which they are added
+    begin = [0] * len(adapter.layers)
+    for site in sites:
+        begin[site.layer] += 1
+    rows = [branching(prompts[number], len(sites) + own, longest) for number in group]
+    growth = Growth(longest - 1 + own, begin)
+    answers = answers_of_branches(adapter, rows, growth, by_layer)
     return [
         (number, site, answer)
         for number, of_row in zip(group, answers, strict=True)
@@ -94,24 +103,26 @@ def _sweep_apart(
     """One prompt that does not fit into memory with all of its sites: some of them at a time."""
 
     def some_sites(part: Sequence[Site]) -> list[tuple[int, Site, Answer]]:
-        by_layer = _vectors_by_layer(adapter, vectors, part)
+        by_layer = _writes_by_layer(adapter, vectors, part)
         return _sweep_batch(adapter, prompts, by_layer, part, [number])
 
     return within_memory(sites, some_sites)
 
 
-def _vectors_by_layer(
+def _writes_by_layer(
     adapter: Adapter, vectors: dict[str, Tensor], sites: Sequence[Site]
-) -> dict[int, Tensor]:
-    """By layer, what is patched there: (branches, width), in the order of the sites, which are
-    sorted by layer."""
-    names: dict[int, list[str]] = {}
+) -> dict[int, LayerWrite]:
+    """By layer, what is patched or added there, in the order of the sites, which are sorted by
+    layer."""
+    by_layer: dict[int, list[Site]] = {}
     for site in sites:
         check_patch(adapter, site.layer, vectors[site.name].shape[1:])
-        names.setdefault(site.layer, []).append(site.name)
-    return {
-        layer: torch.stack([vectors[name][layer] for name in here]).to(
-            adapter.device, adapter.dtype
-        )
-        for layer, here in names.items()
-    }
+        by_layer.setdefault(site.layer, []).append(site)
+    writes = {}
+    for layer, here in by_layer.items():
+        stacked = torch.stack([site.vector(vectors) for site in here])
+        added = None
+        if any(site.added for site in here):
+            added = torch.tensor([site.added for site in here], device=adapter.device)
+        writes[layer] = LayerWrite(stacked.to(adapter.device, adapter.dtype), added)
+    return writes

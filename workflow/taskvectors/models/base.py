@@ -25,11 +25,9 @@ from taskvectors.models.features import (
     Recent,
     feature_bytes,
 )
+from taskvectors.models.heads import Heads, find_heads
+from taskvectors.models.parts import FINAL_NORMS, LAYERS, first_part
 from taskvectors.study.prompts import ImageInput, Mark, Prompt, Text
-
-# What Hugging Face decoders call their blocks and the norm after the last of them.
-LAYERS = ("layers", "h", "blocks")
-FINAL_NORMS = ("norm", "ln_f", "final_layernorm", "final_layer_norm", "norm_f")
 
 
 @dataclass(frozen=True)
@@ -105,21 +103,17 @@ class Adapter:
     @cached_property
     def layers(self) -> nn.ModuleList:
         """The decoder layers; layer l's output is the residual stream after it."""
-        return self._first_of(LAYERS)
+        return first_part(self.decoder, LAYERS, self.name)
 
     @cached_property
     def final_norm(self) -> Any:
         """The norm between the last residual stream and the unembedding."""
-        return self._first_of(FINAL_NORMS)
+        return first_part(self.decoder, FINAL_NORMS, self.name)
 
-    def _first_of(self, names: Sequence[str]) -> Any:
-        for name in names:
-            if hasattr(self.decoder, name):
-                return getattr(self.decoder, name)
-        raise UserError(
-            f"the decoder of {self.name} ({type(self.decoder).__name__}) has none of "
-            f"{', '.join(names)}; add an adapter for it in workflow/taskvectors/models."
-        )
+    @cached_property
+    def heads(self) -> Heads:
+        """Its attention heads. Raises `UserError` where they cannot be told apart."""
+        return find_heads(list(self.layers), self.decoder.config, self.name)
 
     @cached_property
     def unembedding(self) -> Any:

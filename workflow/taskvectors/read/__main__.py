@@ -2,11 +2,13 @@
 
 One forward pass per exemplar set and specification: its trunk is the exemplars, where the
 task vector is read at the last delimiter, and it branches into the query as text and as an
-image, whose first tokens are the baselines base and xbase.
+image, whose first tokens are the baselines base and xbase. With ``--heads`` the same passes read
+the mean output of every attention head at that delimiter.
 """
 
 import logging
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from torch import Tensor
@@ -16,6 +18,7 @@ from taskvectors.base.files import write_json
 from taskvectors.base.progress import track
 from taskvectors.base.tensors import check_finite, unwritten, write_tensors
 from taskvectors.engine.forward import run
+from taskvectors.engine.heads import read_heads
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.patching import TOKENS_PER_PASS, first_answers
 from taskvectors.engine.trees import packed, whole
@@ -39,7 +42,13 @@ from taskvectors.study.predictions import (
 )
 from taskvectors.study.prompts import QUERY, instruction
 from taskvectors.study.tasks import find_task
-from taskvectors.study.vectors import BEFORE_TEXT_SITE, EXEMPLAR_SITE, INSTRUCTION, QUERY_SITE
+from taskvectors.study.vectors import (
+    BEFORE_TEXT_SITE,
+    EXEMPLAR_SITE,
+    INSTRUCTION,
+    QUERY_SITE,
+    vector_name,
+)
 
 log = logging.getLogger("taskvectors")
 SETS_AT_ONCE = 64
@@ -50,10 +59,12 @@ def read_group(
     context: Context,
     queries: dict[tuple[str, str], Query],
     group: SeedSets,
+    outputs: Tensor | None,
 ) -> tuple[dict[str, Tensor], list[Prediction]]:
     """The activations (sets, layers, width) of a group of sets by name, and its baselines.
 
-    ``queries`` are by entity and modality. Sets are encoded some at a time, so that memory does
+    ``queries`` are by entity and modality; ``outputs`` (sets, layers, heads, head width), if any,
+    are filled with what the heads put out. Sets are encoded some at a time, so that memory does
     not grow with their number.
     """
     shape = (len(group.sets), len(adapter.layers), adapter.width)
@@ -61,7 +72,7 @@ def read_group(
     predictions: list[Prediction] = []
 
     def read_rows(batch: Sequence[SetRow]) -> list[Prediction]:
-        return read_batch(adapter, context, group, batch, activations)
+        return read_batch(adapter, context, group, batch, activations, outputs)
 
     for first in range(0, len(group.sets), SETS_AT_ONCE):
         numbers = range(first, min(first + SETS_AT_ONCE, len(group.sets)))
@@ -77,11 +88,17 @@ def read_batch(
     group: SeedSets,
     batch: Sequence[SetRow],
     activations: dict[str, Tensor],
+    outputs: Tensor | None,
 ) -> list[Prediction]:
     """One forward pass: activations at both delimiters, and an answer at each query's."""
     sites = [(place, one.read_at) for place, one in enumerate(batch)]
     ends = [(place, at) for place, one in enumerate(batch) for at in one.answer_at]
-    read, answers = run(adapter, [one.row for one in batch], sites + ends, answers=ends)
+    with nullcontext() if outputs is None else read_heads(adapter, sites) as heads:
+        read, answers = run(adapter, [one.row for one in batch], sites + ends, answers=ends)
+    if outputs is not None and heads is not None:
+        for one, found in zip(batch, heads.on_host(), strict=True):
+            if one.site == EXEMPLAR_SITE:
+                outputs[one.number] = found
     at_ends = iter(zip(read[len(sites) :], answers, strict=True))
     predictions = []
     for place, one in enumerate(batch):
@@ -102,6 +119,14 @@ def read_batch(
                 )
             )  # fmt: skip
     return predictions
+
+
+def unread_heads(adapter: Adapter, group: SeedSets, asked: bool) -> Tensor | None:
+    """Room for the heads' outputs of a group whose vectors are read, if they are asked for."""
+    if not asked or EXEMPLAR_SITE not in group.sites:
+        return None
+    shape = (len(group.sets), len(adapter.layers), adapter.heads.count, adapter.heads.width)
+    return unwritten(shape, adapter.dtype)
 
 
 def read_no_context(
@@ -131,6 +156,7 @@ def main() -> None:
     parser.add_argument("--task", required=True)
     parser.add_argument("--specifications", required=True, nargs="+", choices=sorted(ICL_MODALITY))
     parser.add_argument("--dataset", required=True, type=Path, help="curate/<task>")
+    parser.add_argument("--heads", action="store_true", help="read attention heads, too")
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
     task = find_task(args.tasks, args.task)
@@ -151,17 +177,24 @@ def main() -> None:
     ]
     groups = seed_sets(sets, icl)
     activations: dict[str, Tensor] = {}
+    heads: dict[str, Tensor] = {}
     predictions: list[Prediction] = []
     for group in track(groups, len(sets) * len(icl), f"read {args.name} {task.name}", size_of):
-        read, answered = read_group(adapter, context, by_name, group)
+        outputs = unread_heads(adapter, group, args.heads)
+        read, answered = read_group(adapter, context, by_name, group, outputs)
         activations |= read
         predictions += answered
+        if outputs is not None:
+            heads[vector_name(group.specification, group.seed)] = outputs.float().mean(0)
     predictions += read_no_context(adapter, context, queries)
     if INSTRUCTION in args.specifications:
         activations[INSTRUCTION] = read_instruction(adapter, task.instruction)
     remedy = "choose float32 or bfloat16 for this model"
     check_finite(activations, "the activation", remedy)
+    check_finite(heads, "the heads' mean output", remedy)
     write_tensors(args.out / "activations.safetensors", activations)
+    if args.heads:
+        write_tensors(args.out / "heads.safetensors", heads)
     write_predictions(args.out / "baselines.parquet", predictions)
     report_answers([one.forced_boundary for one in predictions])
     write_json(

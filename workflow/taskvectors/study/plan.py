@@ -114,6 +114,23 @@ class Plan:
         """The entity tables of all tasks, configured or not."""
         return sorted({self.entity_table(task) for task in self.tasks})
 
+    def other_task(self, task: str) -> str | None:
+        """The next configured task that asks about the same entities, if there is one."""
+        same = [t for t in self.config["tasks"] if self.entity_table(t) == self.entity_table(task)]
+        other = same[(same.index(task) + 1) % len(same)]
+        return None if other == task else other
+
+    def others_vectors(self, model: str, template: str, task: str) -> list[str]:
+        """The vectors of that other task."""
+        other = self.other_task(task)
+        place = f"{self.results}/average/{model}/{template}/{other}"
+        return [] if other is None else [f"{place}/vectors.safetensors"]
+
+    def other_options(self, model: str, template: str, task: str) -> list[str]:
+        """Command line options that name that other task and its vectors."""
+        vectors = self.others_vectors(model, template, task)
+        return ["--other", str(self.other_task(task)), *vectors] if vectors else []
+
     # -- tables and figures ----------------------------------------------------------------
 
     @cached_property

@@ -3,7 +3,7 @@
 An activation is read for a specification, split and seed at a site, a delimiter:
 ``text_icl/validation/1/exemplar``. A vector is a mean of them: ``text_icl/1``, or over the prompts
 that hold five samples ``text_icl_n5/1``. What has no seed is named by its specification alone:
-``instruction``.
+``instruction``. In a file of several tasks' vectors the task stands before all that.
 """
 
 import re
@@ -74,6 +74,17 @@ def parse_vector_name(name: str) -> tuple[str, int | None]:
     """The specification and seed in a vector's name."""
     specification, _, seed = name.partition("/")
     return specification, int(seed) if seed else None
+
+
+def task_vector_name(task: str, name: str) -> str:
+    """Name of a vector in a file that has those of several tasks."""
+    return f"{task}/{name}"
+
+
+def vectors_of_task(vectors: Mapping[str, Value], task: str) -> dict[str, Value]:
+    """One task's vectors of such a file, by their names within the task."""
+    parts = {name: name.partition("/") for name in vectors}
+    return {rest: vectors[name] for name, (first, _, rest) in parts.items() if first == task}
 
 
 def take_before_text(

@@ -1,0 +1,199 @@
+"""Attention heads: their outputs read in any pass, and all of them replaced in one.
+
+A head's output is a slice of what its layer's output projection is given
+(`taskvectors.models.heads`), so a hook before each projection sees all heads. For causal mediation
+(Todd et al., 2024) each head's output at the last token of a prompt is replaced in turn: here every
+head is a branch, a copy of that token which begins at the head's layer, and one pass answers for
+all (`taskvectors.engine.naive.naive_effects` is one pass each).
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from taskvectors.engine.branches import Growth, branching, end_of_pass
+from taskvectors.engine.cached import last_of_rows, prefilled
+from taskvectors.engine.forward import LOGITS_AT_ONCE, HookError
+from taskvectors.engine.memory import within_memory
+from taskvectors.engine.trees import whole
+from taskvectors.models.base import Adapter, Encoded
+
+Visit = Callable[[int, Tensor], Tensor | None]
+Head = tuple[int, int]  # layer, head
+
+
+@contextmanager
+def head_hooks(adapter: Adapter, visit: Visit) -> Iterator[None]:
+    """Call ``visit(layer, outputs)`` once per layer with all heads' outputs (rows, tokens, heads,
+    head width); what it returns takes their place.
+
+    Raises `HookError` unless each layer's output projection is called once.
+    """
+    heads, fired = adapter.heads, [0] * len(adapter.layers)
+
+    def hook_of(layer: int) -> Callable[[Any, tuple[Tensor, ...]], Any]:
+        def hook(_module: Any, given: tuple[Tensor, ...]) -> Any:
+            fired[layer] += 1
+            outputs = given[0].unflatten(-1, (heads.count, heads.width))
+            changed = visit(layer, outputs)
+            return None if changed is None else (changed.flatten(-2), *given[1:])
+
+        return hook
+
+    handles = [
+        projection.register_forward_pre_hook(hook_of(layer))
+        for layer, projection in enumerate(heads.projections)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+    wrong = [layer for layer, count in enumerate(fired) if count != 1]
+    if wrong:
+        raise HookError(
+            f"in {adapter.name}, the output projections of layers {wrong} were not called exactly "
+            f"once (counts {[fired[layer] for layer in wrong]}); no head was read or replaced."
+        )
+
+
+@dataclass
+class HeadOutputs:
+    """What heads put out at some places of a pass, (rows, tokens) indices, gathered layer by layer
+    and left on the device until the pass is over."""
+
+    places: tuple[Tensor, Tensor]
+    gathered: list[Tensor] = field(default_factory=list)
+
+    def visit(self, _layer: int, outputs: Tensor) -> None:
+        self.gathered.append(outputs[self.places])
+
+    def on_host(self) -> Tensor:
+        """(places, layers, heads, head width), in the model's dtype."""
+        return torch.stack(self.gathered, dim=1).to("cpu")
+
+
+@contextmanager
+def read_heads(adapter: Adapter, places: Sequence[tuple[int, int]]) -> Iterator[HeadOutputs]:
+    """Read all heads at ``places``, (row, token) pairs, in the pass within."""
+    rows, tokens = torch.tensor(places, dtype=torch.long).reshape(-1, 2).T.to(adapter.device)
+    outputs = HeadOutputs((rows, tokens))
+    with head_hooks(adapter, outputs.visit):
+        yield outputs
+
+
+def head_effects(
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, token: int, tokens_per_pass: int
+) -> tuple[float, Tensor]:
+    """The probability of ``token`` after a prompt: as it is, and (layers, heads) with each head's
+    output at the last token replaced by that of ``outputs`` (layers, heads, head width).
+
+    Heads are split over passes so that none has more than ``tokens_per_pass`` tokens, or one head.
+    """
+    every = list(product(range(len(adapter.layers)), range(adapter.heads.count)))
+    outputs = outputs.to(adapter.device, adapter.dtype)
+    answer = _branch_probabilities if adapter.branching else _row_probabilities
+    some = partial(answer, adapter, prompt, outputs, token)
+    per_pass = max(1, tokens_per_pass - len(prompt.ids))
+    found: list[tuple[float, float]] = []
+    for first in range(0, len(every), per_pass):
+        found += within_memory(every[first : first + per_pass], some)
+    before, after = zip(*found, strict=True)
+    return before[0], torch.tensor(after).reshape(outputs.shape[:2])
+
+
+def _branch_probabilities(
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, token: int, heads: Sequence[Head]
+) -> list[tuple[float, float]]:
+    """Before and after, in one pass for ``heads``, in the order of their layers: a branch each,
+    after the delimiter itself."""
+    begin = [0] * len(adapter.layers)
+    for layer, _ in heads:
+        begin[layer] += 1
+    growth = Growth(len(prompt.ids), begin)
+    numbers = torch.tensor([head for _, head in heads], device=adapter.device).split(begin)
+    columns = [
+        torch.arange(growth.columns[layer], growth.columns[layer + 1], device=adapter.device)
+        for layer in range(len(begin))
+    ]
+
+    def replace(layer: int, seen: Tensor) -> Tensor | None:
+        if not begin[layer]:
+            return None
+        changed = seen.clone()
+        changed[:, columns[layer], numbers[layer]] = outputs[layer, numbers[layer]]
+        return changed
+
+    rows = [branching(prompt, len(heads) + 1, len(prompt.ids))]
+    # A head's layer is handed its branches, too: they begin where it does.
+    handed = growth.columns[1:]
+    with begun_before(adapter, growth), head_hooks(adapter, replace):
+        final = end_of_pass(adapter, rows, handed)[0, growth.first - 1 :]
+    before, *after = probabilities(adapter, final, token)
+    return [(before, one) for one in after]
+
+
+@contextmanager
+def begun_before(adapter: Adapter, growth: Growth) -> Iterator[None]:
+    """Have branches begin before their layers, as copies of the delimiter."""
+
+    def hook_of(layer: int) -> Callable[..., Any]:
+        def hook(_layer: Any, args: tuple[Any, ...]) -> Any:
+            own = growth.delimiter(args[0])
+            copies = own.expand(-1, growth.begin[layer], -1)
+            return (growth.grown(layer, args[0], copies), *args[1:])
+
+        return hook
+
+    handles = [
+        one.register_forward_pre_hook(hook_of(layer)) for layer, one in enumerate(adapter.layers)
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _row_probabilities(
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, token: int, heads: Sequence[Head]
+) -> list[tuple[float, float]]:
+    """The same for decoders that take no branches: the prompt but its last token once, then a row
+    for the token as it is and one for each of ``heads``."""
+    layers = torch.tensor([layer for layer, _ in heads])
+    numbers = torch.tensor([head for _, head in heads], device=adapter.device)
+
+    def replace(layer: int, seen: Tensor) -> Tensor:
+        changed = seen.clone()
+        here = (layers == layer).nonzero()[:, 0].to(adapter.device)
+        changed[1 + here, 0, numbers[here]] = outputs[layer, numbers[here]]
+        return changed
+
+    cache = prefilled(adapter, prompt)
+    with head_hooks(adapter, replace):
+        final = last_of_rows(adapter, prompt, cache, 1 + len(heads))
+    before, *after = probabilities(adapter, final, token)
+    return [(before, one) for one in after]
+
+
+def plain_probability(adapter: Adapter, prompt: Encoded, token: int) -> float:
+    """The probability of ``token`` after the prompt, in a pass of its own."""
+    columns = [len(prompt.ids)] * len(adapter.layers)
+    final = end_of_pass(adapter, [whole(prompt)], columns)
+    return probabilities(adapter, final[0, -1:], token)[0]
+
+
+@torch.inference_mode()
+def probabilities(adapter: Adapter, residuals: Tensor, token: int) -> list[float]:
+    """Of ``token``, after last residual streams (answers, width); some logits at a time."""
+    shares = [
+        adapter.logits(some).float().softmax(dim=-1)[:, token]
+        for some in residuals.split(LOGITS_AT_ONCE)
+    ]
+    return torch.cat(shares).tolist()

@@ -1,0 +1,1 @@
+"""Stage heads: which attention heads carry a task, and what the sums of their outputs do."""
