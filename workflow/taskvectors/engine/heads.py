@@ -197,3 +197,16 @@ def probabilities(adapter: Adapter, residuals: Tensor, token: int) -> list[float
         for some in residuals.split(LOGITS_AT_ONCE)
     ]
     return torch.cat(shares).tolist()
+
+
+def function_vector(adapter: Adapter, outputs: Tensor, chosen: Sequence[Head]) -> Tensor:
+    """The sum (width,), in float32, of what the ``chosen`` heads' ``outputs`` (layers, heads, head
+    width) add to the residual stream. Raises `UserError` where a head does not exist."""
+    kept = torch.zeros_like(outputs)
+    for layer, head in chosen:
+        adapter.heads.check(layer, head)
+        kept[layer, head] = outputs[layer, head]
+    layers = sorted({layer for layer, _ in chosen})
+    kept = kept.to(adapter.device, adapter.dtype)
+    summed = [adapter.heads.written(layer, kept[layer]).float() for layer in layers]
+    return torch.stack(summed).sum(0).cpu()

@@ -1,9 +1,11 @@
 """First answers to batches of prompts, plain and patched: packing, token budget, memory guard."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
+from taskvectors.base.errors import UserError
 from taskvectors.engine.cached import cached_sweep
 from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.memory import within_memory
@@ -38,6 +40,18 @@ def patched_answers(
     sites: Sequence[Site],
 ) -> Iterator[list[tuple[int, Site, Answer]]]:
     """Every prompt at every site, in batches of (prompt number, site, answer), by whichever sweep
-    the adapter's decoder takes; vectors are (layers, width)."""
+    the adapter's decoder takes; vectors are (layers, width).
+
+    Raises `UserError` where a vector makes activations infinite.
+    """
     answer_all = sweep if adapter.branching else cached_sweep
-    yield from answer_all(adapter, prompts, vectors, sites, TOKENS_PER_PASS)
+    for batch in answer_all(adapter, prompts, vectors, sites, TOKENS_PER_PASS):
+        for _, site, answer in batch:
+            if not math.isfinite(answer.logit_difference):
+                strength = "" if site.strength is None else f" {site.strength:g} times"
+                raise UserError(
+                    f"the vector {site.name}, written{strength} after layer {site.layer}, makes "
+                    f"activations of {adapter.name} infinite; lower the strength, or choose "
+                    "float32 or bfloat16 for this model."
+                )
+        yield batch

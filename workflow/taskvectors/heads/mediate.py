@@ -33,7 +33,7 @@ from taskvectors.jobs.queries import asked, encode_query
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import Item, read_items
-from taskvectors.study.heads import HeadEffect, write_effects
+from taskvectors.study.heads import HeadEffect, shuffled, write_effects
 from taskvectors.study.predictions import ICL_MODALITY
 from taskvectors.study.prompts import Template
 from taskvectors.study.vectors import parse_vector_name
@@ -73,11 +73,8 @@ def shuffled_sets(
         drawn = rng.sample(others, k=exemplars)
         while len({item.label for item in drawn}) < 2:
             drawn = rng.sample(others, k=exemplars)
-        own = [item.label for item in drawn]
-        shuffled = rng.sample(own, k=len(own))
-        while shuffled == own:
-            shuffled = rng.sample(own, k=len(own))
-        sets.append(ShuffledSet(query, tuple(drawn), tuple(shuffled)))
+        labels_of_others = shuffled([item.label for item in drawn], rng)
+        sets.append(ShuffledSet(query, tuple(drawn), tuple(labels_of_others)))
     return sets
 
 

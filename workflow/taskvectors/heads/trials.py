@@ -1,13 +1,11 @@
 """Vectors that are written into queries in one way: which, after which layers, how strongly."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
 
-from taskvectors.base.errors import UserError
 from taskvectors.base.progress import track
 from taskvectors.base.tensors import read_tensors
 from taskvectors.engine.patching import patched_answers
@@ -60,10 +58,7 @@ class Trial:
 def try_out(
     adapter: Adapter, context: Context, queries: Sequence[Query], trial: Trial
 ) -> list[tuple[Prediction, float | None]]:
-    """Every query with every vector, layer and strength of a trial, and the strength.
-
-    Raises `UserError` where a strength makes activations infinite.
-    """
+    """Every query with every vector, layer and strength of a trial, and the strength."""
     found = []
     for asked, vectors in with_vectors(queries, dict(trial.vectors), dict(trial.before_text)):
         sites = [
@@ -78,7 +73,6 @@ def try_out(
         about = f"{trial.way} {context.model} {context.task}"
         for batch in track(passes, len(asked) * len(sites), about, size=len):
             for number, site, answer in batch:
-                _check(answer.logit_difference, context, site)
                 specification, seed = parse_vector_name(site.name)
                 method = method_name(specification, asked[number].modality, trial.way)
                 one = prediction(
@@ -87,14 +81,3 @@ def try_out(
                 )  # fmt: skip
                 found.append((one, site.strength))
     return found
-
-
-def _check(logit_difference: float, context: Context, site: Site) -> None:
-    if not math.isfinite(logit_difference):
-        strength = "" if site.strength is None else f" {site.strength:g} times"
-        raise UserError(
-            f"the vector {site.name} of {context.task}, written{strength} after layer "
-            f"{site.layer}, makes activations of {context.model} infinite; lower "
-            "`function_vectors.strengths`, "
-            "or choose float32 or bfloat16 for this model."
-        )

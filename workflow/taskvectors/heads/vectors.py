@@ -5,23 +5,22 @@ tasks best, found by causal mediation over all tasks, are added up (Todd et al.,
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import pandas as pd
-import torch
 from torch import Tensor
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.frames import read_frame
 from taskvectors.base.tensors import check_finite, read_tensors, write_tensors
+from taskvectors.engine.heads import Head, function_vector
 from taskvectors.jobs.arguments import add_model, load_model
 from taskvectors.models.base import Adapter
 from taskvectors.study.vectors import parse_vector_name, task_vector_name
 
 log = logging.getLogger("taskvectors")
-Head = tuple[int, int]  # layer, head
 
 
 def top_heads(table: pd.DataFrame, specification: str, count: int) -> list[Head]:
@@ -36,19 +35,6 @@ def top_heads(table: pd.DataFrame, specification: str, count: int) -> list[Head]
             f"asks for {count}; lower it in the configuration."
         )
     return list(zip(own["layer"].astype(int), own["head"].astype(int), strict=True))
-
-
-def function_vector(adapter: Adapter, outputs: Tensor, chosen: Sequence[Head]) -> Tensor:
-    """The sum (width,) of what the ``chosen`` heads' mean ``outputs`` (layers, heads, head width)
-    write; float32. Raises `UserError` where a head does not exist."""
-    kept = torch.zeros_like(outputs)
-    for layer, head in chosen:
-        adapter.heads.check(layer, head)
-        kept[layer, head] = outputs[layer, head]
-    layers = sorted({layer for layer, _ in chosen})
-    kept = kept.to(adapter.device, adapter.dtype)
-    summed = [adapter.heads.written(layer, kept[layer]).float() for layer in layers]
-    return torch.stack(summed).sum(0).cpu()
 
 
 def function_vectors(

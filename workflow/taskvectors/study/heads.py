@@ -4,6 +4,7 @@ A function vector (Todd et al., 2024) is the sum of the outputs of the few heads
 and is added to the residual stream, with a strength, rather than put in its place.
 """
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,3 +67,16 @@ def write_injections(path: Path, injections: Sequence[Injection]) -> None:
 def read_injections(paths: Sequence[Path]) -> pd.DataFrame:
     """Read and join files of injections. Raises `UserError` naming one that has other columns."""
     return read_rows(paths, Injection)
+
+
+def shuffled(labels: Sequence[str], rng: random.Random) -> list[str]:
+    """The labels in another order, in which at least one stands for another.
+
+    Raises ValueError where all are alike.
+    """
+    if len(set(labels)) < 2:
+        raise ValueError(f"{len(labels)} labels that are all alike cannot be shuffled")
+    found = list(labels)
+    while found == list(labels):
+        found = rng.sample(labels, k=len(labels))
+    return found

@@ -3,12 +3,12 @@
 Each line of the prompts file is one JSON object: ``id``; ``vector``, a name (lines that share
 it are averaged into one vector); ``specification`` (text_icl, image_icl or instruction);
 ``exemplars``, each with ``input`` or ``image`` and ``output``, or ``instruction``; ``query``
-with ``input`` or ``image``; ``label``. The same functions serve the workflow.
+with ``input`` or ``image``; ``label``. With ``--heads`` function vectors are made of the heads that
+carry the tasks, and added. The same functions serve the workflow.
 """
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from torch import Tensor
 
 from taskvectors.base.command import command_parser, run_command
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import read_jsonl, write_jsonl
+from taskvectors.base.files import write_json, write_jsonl
 from taskvectors.base.progress import start_logging, track
-from taskvectors.base.schemas import check
 from taskvectors.base.tensors import write_tensors
+from taskvectors.demo.functions import find_functions, function_answers
+from taskvectors.demo.prompts import PromptLine, read_lines, shown, specifying
 from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.generate import generate
 from taskvectors.engine.load import load_adapter
@@ -32,77 +33,15 @@ from taskvectors.jobs.named import find_model
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.chat import fitted
 from taskvectors.models.weights import DTYPES
-from taskvectors.study.prompts import (
-    EXEMPLAR,
-    QUERY,
-    ImageInput,
-    Prompt,
-    Template,
-    Text,
-    find_template,
-    instruction,
-)
+from taskvectors.study.prompts import QUERY, find_template
 
 log = logging.getLogger("taskvectors")
 TEMPLATES = Path(__file__).resolve().parents[2] / "resources/templates.yaml"
 
 
-@dataclass(frozen=True)
-class PromptLine:
-    """One line of the prompts file, as prompts.
-
-    ``specified`` is what the vector is read from, at ``read_mark``; ``query`` is asked alone
-    and patched; ``base`` is the query in the context of the specification.
-    """
-
-    id: str
-    vector: str
-    label: str
-    specified: Prompt
-    read_mark: str
-    query: Prompt
-    base: Prompt
-
-
-def parse_line(row: dict[str, Any], template: Template) -> PromptLine:
-    """A checked row as prompts."""
-    query = template.query(_asked(row["query"]))
-    if row["specification"] == "instruction":
-        specified, mark = instruction(row["instruction"]), QUERY.name
-        base: Prompt = (Text(row["instruction"] + template.end), *query)
-    else:
-        pairs = [(_asked(exemplar), exemplar["output"]) for exemplar in row["exemplars"]]
-        specified, mark = template.exemplars(pairs), EXEMPLAR.name
-        base = (*specified, *query)
-    return PromptLine(row["id"], row["vector"], row["label"], specified, mark, query, base)
-
-
-def _asked(shown: dict[str, str]) -> Text | ImageInput:
-    return Text(shown["input"]) if "input" in shown else ImageInput(shown["image"])
-
-
-def read_lines(path: Path, template: Template) -> list[PromptLine]:
-    """Read and check the prompts. Raises `UserError` naming file and line."""
-    rows = read_jsonl(path)
-    for number, row in enumerate(rows, start=1):
-        check(row, "demo", f"{path}, line {number}")
-    if not rows:
-        raise UserError(f"{path} has no prompts; write one JSON object a line.")
-    return [parse_line(row, template) for row in rows]
-
-
 def read_vectors(adapter: Adapter, lines: Sequence[PromptLine]) -> dict[str, Tensor]:
-    """Mean residual streams (layers, width) by vector name, float32.
-
-    A model that takes images reads exemplars before their query, since some (Mantis) lay them
-    out in other tokens before an image.
-    """
-    followed = {EXEMPLAR.name} if adapter.image_text is not None else set()
-    prompts = [
-        adapter.encode(line.base if line.read_mark in followed else line.specified)
-        for line in lines
-    ]
-    ends = [prompt.marks[line.read_mark] for prompt, line in zip(prompts, lines, strict=True)]
+    """Mean residual streams (layers, width) by vector name, float32."""
+    prompts, ends = specifying(adapter, lines)
     found: dict[str, list[Tensor]] = {}
     groups = packed(prompts, [len(prompt.ids) for prompt in prompts], TOKENS_PER_PASS)
     for group in track(groups, len(prompts), f"read {adapter.name}", size=len):
@@ -118,19 +57,6 @@ def first_tokens(adapter: Adapter, prompts: Sequence[Encoded]) -> list[Answer]:
     ends = [[prompt.marks[QUERY.name]] for prompt in prompts]
     answers = first_answers(adapter, [whole(prompt) for prompt in prompts], ends)
     return [answer for (answer,) in answers]
-
-
-def shown(adapter: Adapter, encoded: Encoded, given: Answer) -> dict[str, Any]:
-    """An answer with the place where it was given, as the results file has it."""
-    position = encoded.marks[QUERY.name]
-    return {
-        "token_id": given.token_id,
-        "token": adapter.tokenizer.decode([given.token_id]),
-        "logit_difference": given.logit_difference,
-        "position": position,
-        "neighbourhood": adapter.neighbourhood(encoded.ids, position),
-        "forced_boundary": encoded.forced_boundary,
-    }
 
 
 def patch_lines(
@@ -205,13 +131,19 @@ def main() -> None:
     parser.add_argument("--dtype", choices=sorted(DTYPES), help="the model's own without it")
     parser.add_argument("--layers", type=int, nargs="+", help="all without it")
     parser.add_argument("--tokens", type=int, default=1, help="tokens to write per answer")
+    parser.add_argument(
+        "--heads", type=int, help="make function vectors of so many heads, and add them, too"
+    )
+    parser.add_argument(
+        "--strengths", type=float, nargs="+", default=[1.0], help="how often they are added"
+    )
     args = parser.parse_args()
     start_logging(None)
-    template = find_template(TEMPLATES, args.template)
     asked = find_model(args.model, args.dtype)
     source = asked if args.vector_model is None else find_model(args.vector_model, args.dtype)
     adapter = load_adapter(asked.folder, asked.name, asked.dtype)
-    lines = read_lines(args.prompts, fitted(template, adapter))
+    template = fitted(find_template(TEMPLATES, args.template), adapter)
+    lines = read_lines(args.prompts, template)
     layers = chosen_layers(adapter, args.layers)
     reader = adapter
     if source != asked:
@@ -219,7 +151,16 @@ def main() -> None:
     vectors = read_vectors(reader, lines)
     check_vectors(adapter, vectors, source.folder)
     rows = answer_lines(adapter, lines, vectors, layers, args.tokens)
+    functions = None
+    if args.heads is not None:
+        functions = find_functions(reader, template, lines, args.heads)
+        check_vectors(adapter, functions.by_layer(len(adapter.layers)), source.folder)
+        added = function_answers(adapter, lines, functions, layers, args.strengths)
+        rows = [row | {"function": answers} for row, answers in zip(rows, added, strict=True)]
     write_tensors(args.out / "vectors.safetensors", vectors)
+    if functions is not None:
+        write_tensors(args.out / "function_vectors.safetensors", functions.vectors)
+        write_json(args.out / "heads.json", functions.heads)
     write_jsonl(args.out / "answers.jsonl", rows)
     log.info("wrote %s and %s", args.out / "vectors.safetensors", args.out / "answers.jsonl")
 

@@ -1,0 +1,1 @@
+"""Your own prompts, without Snakemake."""
