@@ -28,7 +28,10 @@ COMPOSITION = [
 ]
 METHODS = {"table_function_vectors": FUNCTION_VECTORS, "table_composition": COMPOSITION}
 # Whose queries the caption counts: all methods', or those of tasks that have a composed vector.
-COUNTED = {"table_function_vectors": "", "table_composition": method_name(COMPOSED, "image", "patch")}
+COUNTED = {
+    "table_function_vectors": "",
+    "table_composition": method_name(COMPOSED, "image", "patch"),
+}
 
 
 def render_accuracies(item: ShownItem) -> None:

@@ -37,7 +37,11 @@ def draw_heads(data: pd.DataFrame, models: Sequence[str]) -> Figure:
     apply_style()
     columns = len(SPECIFICATIONS)
     figure, axes = plt.subplots(
-        len(models), columns, figsize=(3.1 * columns, 2.5 * len(models)), squeeze=False
+        len(models),
+        columns,
+        figsize=(3.1 * columns, 2.4 * len(models)),
+        squeeze=False,
+        layout="constrained",
     )
     for line, model in zip(axes, models, strict=True):
         effects = data[data["model"] == model]
@@ -85,7 +89,10 @@ def printed_heads(table: pd.DataFrame, models: Sequence[str]) -> pd.DataFrame:
     for model in models:
         part = table[table["model"] == model]
         first = part.iloc[0]
-        row = {"model": model, **dict.fromkeys([*COUNTS, "by chance", "p", "rank correlation"], "–")}
+        row = {
+            "model": model,
+            **dict.fromkeys([*COUNTS, "by chance", "p", "rank correlation"], "–"),
+        }
         if pd.notna(first["shared"]):
             row |= {name: str(int(first[name])) for name in COUNTS}
             row |= {"by chance": f"{first['expected']:.2f}", "p": p_text(first["p_value"])}

@@ -30,11 +30,11 @@ OVERLAP += ["spearman", "low", "high"]
 
 @dataclass(frozen=True)
 class MeanEffects:
-    """One specification's effects over all tasks: of every head in ``heads`` (layer, head), the
-    mean ``effects`` (heads,) and ``resampled`` (resamples, heads) for prompts that are drawn
-    again within their tasks; ``prompts`` counts those of all tasks."""
+    """One specification's effects over all tasks: of every head, a row of ``heads`` (layer, head),
+    the mean in ``effects`` (heads,), and in ``resampled`` (resamples, heads) for prompts that are
+    drawn again within their tasks; ``prompts`` counts those of all tasks."""
 
-    heads: pd.MultiIndex
+    heads: pd.DataFrame
     effects: np.ndarray
     resampled: np.ndarray
     prompts: int
@@ -76,7 +76,7 @@ def _over_tasks(
         raise UserError(
             f"no effect of a head under {name} for {', '.join(missing)}; run `heads` for them."
         )
-    gained = effects.assign(effect=effects["after"] - effects["before"])
+    gained = effects.assign(effect=effects["after"].astype(float) - effects["before"])
     tables = [
         gained[gained["task"] == task].pivot(
             index=["prompt", "entity"], columns=HEAD, values="effect"
@@ -85,12 +85,12 @@ def _over_tasks(
     ]
     drawn = [[f"{prompt} {entity}" for prompt, entity in table.index] for table in tables]
     resampled = [
-        bootstrap.weights(names) @ table.to_numpy(dtype=float)
+        bootstrap.weights(names) @ table.to_numpy()
         for names, table in zip(drawn, tables, strict=True)
     ]
     return MeanEffects(
-        pd.MultiIndex(tables[0].columns),
-        np.mean([table.to_numpy(dtype=float).mean(axis=0) for table in tables], axis=0),
+        tables[0].columns.to_frame(index=False),
+        np.mean([table.to_numpy().mean(axis=0) for table in tables], axis=0),
         np.mean(resampled, axis=0),
         sum(map(len, tables)),
     )
@@ -112,9 +112,7 @@ def head_table(means: dict[str, MeanEffects], top: int) -> pd.DataFrame:
     tables = []
     for name, found in means.items():
         low, high = np.percentile(found.resampled, [2.5, 97.5], axis=0)
-        table = found.heads.to_frame(index=False).assign(
-            specification=name, effect=found.effects, low=low, high=high
-        )
+        table = found.heads.assign(specification=name, effect=found.effects, low=low, high=high)
         ranks = found.ranks
         tables.append(table.assign(rank=ranks, chosen=ranks <= top, prompts=found.prompts))
     return pd.concat(tables)[COLUMNS]
