@@ -10,7 +10,7 @@ import yaml
 from taskvectors.base.errors import UserError
 from taskvectors.study.config import read_models, resolve
 from taskvectors.study.inputs import NamedInputs, input_options
-from taskvectors.study.items import ITEMS
+from taskvectors.study.items import HEADS, ITEMS
 from taskvectors.study.plan import Plan
 from taskvectors.study.tasks import read_tasks
 
@@ -32,7 +32,7 @@ def planned(root, monkeypatch):
 
 def test_what_has_nothing_to_show_is_left_out_with_what_to_run_instead(planned):
     plan = planned()
-    assert set(plan.left_out) == {"table_4", "table_6", "table_7", "table_gap"}
+    assert set(plan.left_out) == {"table_4", "table_6", "table_7", "table_gap", *HEADS}
     assert "--config experiment=transfer" in plan.left_out["table_4"]
     assert sorted([*plan.items, *plan.left_out]) == sorted(ITEMS)
     alone = planned(tasks=["food-color"], models=["llava-v1.5"])
@@ -46,6 +46,21 @@ def test_what_has_nothing_to_show_is_left_out_with_what_to_run_instead(planned):
     templates = planned(experiment="templates")
     assert templates.item_options("table_6") == ["--templates", "spaced", "generic", "chat"]
     assert (plan.item_options("table_3"), "table_6" in templates.items) == ([], True)
+
+
+def test_heads_are_shown_where_they_are_read_and_composition_where_tasks_share_entities(planned):
+    absent = planned().left_out
+    reason = "needs attention heads to be read; run it with `--config heads=true`"
+    assert {absent[item] for item in HEADS} == {reason}
+    read = planned(heads=True)
+    assert set(HEADS) <= set(read.items)
+    assert set(read.left_out) == {"table_4", "table_6", "table_7", "table_gap"}
+    score = "results/embedded/score/embedded/spaced"
+    assert read.item_inputs("table_heads")["overlap"] == [f"{score}/overlap.csv"]
+    assert read.item_inputs("figure_strength")["injection"] == [f"{score}/injection.json"]
+    apart = planned(heads=True, tasks=["country-capital", "food-color"])
+    assert "two tasks that ask about one entity set" in apart.left_out["table_composition"]
+    assert set(apart.left_out) & set(HEADS) == {"table_composition"}
 
 
 def test_inputs_come_model_by_model_and_task_by_task(planned):

@@ -34,6 +34,8 @@ _ANSWERS = {
     "images": "{images}",
 }
 _CONFLICT = {"scores": f"{SCORE}/conflict.csv"}
+_HEADS = {"heads": f"{SCORE}/heads.csv"}
+_FUNCTION_VECTORS = {"scores": f"{SCORE}/function_vectors.csv"}
 _TRANSFER = {
     "scores": "{results}/score/{vlm}/{template}/accuracy.csv",
     "layer": "{results}/score/{vlm}/{template}/layer.json",
@@ -77,6 +79,9 @@ ITEMS = {
     "table_dependence": CatalogueEntry("dependence", _SCORES),
     "table_pairs": CatalogueEntry("pairs", {"pairs": f"{SCORE}/pairs.csv"}),
     "table_power": CatalogueEntry("pairs", {"power": f"{SCORE}/power.csv"}),
+    "table_heads": CatalogueEntry("heads", {**_HEADS, "overlap": f"{SCORE}/overlap.csv"}),
+    "table_function_vectors": CatalogueEntry("function_vectors", _FUNCTION_VECTORS),
+    "table_composition": CatalogueEntry("function_vectors", _FUNCTION_VECTORS),
     "naming": CatalogueEntry("tables"),
     "table_gap": CatalogueEntry("gap", {"gap": f"{SCORE}/gap.csv"}),
     "figure_3": CatalogueEntry("evolution", _PHASES),
@@ -92,6 +97,11 @@ ITEMS = {
     "figure_11": CatalogueEntry("layers", {"curves": f"{SCORE}/curves.csv", **_LAYER}),
     "figure_conflict": CatalogueEntry("conflict", _CONFLICT),
     "figure_tsne": CatalogueEntry("tsne", {"places": f"{SCORE}/tsne.csv"}),
+    "figure_heads": CatalogueEntry("heads", _HEADS),
+    "figure_strength": CatalogueEntry(
+        "strength",
+        {"by_strength": f"{SCORE}/by_strength.csv", "injection": f"{SCORE}/injection.json"},
+    ),
 }
 
 # What the claims of the paper are measured on; the conflict only where there is one.
@@ -119,6 +129,9 @@ TRANSFER = ("table_4", "table_7")
 GAP = ("table_gap",)
 # What there is only where two tasks ask about one entity set.
 CONFLICT = ("table_conflict", "figure_9", "figure_conflict")
+# What there is only where attention heads are read; the last needs two such tasks besides.
+COMPOSITION = ("table_composition",)
+HEADS = ("figure_heads", "table_heads", "table_function_vectors", "figure_strength", *COMPOSITION)
 
 
 def module_of(item: str) -> str:

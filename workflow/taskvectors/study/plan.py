@@ -18,7 +18,16 @@ from taskvectors.base.pages import template_files
 from taskvectors.study import entities
 from taskvectors.study.config import ModelSource
 from taskvectors.study.datasets import SPLITS
-from taskvectors.study.items import CLAIMS, CONFLICT, GAP, ITEMS, TRANSFER, Patterns
+from taskvectors.study.items import (
+    CLAIMS,
+    COMPOSITION,
+    CONFLICT,
+    GAP,
+    HEADS,
+    ITEMS,
+    TRANSFER,
+    Patterns,
+)
 from taskvectors.study.tasks import Task
 
 
@@ -158,7 +167,13 @@ class Plan:
             )
         if len(self.entity_sets) == len(self.config["tasks"]):
             absent |= dict.fromkeys(
-                CONFLICT, "needs two tasks that ask about one entity set; add one under `tasks`"
+                (*CONFLICT, *COMPOSITION),
+                "needs two tasks that ask about one entity set; add one under `tasks`",
+            )
+        if not self.config["heads"]:
+            absent |= dict.fromkeys(
+                HEADS,
+                "needs attention heads to be read; run it with `--config heads=true`",
             )
         return absent
 
