@@ -13,7 +13,7 @@ rule mediate:
     input:
         model=model_folder,
         templates="resources/templates.yaml",
-        items=f"{RESULTS}/curate/{{task}}/validation.jsonl",
+        queries=f"{RESULTS}/curate/{{task}}/validation.jsonl",
         images=ancient(PLAN.images),
         outputs=HEADS,
     output:
@@ -37,7 +37,7 @@ rule mediate:
             **MODEL,
             **TEMPLATE,
             task="wildcards.task",
-            items="input.items",
+            items="input.queries",
             outputs="input.outputs",
             prompts="params.prompts",
             exemplars="params.exemplars",
