@@ -180,6 +180,8 @@ def test_the_figure_draws_every_effect_and_outlines_the_chosen_heads(item):
     assert outlined == [(0.5, -0.5), (0.5, 0.5)]  # heads 1 of layers 0 and 1
     assert (len(absent.images), absent.texts[0].get_text()) == (0, "not measured")
     assert text.images[0].norm is image.images[0].norm
+    below, above = text.get_ylim()
+    assert below < above  # layer 0 is the lowest
 
 
 def test_the_figures_files_have_its_data_and_caption(item):
