@@ -60,12 +60,12 @@ class Shape(Adapter):
             yield ImageFeatures(torch.randn((IMAGE_TOKENS, self.width), generator=rng))
 
 
-def random_model(width: int) -> Shape:
-    """A LLaVA with random weights."""
+def random_model(width: int, head: int = HEAD) -> Shape:
+    """A LLaVA with random weights, with heads of ``head``."""
     torch.manual_seed(0)
     text = LlamaConfig(
         hidden_size=width, intermediate_size=width * 43 // 16, num_hidden_layers=LAYERS,
-        num_attention_heads=width // HEAD, num_key_value_heads=width // HEAD,
+        num_attention_heads=width // head, num_key_value_heads=width // head,
         vocab_size=VOCABULARY,
     )  # fmt: skip
     vision = CLIPVisionConfig(

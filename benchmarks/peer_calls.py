@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from engine import TOKENS_PER_PASS
 from torch import Tensor, nn
 from transformers import AutoTokenizer, LlamaForCausalLM
 
-from taskvectors.engine.forward import run
+from taskvectors.engine.forward import read_answers, run
+from taskvectors.engine.heads import ends_with_heads
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import whole
 from taskvectors.models.base import Adapter, Encoded
@@ -61,11 +63,11 @@ class Calls:
 
     patch: Callable[[], Tensor]
     read: Callable[[], Tensor]
-    heads: Callable[[], Tensor] | None = None
+    heads: Callable[[], Tensor]
 
 
 def ours(work: Work) -> Calls:
-    """taskvectors.engine: the sweep, and a pass that reads."""
+    """taskvectors.engine: the sweep, a pass that reads, and all heads in one pass."""
     last = len(work.prompts[0].ids) - 1
     sites = [Site("vector", layer) for layer in range(len(work.vectors))]
     vectors = {"vector": work.vectors}
@@ -81,7 +83,13 @@ def ours(work: Work) -> Calls:
         rows = [whole(one) for one in work.prompts]
         return run(work.adapter, rows, [(row, last) for row in range(len(rows))])[0]
 
-    return Calls(patch, read)
+    def heads() -> Tensor:
+        every = list(product(range(len(work.values)), range(work.values.shape[1])))
+        ends = ends_with_heads(work.adapter, work.queries[0], work.values, every)
+        answers = [answer.token_id for answer in read_answers(work.adapter, ends[1:])]
+        return torch.tensor(answers).reshape(work.values.shape[:2])
+
+    return Calls(patch, read, heads)
 
 
 def plain_hooks(work: Work) -> Calls:

@@ -101,7 +101,7 @@ SETTINGS: dict[str, Callable[[], Work]] = {"text": text, "image": image}
 # The first peer that does a task is what the others are compared with.
 TASKS = {
     ("text", "patch"): list(PEERS), ("text", "read"): list(PEERS),
-    ("text", "heads"): [HOOKS, *list(PEERS)[2:]],
+    ("text", "heads"): list(PEERS),
     ("image", "patch"): list(PEERS), ("image", "read"): list(PEERS),
 }  # fmt: skip
 

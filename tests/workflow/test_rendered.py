@@ -14,12 +14,12 @@ from test_tiny_run import LAYERS, SEEDS, TASKS, share_right
 
 from programs import need
 from taskvectors.study.datasets import read_exemplar_sets, read_items
-from taskvectors.study.items import HEADS, ITEMS
+from taskvectors.study.items import ITEMS
 from taskvectors.study.predictions import read_predictions
 
 pytestmark = pytest.mark.workflow
-# The cut-down experiment has one template and no language model beside the VLM, and reads no heads.
-ABSENT = ("table_4", "table_6", "table_7", "table_gap", *HEADS)
+# The cut-down experiment has one template and no language model beside the VLM.
+ABSENT = ("table_4", "table_6", "table_7", "table_gap")
 MADE = [item for item in ITEMS if item not in ABSENT]
 
 

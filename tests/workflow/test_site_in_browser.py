@@ -14,11 +14,11 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
 from programs import need
-from taskvectors.study.items import HEADS, ITEMS
+from taskvectors.study.items import ITEMS
 
 pytestmark = pytest.mark.workflow
-# The cut-down experiment has one template and no language model beside the VLM, and reads no heads.
-ABSENT = ("table_4", "table_6", "table_7", "table_gap", *HEADS)
+# The cut-down experiment has one template and no language model beside the VLM.
+ABSENT = ("table_4", "table_6", "table_7", "table_gap")
 MADE = [item for item in ITEMS if item not in ABSENT]
 OPTIONS = (
     "--headless",

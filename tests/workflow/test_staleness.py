@@ -15,7 +15,7 @@ import torch
 
 from taskvectors.base.tensors import read_tensors
 from taskvectors.study.datasets import read_exemplar_sets
-from taskvectors.study.items import HEADS, ITEMS
+from taskvectors.study.items import ITEMS
 
 pytestmark = pytest.mark.workflow
 CAPITAL, COLOR, FLAVOR = TASKS = "country-capital", "food-color", "food-flavor"
@@ -23,9 +23,9 @@ CAPITAL, COLOR, FLAVOR = TASKS = "country-capital", "food-color", "food-flavor"
 JOINED = {
     *("choose_layer", "qualitative", "score", "score_conflict", "score_descriptions"),
     *("score_samples", "score_curves", "score_evolution", "score_claims", "site"),
-    *("score_pairs", "score_power"),
+    *("score_pairs", "score_power", "choose_injection", "score_function_vectors"),
 }
-ABSENT = ("table_4", "table_6", "table_7", "table_gap", *HEADS)
+ABSENT = ("table_4", "table_6", "table_7", "table_gap")
 MADE = {item for item in ITEMS if item not in ABSENT}
 
 
@@ -35,9 +35,13 @@ def renders(items: set[str]) -> set[str]:
 
 # What shows nothing that was patched or decoded, and what shows nothing of any task.
 OF_THE_INPUTS = {"table_1", "table_5", "figure_tsne"}
+# What is found of attention heads before any vector is written.
+OF_HEADS = {"figure_heads", "table_heads"}
+# What writes vectors into queries once layer, strength or heads were chosen over all tasks.
+INJECTS = {"inject_validation", "inject_test"}
 FIGURES = {item for item in MADE if item.startswith("figure")}
-FOLLOWS = JOINED | renders(MADE - OF_THE_INPUTS - {"naming"})
-EVERYTHING = JOINED | {"score_tsne"} | renders(MADE - {"naming"})
+FOLLOWS = JOINED | renders(MADE - OF_THE_INPUTS - OF_HEADS - {"naming"})
+EVERYTHING = JOINED | {"score_tsne", "score_heads", "function_vectors"} | renders(MADE - {"naming"})
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +117,7 @@ def test_a_changed_function_of_a_stage_reruns_that_stage_and_what_follows(copied
     file = "workflow/taskvectors/average.py"
     with edited(copied, file, "order[:count]", "order[-count:]"):
         assert planned(copied) == jobs_of(
-            {"average", "write_validation", "write_test", "decode"}, set(TASKS)
+            {"average", "write_validation", "write_test", "decode", *INJECTS}, set(TASKS)
         ) | jobs_of(FOLLOWS, {""})
 
 
@@ -135,11 +139,11 @@ def test_a_changed_label_reruns_its_task_and_what_joins_all_tasks(copied):
     table = copied.folder / "resources/entities/countries.csv"
     row = next(line for line in table.read_text().splitlines() if line.startswith("France,"))
     with edited(copied, "resources/entities/countries.csv", row, row.replace(",Paris,", ",Lyon,")):
-        task = {"curate", "read", "average", "decode", "write_validation", "write_test"}
+        task = {"curate", "read", "average", "decode", "write_validation", "mediate"}
         # The layer is chosen over all tasks, so the other tasks are tested again, too.
         expected = (
             jobs_of(task, {CAPITAL})
-            | jobs_of({"write_test"}, set(TASKS))
+            | jobs_of({"write_test", *INJECTS}, set(TASKS))
             | jobs_of(EVERYTHING, {""})
         )
         assert planned(copied) == expected
@@ -147,9 +151,11 @@ def test_a_changed_label_reruns_its_task_and_what_joins_all_tasks(copied):
 
 def test_a_changed_instruction_rereads_its_task(copied):
     with edited(copied, "resources/tasks.yaml", "The color of the food:", "The food's color:"):
-        task = {"read", "average", "decode", "write_validation", "write_test"}
+        task = {"read", "average", "decode", "write_validation", "mediate"}
         expected = (
-            jobs_of(task, {COLOR}) | jobs_of({"write_test"}, set(TASKS)) | jobs_of(EVERYTHING, {""})
+            jobs_of(task, {COLOR})
+            | jobs_of({"write_test", *INJECTS}, set(TASKS))
+            | jobs_of(EVERYTHING, {""})
         )
         assert planned(copied) == expected
 

@@ -10,7 +10,6 @@ all (`taskvectors.engine.naive.naive_effects` is one pass each).
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from itertools import product
 from typing import Any
 
@@ -97,22 +96,35 @@ def head_effects(
     Heads are split over passes so that none has more than ``tokens_per_pass`` tokens, or one head.
     """
     every = list(product(range(len(adapter.layers)), range(adapter.heads.count)))
-    outputs = outputs.to(adapter.device, adapter.dtype)
-    answer = _branch_probabilities if adapter.branching else _row_probabilities
-    some = partial(answer, adapter, prompt, outputs, token)
+
+    def before_and_after(heads: Sequence[Head]) -> list[tuple[float, float]]:
+        ends = ends_with_heads(adapter, prompt, outputs, heads)
+        before, *after = probabilities(adapter, ends, token)
+        return [(before, one) for one in after]
+
     per_pass = max(1, tokens_per_pass - len(prompt.ids))
     found: list[tuple[float, float]] = []
     for first in range(0, len(every), per_pass):
-        found += within_memory(every[first : first + per_pass], some)
+        found += within_memory(every[first : first + per_pass], before_and_after)
     before, after = zip(*found, strict=True)
     return before[0], torch.tensor(after).reshape(outputs.shape[:2])
 
 
-def _branch_probabilities(
-    adapter: Adapter, prompt: Encoded, outputs: Tensor, token: int, heads: Sequence[Head]
-) -> list[tuple[float, float]]:
-    """Before and after, in one pass for ``heads``, in the order of their layers: a branch each,
-    after the delimiter itself."""
+def ends_with_heads(
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, heads: Sequence[Head]
+) -> Tensor:
+    """The last residual streams (1 + heads, width) of a prompt's last token: as it is, and with the
+    output of each of ``heads``, in the order of their layers, replaced by that of ``outputs``
+    (layers, heads, head width)."""
+    outputs = outputs.to(adapter.device, adapter.dtype)
+    ends = _ends_of_branches if adapter.branching else _ends_of_rows
+    return ends(adapter, prompt, outputs, heads)
+
+
+def _ends_of_branches(
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, heads: Sequence[Head]
+) -> Tensor:
+    """In one pass: a branch for each head, after the delimiter itself."""
     begin = [0] * len(adapter.layers)
     for layer, _ in heads:
         begin[layer] += 1
@@ -134,9 +146,7 @@ def _branch_probabilities(
     # A head's layer is handed its branches, too: they begin where it does.
     handed = growth.columns[1:]
     with begun_before(adapter, growth), head_hooks(adapter, replace):
-        final = end_of_pass(adapter, rows, handed)[0, growth.first - 1 :]
-    before, *after = probabilities(adapter, final, token)
-    return [(before, one) for one in after]
+        return end_of_pass(adapter, rows, handed)[0, growth.first - 1 :]
 
 
 @contextmanager
@@ -161,11 +171,11 @@ def begun_before(adapter: Adapter, growth: Growth) -> Iterator[None]:
             handle.remove()
 
 
-def _row_probabilities(
-    adapter: Adapter, prompt: Encoded, outputs: Tensor, token: int, heads: Sequence[Head]
-) -> list[tuple[float, float]]:
-    """The same for decoders that take no branches: the prompt but its last token once, then a row
-    for the token as it is and one for each of ``heads``."""
+def _ends_of_rows(
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, heads: Sequence[Head]
+) -> Tensor:
+    """For decoders that take no branches: the prompt but its last token once, then a row for that
+    token as it is and one for each head."""
     layers = torch.tensor([layer for layer, _ in heads])
     numbers = torch.tensor([head for _, head in heads], device=adapter.device)
 
@@ -177,9 +187,7 @@ def _row_probabilities(
 
     cache = prefilled(adapter, prompt)
     with head_hooks(adapter, replace):
-        final = last_of_rows(adapter, prompt, cache, 1 + len(heads))
-    before, *after = probabilities(adapter, final, token)
-    return [(before, one) for one in after]
+        return last_of_rows(adapter, prompt, cache, 1 + len(heads))
 
 
 def plain_probability(adapter: Adapter, prompt: Encoded, token: int) -> float:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from taskvectors.engine.forward import Answer, Patch, run
-from taskvectors.engine.heads import head_hooks, plain_probability
+from taskvectors.engine.heads import Head, head_hooks, plain_probability
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import whole
 from taskvectors.models.base import Adapter, Encoded
@@ -39,16 +39,23 @@ def naive_effects(
     adapter: Adapter, prompt: Encoded, outputs: Tensor, token: int
 ) -> tuple[float, Tensor]:
     """What `taskvectors.engine.heads.head_effects` finds, one pass per head."""
-    before, found = plain_probability(adapter, prompt, token), []
-    for head in product(range(len(adapter.layers)), range(adapter.heads.count)):
+    every = product(range(len(adapter.layers)), range(adapter.heads.count))
+    after = [naive_probability(adapter, prompt, outputs, token, head) for head in every]
+    before = plain_probability(adapter, prompt, token)
+    return before, torch.tensor(after).reshape(outputs.shape[:2])
 
-        def replace(layer: int, seen: Tensor, head: tuple[int, int] = head) -> Tensor | None:
-            if layer != head[0]:
-                return None
-            changed = seen.clone()
-            changed[0, -1, head[1]] = outputs[head].to(seen)
-            return changed
 
-        with head_hooks(adapter, replace):
-            found.append(plain_probability(adapter, prompt, token))
-    return before, torch.tensor(found).reshape(outputs.shape[:2])
+def naive_probability(
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, token: int, head: Head
+) -> float:
+    """The probability of ``token`` with one head's output at the last token replaced."""
+
+    def replace(layer: int, seen: Tensor) -> Tensor | None:
+        if layer != head[0]:
+            return None
+        changed = seen.clone()
+        changed[0, -1, head[1]] = outputs[head].to(seen)
+        return changed
+
+    with head_hooks(adapter, replace):
+        return plain_probability(adapter, prompt, token)
