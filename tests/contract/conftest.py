@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from taskvectors.curate.draws import exemplar_sets
 from taskvectors.engine.load import load_adapter
 from taskvectors.models.base import Adapter
+from taskvectors.study.datasets import Item
 
 from .families import FAMILIES
+from .jobs import Job
+from .vocabulary import WORDS
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +67,31 @@ def folder(family: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def adapter(family: str, folder: Path, load: Callable[[Path, str], Adapter]) -> Adapter:
     return load(folder, family)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("llava")
+    FAMILIES["llava"].save(folder)
+    return folder
+
+
+@pytest.fixture
+def job(tmp_path, checkpoint, images) -> Job:
+    items = [
+        Item("country-capital", split, word, images[number % len(images)], word[::-1])
+        for split, words in (("validation", WORDS[:5]), ("test", WORDS[5:]))
+        for number, word in enumerate(words)
+    ]
+    return Job(tmp_path, checkpoint, items, exemplar_sets("capitals", items, [1, 2], 2))
+
+
+@pytest.fixture
+def run(monkeypatch) -> Callable[[ModuleType, list[str]], None]:
+    """Run a command's ``main`` here, where torch is loaded already."""
+
+    def run_main(command: ModuleType, arguments: list[str]) -> None:
+        monkeypatch.setattr(sys, "argv", ["command", *arguments])
+        command.main()
+
+    return run_main

@@ -2,107 +2,28 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from types import ModuleType
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 import torch
-from safetensors.torch import save_file
 
 from taskvectors import write
 from taskvectors.average import task_vectors
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import write_json, write_jsonl
 from taskvectors.base.tensors import read_tensors
 from taskvectors.curate.draws import exemplar_sets
 from taskvectors.engine.forward import run as forward
 from taskvectors.engine.trees import whole
 from taskvectors.read import __main__ as read
-from taskvectors.study.datasets import ExemplarSet, Item
 from taskvectors.study.prompts import EXEMPLAR, ImageInput, Text, find_template
 from taskvectors.study.vectors import BEFORE_TEXT_SITE
 
 from .families import FAMILIES
+from .jobs import ROOT, Job
 from .tiny import LAYERS, WIDTH
-from .vocabulary import WORDS
 
-ROOT = Path(__file__).resolve().parents[2]
 KEYS = ["method", "query_modality", "seed", "layer", "entity"]
-
-
-@dataclass
-class Job:
-    """One task of a tiny LLaVA, in a folder of its own."""
-
-    folder: Path
-    checkpoint: Path
-    items: list[Item]
-    sets: list[ExemplarSet]
-
-    def common(self) -> list[str]:
-        """Save the task's dataset; the arguments that both stages take."""
-        for split in ("validation", "test"):
-            rows = [item.as_row() for item in self.items if item.split == split]
-            write_jsonl(self.folder / f"{split}.jsonl", rows)
-        write_jsonl(self.folder / "exemplars.jsonl", [asdict(drawn) for drawn in self.sets])
-        templates = ROOT / "resources/templates.yaml"
-        return [
-            *("--model", str(self.checkpoint), "--name", "tiny", "--dtype", "float32"),
-            *("--templates", str(templates), "--template", "generic", "--task", "country-capital"),
-        ]
-
-    def reading(self) -> list[str]:
-        return [
-            *(*self.common(), "--tasks", str(ROOT / "resources/tasks.yaml")),
-            *("--specifications", "text_icl", "image_icl", "instruction"),
-            *("--dataset", str(self.folder), "--out", str(self.folder / "read")),
-        ]
-
-    def writing(self, vectors: dict[str, torch.Tensor], layer: int | None) -> list[str]:
-        save_file(vectors, self.folder / "vectors.safetensors")
-        write_json(self.folder / "layer.json", {"layer": layer})
-        return [
-            *(*self.common(), "--items", str(self.folder / "test.jsonl")),
-            *("--vectors", str(self.folder / "vectors.safetensors")),
-            *("--out", str(self.folder / "test.parquet")),
-            *([] if layer is None else ["--layer", str(self.folder / "layer.json")]),
-        ]
-
-    def outputs(self) -> dict[str, bytes]:
-        """The outputs of reading, byte by byte."""
-        return {path.name: path.read_bytes() for path in (self.folder / "read").rglob("*")}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("llava")
-    FAMILIES["llava"].save(folder)
-    return folder
-
-
-@pytest.fixture
-def job(tmp_path, checkpoint, images) -> Job:
-    items = [
-        Item("country-capital", split, word, images[number % len(images)], word[::-1])
-        for split, words in (("validation", WORDS[:5]), ("test", WORDS[5:]))
-        for number, word in enumerate(words)
-    ]
-    return Job(tmp_path, checkpoint, items, exemplar_sets("capitals", items, [1, 2], 2))
-
-
-@pytest.fixture
-def run(monkeypatch) -> Callable[[ModuleType, list[str]], None]:
-    """Run a command's ``main`` here, where torch is loaded already."""
-
-    def run_main(command: ModuleType, arguments: list[str]) -> None:
-        monkeypatch.setattr(sys, "argv", ["command", *arguments])
-        command.main()
-
-    return run_main
 
 
 def test_reading_again_gives_the_same_bytes_and_every_row_is_there(job, run):

@@ -46,12 +46,14 @@ def patched_answers(
     """
     answer_all = sweep if adapter.branching else cached_sweep
     for batch in answer_all(adapter, prompts, vectors, sites, TOKENS_PER_PASS):
-        for _, site, answer in batch:
-            if not math.isfinite(answer.logit_difference):
-                strength = "" if site.strength is None else f" {site.strength:g} times"
-                raise UserError(
-                    f"the vector {site.name}, written{strength} after layer {site.layer}, makes "
-                    f"activations of {adapter.name} infinite; lower the strength, or choose "
-                    "float32 or bfloat16 for this model."
-                )
+        wrong = [site for _, site, answer in batch if not math.isfinite(answer.logit_difference)]
+        if wrong:
+            # Branches share a pass, and what is infinite in one leaves no number in the others.
+            largest = max(wrong, key=lambda site: float(site.vector(vectors).abs().max()))
+            strength = "" if largest.strength is None else f" {largest.strength:g} times"
+            raise UserError(
+                f"the vector {largest.name}, written{strength} after layer {largest.layer}, makes "
+                f"activations of {adapter.name} infinite; lower the strength, or choose float32 "
+                "or bfloat16 for this model."
+            )
         yield batch
