@@ -88,6 +88,23 @@ def test_the_demo_gives_the_workflows_vectors_and_answers(tiny_run, prompts, tmp
         assert row["base"]["position"] > row["no_context"]["position"]
 
 
+def test_the_demo_makes_and_adds_function_vectors(tiny_run, prompts, tmp_path):
+    done = demo(
+        tiny_run,
+        *("--prompts", str(prompts), "--out", str(tmp_path), "--layers", "12"),
+        *("--heads", "10", "--strengths", "1", "4"),
+    )
+    assert done.returncode == 0, done.stderr
+    (vector,) = read_tensors(tmp_path / "function_vectors.safetensors").values()
+    assert vector.shape == (576,)
+    heads = json.loads((tmp_path / "heads.json").read_text())
+    assert len({(head["layer"], head["head"]) for head in heads}) == 10
+    effects = [head["effect"] for head in heads]
+    assert effects == sorted(effects, reverse=True) and effects[0] > 0
+    for line in (tmp_path / "answers.jsonl").read_text().splitlines():
+        assert json.loads(line)["function"]["12"].keys() == {"1", "4"}
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
