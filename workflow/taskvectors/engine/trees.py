@@ -7,7 +7,7 @@ trunk's. Padding sees only itself.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import TypeVar
 
 import torch
@@ -86,13 +86,16 @@ def batch_rows(rows: Sequence[Row], pad_id: int) -> Batch:
     positions = torch.zeros((len(rows[0].trunk.positions), len(rows), longest), dtype=torch.long)
     numbers = torch.arange(-longest, 0, dtype=torch.int32).repeat(len(rows), 1)
     for number, row in enumerate(rows):
-        starts = torch.tensor(row.starts)
-        lengths = torch.tensor([len(span.ids) for span in row.spans])
-        of_span = torch.arange(len(lengths)).repeat_interleave(lengths)
-        within = torch.arange(len(of_span)) - (lengths.cumsum(0) - lengths)[of_span]
-        at = starts[of_span] + within
-        ids[number, at] = torch.tensor([token for span in row.spans for token in span.ids])
-        positions[:, number, at] = torch.cat([span.positions for span in row.spans], dim=1)
+        # The copies of a delimiter are one span, laid out once and repeated.
+        runs = [list(same) for _, same in groupby(row.spans, id)]
+        ids_of_row = [token for same in runs for token in same[0].ids * len(same)]
+        positions_of_row = [same[0].positions.repeat(1, len(same)) for same in runs]
+        lengths = [len(span.ids) for span in row.spans]
+        of_span = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
+        # Padding stands between the trunk and what branches off it.
+        at = torch.arange(len(ids_of_row)) + (of_span > 0) * row.padding
+        ids[number, at] = torch.tensor(ids_of_row)
+        positions[:, number, at] = torch.cat(positions_of_row, dim=1)
         numbers[number, at] = of_span.int()
     images = tuple(image for row in rows for span in row.spans for image in span.images)
     return Batch(ids, positions, numbers, images)
