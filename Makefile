@@ -54,6 +54,8 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/around_pass.py
+	$(BIN)/snakemake --cores $(CORES) results/embedded/prepare/smollm2
+	$(BIN)/python benchmarks/heads.py
 	$(BIN)/python benchmarks/audit.py
 	$(BIN)/python benchmarks/default_run.py
 

@@ -64,6 +64,8 @@ class Grid:
     exemplars: int
     validation: int
     test: int
+    mediation: dict[str, int]
+    strengths: int
 
     @property
     def items(self) -> int:
@@ -98,11 +100,29 @@ class Grid:
         test = self.patched(one, self.test, vectors, partial)
         return self.patched(one, self.validation, vectors * depth) + test
 
+    def heads(self, one: Counted) -> float:
+        """With `heads`: mediation, where a branch begins at its head's layer, and vectors added in
+        two ways with every strength."""
+        depth = len(one.model.get_decoder().layers)
+        heads = depth * one.model.get_decoder().config.num_attention_heads
+        prompts, exemplars = self.mediation["prompts"], self.mediation["exemplars"]
+        tokens = exemplars * EXEMPLAR + QUERY + heads / 2
+        found = one.operations(prompts * tokens, prompts * heads, 0)
+        specifications = 1
+        if one.image_icl:
+            specifications = 2
+            shown = (exemplars + 1) * (one.image + AROUND_EXEMPLAR)
+            found += one.operations(prompts * (shown + heads / 2), prompts * heads, self.validation)
+        added = 2 * specifications
+        validation = self.patched(one, self.validation, added * depth * self.strengths)
+        return found + validation + self.patched(one, self.test, added * self.seeds)
+
     def stages(self, one: Counted) -> Iterator[tuple[str, float]]:
         """Operations of all tasks by stage."""
         vectors = (2 if one.image_icl else 1) * self.seeds + 1
         yield "read", self.tasks * self.read(one)
         yield "write", self.tasks * self.write(one, vectors, PARTIAL * self.seeds)
+        yield "heads", self.tasks * self.heads(one)
         if one.read_in:
             transfer = self.read_language_model(one) + self.write(one, self.seeds + 1, 0)
             yield "transfer", self.tasks * transfer
@@ -114,7 +134,11 @@ def paper() -> tuple[Grid, dict[str, Counted]]:
     contact = {"wikipedia": {"contact": "nobody", "rate": 1}}
     config = resolve(settings, contact, ROOT / "resources")
     sizes = config["splits"]["countries"]
-    grid = Grid(len(config["tasks"]), len(config["seeds"]), config["exemplars"], **sizes)
+    strengths = len(config["function_vectors"]["strengths"])
+    grid = Grid(
+        len(config["tasks"]), len(config["seeds"]), config["exemplars"], **sizes,
+        mediation=config["mediation"], strengths=strengths,
+    )  # fmt: skip
     with torch.device("meta"):
         llava, idefics2 = (one.model(one.configuration()) for one in (LLAVA, IDEFICS2))
         fuyu = hf.FuyuForCausalLM(hf.FuyuConfig())

@@ -68,7 +68,7 @@ def test_all_heads_in_one_pass_are_as_one_pass_each(headed, images):
         token = likeliest(headed, prompt)
         expected_before, expected = naive_effects(headed, prompt, other, token)
         assert (expected - expected_before).abs().min() > 0, "every head must do something"
-        for budget in (len(prompt.ids) + 5, 4096):
+        for budget in (1, 4096):
             before, after = head_effects(headed, prompt, other, token, budget)
             assert before == pytest.approx(expected_before, rel=1e-4)
             torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-5)
