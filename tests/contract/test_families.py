@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from taskvectors.base.errors import UserError
 from taskvectors.base.images import open_rgb
 from taskvectors.engine.cached import cached_sweep
-from taskvectors.engine.check import check_forward
+from taskvectors.engine.check import check_model
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site
 from taskvectors.models.base import Adapter
@@ -203,7 +203,7 @@ def test_a_language_model_with_logits_of_its_own_is_refused(tmp_path, load):
 
 def test_a_model_with_positions_of_its_own_is_not_taken_for_an_ordinary_one(tmp_path, load):
     FAMILIES["qwen2_vl"].save(tmp_path)
-    check_forward(QwenAdapter.load(tmp_path, "qwen2_vl", "float32"), "qwen2_vl")
+    check_model(QwenAdapter.load(tmp_path, "qwen2_vl", "float32"), "qwen2_vl")
     ordinary = GenericAdapter.load(tmp_path, "qwen2_vl", "float32")
     with pytest.raises(UserError, match="off those of its own forward pass"):
-        check_forward(ordinary, "qwen2_vl")
+        check_model(ordinary, "qwen2_vl")

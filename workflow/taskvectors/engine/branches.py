@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from taskvectors.engine.forward import Answer, decode_rows, layer_hooks, read_answers, written
+from taskvectors.engine.forward import decode_rows, layer_hooks, written
 from taskvectors.engine.trees import Row, Span, cut
 from taskvectors.models.base import Adapter, Encoded
 
@@ -36,11 +36,6 @@ class Growth:
 
     first: int
     begin: Sequence[int]
-
-    @property
-    def count(self) -> int:
-        """How many branches there are."""
-        return sum(self.begin)
 
     @cached_property
     def columns(self) -> list[int]:
@@ -75,10 +70,11 @@ def branching(encoded: Encoded, copies: int, longest: int) -> Row:
     return Row(trunk, (Span(last.ids, last.positions),) * copies, longest - len(encoded.ids))
 
 
-def answers_of_branches(
+def ends_of_branches(
     adapter: Adapter, rows: Sequence[Row], growth: Growth, writes: Mapping[int, LayerWrite]
-) -> list[list[Answer]]:
-    """What the branches of each row answer, in order; all rows are as long as each other."""
+) -> Tensor:
+    """The last residual streams (rows, branches, width) of the branches of each row, in order; all
+    rows are as long as each other."""
 
     def visit(layer: int, hidden: Tensor) -> Tensor | None:
         write = writes.get(layer)
@@ -89,9 +85,7 @@ def answers_of_branches(
             begun = written(growth.delimiter(hidden), begun, write.added)
         return growth.grown(layer, hidden, begun)
 
-    final = end_of_pass(adapter, rows, growth.columns, visit)[:, growth.first :]
-    answers = read_answers(adapter, final.flatten(0, 1))
-    return [answers[row * growth.count :][: growth.count] for row in range(len(rows))]
+    return end_of_pass(adapter, rows, growth.columns, visit)[:, growth.first :]
 
 
 @torch.inference_mode()

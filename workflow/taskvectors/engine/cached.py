@@ -63,11 +63,22 @@ def last_token(
     sites: Sequence[Site],
 ) -> list[Answer]:
     """The answers of the last token after ``cache``, a row per site, patched there."""
+    return read_answers(adapter, cached_ends(adapter, prompt, cache, vectors, sites))
+
+
+def cached_ends(
+    adapter: Adapter,
+    prompt: Encoded,
+    cache: Cache,
+    vectors: dict[str, Tensor],
+    sites: Sequence[Site],
+) -> Tensor:
+    """The last residual streams (sites, width) of the last token after ``cache``."""
     patches = [
         Patch(row, 0, site.layer, site.vector(vectors), site.added)
         for row, site in enumerate(sites)
     ]
-    return read_answers(adapter, last_of_rows(adapter, prompt, cache, len(sites), patches))
+    return last_of_rows(adapter, prompt, cache, len(sites), patches)
 
 
 def last_of_rows(

@@ -1,10 +1,16 @@
-"""A model that no contract test holds is held to its own forward pass once, as it loads.
+"""A model that no contract test holds is held to its own forward pass, and to the naive loop, as it
+loads.
 
-The generic adapters take any architecture of the usual shape. One that is not of it, e.g. with
-positions or logits of its own, would otherwise give wrong numbers without a word.
+The generic adapters take any architecture of the usual shape. One that is not of it, with positions
+or logits of its own, attention by a token's index (ALiBi, local windows) or layers with a memory,
+would otherwise give wrong numbers without a word: its plain pass may be right and its sweep wrong.
 """
 
+import logging
+import math
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -12,41 +18,166 @@ from PIL import Image
 from torch import Tensor
 
 from taskvectors.base.errors import UserError
-from taskvectors.engine.forward import run
+from taskvectors.engine.cached import cached_ends, prefilled
+from taskvectors.engine.forward import Patch, run
+from taskvectors.engine.sweep import Site, swept_ends, writes_by_layer
 from taskvectors.engine.trees import whole
-from taskvectors.models.base import Adapter
+from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.generic import GenericAdapter
-from taskvectors.study.prompts import QUERY, ImageInput, Prompt, Text
+from taskvectors.study.prompts import QUERY, ImageInput, Text
 
+log = logging.getLogger("taskvectors")
 QUESTION, ANSWER = "Q:", "\nA:"
 SIDES = (224, 160)
 # Half precision rounds differently in two passes; a missing scale or position does far more.
 TOLERANCE = 0.05
+# Branches of a checked sweep, at least: as many as put the last far behind its prompt.
+BRANCHES = 256
+ADAPTER = "needs an adapter of its own in workflow/taskvectors/models"
 
 
-def check_forward(adapter: Adapter, model_type: str) -> None:
-    """Raise `UserError` where the adapter's logits are not the model's own."""
+# What a model raises that is called in a way it does not know.
+FAILURES = (
+    *(AttributeError, IndexError, KeyError, NotImplementedError),
+    *(RuntimeError, TypeError, ValueError),
+)
+
+
+def check_model(adapter: Adapter, model_type: str) -> str:
+    """What was checked of a model that no contract test holds, and how it is swept.
+
+    Where its decoder cannot hold branches, it is swept with cached keys and values. Raises
+    `UserError` where it cannot be run, the adapter's logits are not the model's own, a batch
+    answers otherwise than its prompts alone, or no sweep answers as one pass per patch does.
+    """
+    with example_image() as image:
+        try:
+            queries = _checked_queries(adapter, model_type, image)
+        except FAILURES as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise UserError(
+                f"{adapter.name} cannot be run here ({reason}); the architecture {model_type!r} "
+                f"{ADAPTER}."
+            ) from error
+        sweep = _checked_sweep(adapter, model_type, queries)
+        adapter.features.pop(str(image))
+    return (
+        "No contract test holds its architecture with these versions; checked on loading: its own "
+        f"forward pass, a batch, and the {sweep} sweep against one pass per patch."
+    )
+
+
+def _checked_queries(adapter: Adapter, model_type: str, image: Path) -> list[Encoded]:
+    """Queries of different lengths, and of an image where the model takes any, which are in one
+    batch what they are alone, and what they are in the model's own forward pass."""
+    _refuse(adapter, model_type, *_of_text(adapter), "those of its own forward pass")
+    queries = [_encoded(adapter, Text("Japan")), _encoded(adapter, Text("France " * 20))]
+    if type(adapter) is GenericAdapter:  # others' processors are known to the contract tests only
+        _refuse(adapter, model_type, *_of_image(adapter, image), "those of its own forward pass")
+    if adapter.image_text is not None:
+        queries.append(_encoded(adapter, ImageInput(str(image))))
+    ends = [(row, len(query.ids) - 1) for row, query in enumerate(queries)]
+    together, _ = run(adapter, [whole(query) for query in queries], ends)
+    alone = torch.stack([_plain(adapter, query) for query in queries])
+    ours = _logits(adapter, together[:, -1])
+    _refuse(adapter, model_type, ours, alone, "those of the same prompt outside a batch")
+    return queries
+
+
+@contextmanager
+def example_image() -> Iterator[Path]:
+    """A ramp of greys on disk."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "ramp.png"
         Image.linear_gradient("L").resize(SIDES).convert("RGB").save(path)
-        pairs = [_of_text(adapter)]
-        if isinstance(adapter, GenericAdapter):
-            pairs.append(_of_image(adapter, path))
-        adapter.features.pop(str(path))
-    for ours, own in pairs:
-        error = float((ours - own).norm() / own.norm())
-        if not error < TOLERANCE:
-            raise UserError(
-                f"the logits computed for {adapter.name} are {error:.0%} off those of its own "
-                f"forward pass; the architecture {model_type!r} needs an adapter of its own in "
-                "workflow/taskvectors/models."
-            )
+        yield path
 
 
-def _ours(adapter: Adapter, prompt: Prompt) -> Tensor:
-    encoded = adapter.encode(prompt)
-    read, _ = run(adapter, [whole(encoded)], [(0, len(encoded.ids) - 1)])
-    return adapter.logits(read[0, -1].to(adapter.device)).float()
+def _refuse(adapter: Adapter, model_type: str, ours: Tensor, right: Tensor, what: str) -> None:
+    error = _error(ours, right)
+    if not error < TOLERANCE:
+        raise UserError(
+            f"the logits computed for {adapter.name} are {error:.0%} off {what}; the architecture "
+            f"{model_type!r} {ADAPTER}."
+        )
+
+
+def _error(ours: Tensor, right: Tensor) -> float:
+    """The largest relative error of logits (..., vocabulary)."""
+    return float(((ours - right).norm(dim=-1) / right.norm(dim=-1)).max())
+
+
+def _checked_sweep(adapter: Adapter, model_type: str, queries: list[Encoded]) -> str:
+    """The sweep that answers as one pass per patch does: one-pass, or else cached; the adapter is
+    told."""
+    layers = len(adapter.layers)
+    generator = torch.Generator().manual_seed(0)
+    scale = _residuals(adapter, queries[0]).float().norm(dim=-1, keepdim=True)
+    direction = torch.randn(layers, adapter.width, generator=generator)
+    vectors = {"0": scale * direction / direction.norm(dim=-1, keepdim=True)}
+    right = [_naive(adapter, query, vectors) for query in queries]
+
+    def wrong(ends_of: Callable[[Encoded], Tensor]) -> float:
+        try:
+            found = [_logits(adapter, ends_of(query)) for query in queries]
+        except FAILURES as error:
+            log.debug("%s cannot be swept so: %s", adapter.name, error)
+            return math.inf
+        return max(_error(ours, own) for ours, own in zip(found, right, strict=True))
+
+    def one_pass(query: Encoded) -> Tensor:
+        copies = -(-BRANCHES // layers)
+        sites = [Site("0", layer) for layer in range(layers) for _ in range(copies)]
+        writes = writes_by_layer(adapter, vectors, sites)
+        return swept_ends(adapter, [query], writes, sites)[0, copies - 1 :: copies]
+
+    def cached(query: Encoded) -> Tensor:
+        sites = [Site("0", layer) for layer in range(layers)]
+        return cached_ends(adapter, query, prefilled(adapter, query), vectors, sites)
+
+    for growing in (True, False) if adapter.branching and adapter.growing else ():
+        adapter.growing = growing
+        if wrong(one_pass) < TOLERANCE:
+            return "one-pass"
+    adapter.branching = False
+    if not wrong(cached) < TOLERANCE:
+        raise UserError(
+            f"no sweep of {adapter.name} answers as one pass per patch does; the architecture "
+            f"{model_type!r} {ADAPTER}."
+        )
+    log.warning(
+        "%s cannot hold branches in one pass; it is swept with cached keys and values, which takes "
+        "longer", adapter.name,
+    )  # fmt: skip
+    return "cached"
+
+
+def _naive(adapter: Adapter, query: Encoded, vectors: dict[str, Tensor]) -> Tensor:
+    """Logits (layers, vocabulary) with the vector patched after each layer, one pass each."""
+    at = len(query.ids) - 1
+    ends = []
+    for layer, vector in enumerate(vectors["0"]):
+        read, _ = run(adapter, [whole(query)], [(0, at)], [Patch(0, at, layer, vector)])
+        ends.append(read[0, -1])
+    return _logits(adapter, torch.stack(ends))
+
+
+def _encoded(adapter: Adapter, asked: Text | ImageInput) -> Encoded:
+    return adapter.encode((Text(QUESTION), asked, Text(ANSWER), QUERY))
+
+
+def _residuals(adapter: Adapter, encoded: Encoded) -> Tensor:
+    """Residual streams (layers, width) at the last token."""
+    return run(adapter, [whole(encoded)], [(0, len(encoded.ids) - 1)])[0][0]
+
+
+def _plain(adapter: Adapter, encoded: Encoded) -> Tensor:
+    return _logits(adapter, _residuals(adapter, encoded)[-1])
+
+
+@torch.inference_mode()
+def _logits(adapter: Adapter, residuals: Tensor) -> Tensor:
+    return adapter.logits(residuals.to(adapter.device)).float()
 
 
 @torch.inference_mode()
@@ -54,7 +185,7 @@ def _of_text(adapter: Adapter) -> tuple[Tensor, Tensor]:
     text = f"{QUESTION}Japan{ANSWER}"
     inputs = adapter.tokenizer(text, return_tensors="pt").to(adapter.device)
     own = adapter.model(input_ids=inputs["input_ids"]).logits[0, -1].float()
-    return _ours(adapter, (Text(text), QUERY)), own
+    return _plain(adapter, adapter.encode((Text(text), QUERY))), own
 
 
 @torch.inference_mode()
@@ -65,5 +196,4 @@ def _of_image(adapter: GenericAdapter, path: Path) -> tuple[Tensor, Tensor]:
         return_tensors="pt",
     ).to(adapter.device, adapter.dtype)
     own = adapter.model(**inputs).logits[0, -1].float()
-    prompt = (Text(QUESTION), ImageInput(str(path)), Text(ANSWER), QUERY)
-    return _ours(adapter, prompt), own
+    return _plain(adapter, _encoded(adapter, ImageInput(str(path)))), own

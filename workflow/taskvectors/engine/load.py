@@ -1,12 +1,14 @@
-"""From a checkpoint folder to its adapter, held to its own forward pass."""
+"""From a checkpoint folder to its adapter, which a contract test holds or a check as it loads."""
 
 from pathlib import Path
 
+import transformers
+
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
-from taskvectors.engine.check import check_forward
+from taskvectors.engine.check import check_model
 from taskvectors.models.base import Adapter
-from taskvectors.models.registry import HELD, REFUSED, adapter_class
+from taskvectors.models.registry import HELD, HELD_WITH, REFUSED, adapter_class
 from taskvectors.models.weights import best_device
 
 
@@ -14,8 +16,7 @@ def load_adapter(folder: Path, name: str, dtype: str, device: str | None = None)
     """Load the checkpoint in ``folder`` on ``device``, by default the GPU if there is one.
 
     ``dtype`` is one of `taskvectors.models.weights.DTYPES`. Raises `UserError` where the folder
-    has no checkpoint, or one of an unknown architecture, or one whose own forward pass an
-    adapter does not reproduce.
+    has no checkpoint, or one of an unknown architecture, or one that `check_model` refuses.
     """
     config = folder / "config.json"
     if not config.is_file():
@@ -33,6 +34,6 @@ def load_adapter(folder: Path, name: str, dtype: str, device: str | None = None)
             "add one in workflow/taskvectors/models."
         )
     adapter = kind.load(folder, name, dtype, device or best_device())
-    if model_type not in HELD:
-        check_forward(adapter, str(model_type))
+    if model_type not in HELD or transformers.__version__ != HELD_WITH:
+        adapter.checked = check_model(adapter, str(model_type))
     return adapter

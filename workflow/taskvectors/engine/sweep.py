@@ -14,8 +14,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from taskvectors.engine.branches import Growth, LayerWrite, answers_of_branches, branching
-from taskvectors.engine.forward import Answer, check_patch
+from taskvectors.engine.branches import Growth, LayerWrite, branching, ends_of_branches
+from taskvectors.engine.forward import Answer, check_patch, read_answers
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.trees import packed
 from taskvectors.models.base import Adapter, Encoded
@@ -63,7 +63,7 @@ def sweep(
     per_pass = max(1, min(len(sites), tokens_per_pass - longest))
     for first in range(0, len(sites), per_pass):
         chunk = sites[first : first + per_pass]
-        by_layer = _writes_by_layer(adapter, vectors, chunk)
+        by_layer = writes_by_layer(adapter, vectors, chunk)
         lengths = [len(prompt.ids) + len(chunk) for prompt in prompts]
         for group in packed(prompts, lengths, tokens_per_pass):
             together = partial(_sweep_batch, adapter, prompts, by_layer, chunk)
@@ -78,19 +78,27 @@ def _sweep_batch(
     sites: Sequence[Site],
     group: Sequence[int],
 ) -> list[tuple[int, Site, Answer]]:
-    longest = max(len(prompts[number].ids) for number in group)
+    asked = [prompts[number] for number in group]
+    ends = swept_ends(adapter, asked, by_layer, sites)
+    answers = iter(read_answers(adapter, ends.flatten(0, 1)))
+    return [(number, site, next(answers)) for number in group for site in sites]
+
+
+def swept_ends(
+    adapter: Adapter,
+    prompts: Sequence[Encoded],
+    by_layer: Mapping[int, LayerWrite],
+    sites: Sequence[Site],
+) -> Tensor:
+    """The last residual streams (prompts, sites, width) of one pass; ``by_layer`` is what
+    `writes_by_layer` makes of the sites, which are sorted by layer."""
+    longest = max(len(prompt.ids) for prompt in prompts)
     own = any(site.added for site in sites)  # the delimiter itself, to which they are added
     begin = [0] * len(adapter.layers)
     for site in sites:
         begin[site.layer] += 1
-    rows = [branching(prompts[number], len(sites) + own, longest) for number in group]
-    growth = Growth(longest - 1 + own, begin)
-    answers = answers_of_branches(adapter, rows, growth, by_layer)
-    return [
-        (number, site, answer)
-        for number, of_row in zip(group, answers, strict=True)
-        for site, answer in zip(sites, of_row, strict=True)
-    ]
+    rows = [branching(prompt, len(sites) + own, longest) for prompt in prompts]
+    return ends_of_branches(adapter, rows, Growth(longest - 1 + own, begin), by_layer)
 
 
 def _sweep_apart(
@@ -103,13 +111,13 @@ def _sweep_apart(
     """One prompt that does not fit into memory with all of its sites: some of them at a time."""
 
     def some_sites(part: Sequence[Site]) -> list[tuple[int, Site, Answer]]:
-        by_layer = _writes_by_layer(adapter, vectors, part)
+        by_layer = writes_by_layer(adapter, vectors, part)
         return _sweep_batch(adapter, prompts, by_layer, part, [number])
 
     return within_memory(sites, some_sites)
 
 
-def _writes_by_layer(
+def writes_by_layer(
     adapter: Adapter, vectors: dict[str, Tensor], sites: Sequence[Site]
 ) -> dict[int, LayerWrite]:
     """By layer, what is patched or added there, in the order of the sites, which are sorted by

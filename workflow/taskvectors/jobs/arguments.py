@@ -60,7 +60,7 @@ def as_loaded(adapter: Adapter, folder: Path, dtype: str) -> LoadedModel:
         dtype=str(adapter.dtype).removeprefix("torch."),
         quantisation="nf4" if dtype == "nf4" else None,
         image_backend=adapter.image_backend,
-        notes=adapter.notes(folder),
+        notes=[*adapter.notes(folder), *([adapter.checked] if adapter.checked else [])],
     )
 
 

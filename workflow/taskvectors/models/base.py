@@ -73,6 +73,8 @@ class Adapter:
         self.tokenizer: Any = getattr(processor, "tokenizer", processor)
         self.name = name
         self.features = Recent(FEATURE_BYTES, feature_bytes)
+        #: What was checked as it was loaded, where no contract test holds it.
+        self.checked: str | None = None
 
     @classmethod
     def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
