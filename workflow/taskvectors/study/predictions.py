@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.base.parquet import read_rows, write_rows
+from taskvectors.study.controls import controlled
 from taskvectors.study.vectors import COMPOSED, ENSEMBLE, split_samples
 
 MODALITIES = ("text", "image")
@@ -54,9 +55,10 @@ def method_name(specification: str, query_modality: str, way: str) -> str:
     where a vector is added, ``inject`` (a task vector) or ``function`` (a function vector).
 
     An ``x`` marks a query of the other modality: text exemplars and an image query make
-    ``text_icl_xbase`` and ``text_icl_xpatch``, five samples of them ``text_icl_n5_xpatch``.
+    ``text_icl_xbase`` and ``text_icl_xpatch``, five samples of them ``text_icl_n5_xpatch``, a
+    control ``text_icl_random_xpatch``.
     """
-    name, _ = split_samples(specification)
+    name, _ = split_samples(controlled(specification))
     modality = (ICL_MODALITY | MADE_MODALITY)[name]
     crossed = "" if modality == query_modality else "x"
     return f"{specification}_{crossed}{way}"
