@@ -4,11 +4,12 @@ Whoever patches any of them into a query and is answered as with the real vector
 the real one carries the task.
 """
 
-from taskvectors.study.vectors import (
-    BEFORE_TEXT,
-    parse_vector_name,
-    vector_name,
-)
+from collections.abc import Mapping
+from typing import TypeVar
+
+from taskvectors.study.vectors import BEFORE_TEXT, parse_vector_name, vector_name
+
+Value = TypeVar("Value")
 
 SHUFFLED_LABELS, NOISE, IRRELEVANT = "shuffled_labels", "noise", "irrelevant"
 OTHER_TASK, RANDOM = "other_task", "random"
@@ -30,12 +31,18 @@ def controlled(specification: str) -> str:
     return named.get(specification, specification)
 
 
-def control_of(name: str, control: str) -> str | None:
-    """The name of the control of a vector, ``text_icl_random/1`` of ``text_icl/1``; None of a
-    vector that has no such control."""
+def with_controls(vectors: Mapping[str, Value]) -> dict[str, Value]:
+    """The vectors that have controls, by name: exemplars' own, no subset or ensemble of them."""
+    return {
+        name: vector
+        for name, vector in vectors.items()
+        if parse_vector_name(name)[0].removesuffix(BEFORE_TEXT) in CONTROLS
+    }
+
+
+def control_of(name: str, control: str) -> str:
+    """The name of a vector's control: ``text_icl_random/1`` of ``text_icl/1``."""
     full, seed = parse_vector_name(name)
     specification = full.removesuffix(BEFORE_TEXT)
-    if control not in CONTROLS.get(specification, ()):
-        return None
     suffix = full.removeprefix(specification)
     return vector_name(control_name(specification, control) + suffix, seed)
