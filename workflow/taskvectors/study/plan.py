@@ -18,7 +18,7 @@ from taskvectors.base.pages import template_files
 from taskvectors.study import entities
 from taskvectors.study.config import ModelSource
 from taskvectors.study.datasets import SPLITS
-from taskvectors.study.items import CLAIMS, CONFLICT, GAP, ITEMS, TRANSFER, Patterns
+from taskvectors.study.items import CLAIMS, CONFLICT, CONTROL, GAP, ITEMS, TRANSFER, Patterns
 from taskvectors.study.tasks import Task
 
 
@@ -109,6 +109,19 @@ class Plan:
         """The entity table of a task."""
         return f"resources/entities/{self.tasks[task].entity_set}.csv"
 
+    def other_task(self, task: str) -> str | None:
+        """The task whose vectors are this one's control: of another entity set where there is one,
+        the next in the configured order; None where there is no other."""
+        tasks = self.config["tasks"]
+        at = tasks.index(task)
+        others = [*tasks[at + 1 :], *tasks[:at]]
+        unrelated = [other for other in others if self.unrelated(task, other)]
+        return next(iter(unrelated + others), None)
+
+    def unrelated(self, task: str, other: str) -> bool:
+        """Whether two tasks ask about different entity sets."""
+        return self.tasks[task].entity_set != self.tasks[other].entity_set
+
     @cached_property
     def entity_tables(self) -> list[str]:
         """The entity tables of all tasks, configured or not."""
@@ -133,6 +146,11 @@ class Plan:
                 GAP,
                 "compares two models whose vision towers are this project's own; "
                 "run it with `--config experiment=gap`",
+            )
+        if not self.config["controls"]:
+            absent |= dict.fromkeys(
+                CONTROL,
+                "needs vectors that should do nothing; run it with `--config controls=true`",
             )
         if len(self.config["templates"]) < 2:
             absent["table_6"] = (
