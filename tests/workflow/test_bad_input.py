@@ -56,13 +56,18 @@ def test_todays_experiment_plans_all_its_models_and_their_language_models(checko
 
 
 @pytest.mark.parametrize(
-    ("item", "experiment"),
-    [("table_4", "transfer"), ("table_6", "templates"), ("table_gap", "gap")],
+    ("item", "setting"),
+    [
+        ("table_4", "experiment=transfer"),
+        ("table_6", "experiment=templates"),
+        ("table_gap", "experiment=gap"),
+        ("table_controls", "controls=true"),
+    ],
 )
-def test_a_table_that_the_experiment_has_nothing_for_says_what_to_run(checkout, item, experiment):
+def test_a_table_that_the_experiment_has_nothing_for_says_what_to_run(checkout, item, setting):
     done = checkout.snakemake(item, "--dry-run")
     assert done.returncode != 0
-    assert f"run it with `--config experiment={experiment}`." in done.stdout
+    assert f"run it with `--config {setting}`." in done.stdout
 
 
 def test_a_wrong_label_is_named_and_leaves_no_dataset(checkout):

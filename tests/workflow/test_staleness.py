@@ -23,7 +23,7 @@ CAPITAL, COLOR, FLAVOR = TASKS = "country-capital", "food-color", "food-flavor"
 JOINED = {
     *("choose_layer", "qualitative", "score", "score_conflict", "score_descriptions"),
     *("score_samples", "score_curves", "score_evolution", "score_claims", "site"),
-    *("score_pairs", "score_power"),
+    *("score_pairs", "score_power", "score_controls", "score_control_pairs"),
 }
 MADE = {item for item in ITEMS if item not in ("table_4", "table_6", "table_7", "table_gap")}
 
@@ -112,7 +112,7 @@ def test_a_changed_function_of_a_stage_reruns_that_stage_and_what_follows(copied
     file = "workflow/taskvectors/average.py"
     with edited(copied, file, "order[:count]", "order[-count:]"):
         assert planned(copied) == jobs_of(
-            {"average", "write_validation", "write_test", "decode"}, set(TASKS)
+            {"average", "write_validation", "write_test", "decode", "controls"}, set(TASKS)
         ) | jobs_of(FOLLOWS, {""})
 
 
@@ -138,7 +138,7 @@ def test_a_changed_label_reruns_its_task_and_what_joins_all_tasks(copied):
         # The layer is chosen over all tasks, so the other tasks are tested again, too.
         expected = (
             jobs_of(task, {CAPITAL})
-            | jobs_of({"write_test"}, set(TASKS))
+            | jobs_of({"write_test", "controls"}, set(TASKS))
             | jobs_of(EVERYTHING, {""})
         )
         assert planned(copied) == expected
@@ -148,7 +148,9 @@ def test_a_changed_instruction_rereads_its_task(copied):
     with edited(copied, "resources/tasks.yaml", "The color of the food:", "The food's color:"):
         task = {"read", "average", "decode", "write_validation", "write_test"}
         expected = (
-            jobs_of(task, {COLOR}) | jobs_of({"write_test"}, set(TASKS)) | jobs_of(EVERYTHING, {""})
+            jobs_of(task, {COLOR})
+            | jobs_of({"write_test", "controls"}, set(TASKS))
+            | jobs_of(EVERYTHING, {""})
         )
         assert planned(copied) == expected
 
