@@ -209,8 +209,9 @@ def test_noise_differs_from_the_real_prompts_in_the_images_alone_and_is_gone_aft
     shown = [items[name] for name in drawn.exemplars]
     noisy = with_noise(drawn, shown, tmp_path / "noise")
     assert [replace(one, image="") for one in noisy] == [replace(one, image="") for one in shown]
+    again = with_noise(replace(drawn, seed=2), shown, tmp_path / "noise")
     pixels = []
-    for one, real in zip(noisy, shown, strict=True):
+    for one, real in zip(noisy + again, shown + shown, strict=True):
         with Image.open(one.image) as image, Image.open(real.image) as own:
             assert image.size == own.size
             pixels.append(image.tobytes())
