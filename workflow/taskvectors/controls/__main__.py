@@ -109,8 +109,9 @@ def check_shuffled(task: str, sets: list[ExemplarSet], items: dict[str, Item]) -
     )
     if alike == len(sets):
         raise UserError(
-            f"the validation exemplars of {task} have too few different labels to shuffle; give "
-            "its entity set a larger validation split, or run it with `--config controls=false`."
+            f"the validation exemplars of {task} have too few different labels to shuffle; "
+            "raise `exemplars` or the validation split of its entity set in the configuration, or "
+            "run it with `--config controls=false`."
         )
     log.info("%s: %d of %d exemplar sets have one label alone", task, alike, len(sets))
 
