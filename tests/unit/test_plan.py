@@ -32,7 +32,10 @@ def planned(root, monkeypatch):
 
 def test_what_has_nothing_to_show_is_left_out_with_what_to_run_instead(planned):
     plan = planned()
-    assert set(plan.left_out) == {"table_4", "table_6", "table_7", "table_gap", *HEADS}
+    without = {"table_4", "table_6", "table_7", "table_gap", "table_controls", *HEADS}
+    assert set(plan.left_out) == without
+    assert "--config controls=true" in plan.left_out["table_controls"]
+    assert set(planned(controls=True).left_out) == without - {"table_controls"}
     assert "--config experiment=transfer" in plan.left_out["table_4"]
     assert sorted([*plan.items, *plan.left_out]) == sorted(ITEMS)
     alone = planned(tasks=["food-color"], models=["llava-v1.5"])
@@ -89,6 +92,26 @@ def test_transfer_shows_the_vlms_and_reads_what_their_language_models_vectors_di
     assert transferred == ["results/transfer/score/embedded-tuned/spaced/from_smollm2/accuracy.csv"]
     made_from = {"embedded-tuned", "embedded", "smollm2"}
     assert {folder.rpartition("/")[2] for folder in plan.model_folders()} == made_from
+
+
+def test_another_tasks_vectors_are_of_another_entity_set_where_there_is_one(planned):
+    plan = planned()
+    assert {task: plan.other_task(task) for task in plan.config["tasks"]} == {
+        "country-capital": "animal-latin",
+        "country-currency": "animal-latin",
+        "animal-latin": "food-color",
+        "animal-young": "food-color",
+        "food-color": "country-capital",
+        "food-flavor": "country-capital",
+    }
+    assert plan.unrelated("food-color", "country-capital")
+    alike = planned(tasks=["food-color", "food-flavor"])
+    assert [alike.other_task(task) for task in alike.config["tasks"]] == [
+        "food-flavor",
+        "food-color",
+    ]
+    assert not alike.unrelated("food-color", "food-flavor")
+    assert planned(tasks=["food-color"]).other_task("food-color") is None
 
 
 def test_jobs_ask_for_room_for_their_models_weights_and_more_when_tried_again(planned):

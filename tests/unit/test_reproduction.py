@@ -19,7 +19,6 @@ from taskvectors.score.claims import (
     claim_p,
     claim_rows,
     read_claims,
-    verdict,
 )
 from taskvectors.score.evidence import Evidence, Found, NotMeasured
 from taskvectors.score.measures_answers import dependence, difference, override, spread
@@ -33,6 +32,7 @@ from taskvectors.score.measures_layers import (
     similarity,
 )
 from taskvectors.score.published import published_numbers
+from taskvectors.score.verdicts import verdict
 from taskvectors.study.items import CLAIMS
 
 TASKS = ["country-capital", "food-color"]

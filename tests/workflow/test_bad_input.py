@@ -62,6 +62,7 @@ def test_todays_experiment_plans_all_its_models_and_their_language_models(checko
         ("table_6", "experiment=templates"),
         ("table_gap", "experiment=gap"),
         ("table_heads", "heads=true"),
+        ("table_controls", "controls=true"),
     ],
 )
 def test_a_table_that_the_experiment_has_nothing_for_says_what_to_run(checkout, item, setting):

@@ -18,8 +18,8 @@ from taskvectors.base.schemas import check
 from taskvectors.record.provenance import record_path
 
 pytestmark = pytest.mark.workflow
-LOADING = {"vision_tower", "decode", "qualitative", "read", "write_test", "write_validation"}
-ANSWERING = {"qualitative", "read", "write_test", "write_validation"}
+ANSWERING = {"controls", "qualitative", "read", "write_test", "write_validation"}
+LOADING = ANSWERING | {"vision_tower", "decode"}
 PLACE = "embedded/spaced/food-color"
 # An input of each kind, as a rule names it, and the file of it that is changed.
 KINDS = {

@@ -24,6 +24,7 @@ JOINED = {
     *("choose_layer", "qualitative", "score", "score_conflict", "score_descriptions"),
     *("score_samples", "score_curves", "score_evolution", "score_claims", "site"),
     *("score_pairs", "score_power", "choose_injection", "score_function_vectors"),
+    *("score_controls", "score_control_pairs"),
 }
 ABSENT = ("table_4", "table_6", "table_7", "table_gap")
 MADE = {item for item in ITEMS if item not in ABSENT}
@@ -117,7 +118,8 @@ def test_a_changed_function_of_a_stage_reruns_that_stage_and_what_follows(copied
     file = "workflow/taskvectors/average.py"
     with edited(copied, file, "order[:count]", "order[-count:]"):
         assert planned(copied) == jobs_of(
-            {"average", "write_validation", "write_test", "decode", *INJECTS}, set(TASKS)
+            {"average", "write_validation", "write_test", "decode", "controls", *INJECTS},
+            set(TASKS),
         ) | jobs_of(FOLLOWS, {""})
 
 
@@ -143,7 +145,7 @@ def test_a_changed_label_reruns_its_task_and_what_joins_all_tasks(copied):
         # The layer is chosen over all tasks, so the other tasks are tested again, too.
         expected = (
             jobs_of(task, {CAPITAL})
-            | jobs_of({"write_test", *INJECTS}, set(TASKS))
+            | jobs_of({"write_test", "controls", *INJECTS}, set(TASKS))
             | jobs_of(EVERYTHING, {""})
         )
         assert planned(copied) == expected
@@ -154,7 +156,7 @@ def test_a_changed_instruction_rereads_its_task(copied):
         task = {"read", "average", "decode", "write_validation", "mediate"}
         expected = (
             jobs_of(task, {COLOR})
-            | jobs_of({"write_test", *INJECTS}, set(TASKS))
+            | jobs_of({"write_test", "controls", *INJECTS}, set(TASKS))
             | jobs_of(EVERYTHING, {""})
         )
         assert planned(copied) == expected

@@ -120,7 +120,7 @@ rule inject_test:
         queries=f"{RESULTS}/curate/{{task}}/test.jsonl",
         images=ancient(PLAN.images),
         vectors=f"{RESULTS}/average/{TASK_JOB}/vectors.safetensors",
-        others=lambda wildcards: PLAN.others_vectors(**wildcards),
+        others=lambda wildcards: PLAN.sibling_vectors(**wildcards),
         functions=f"{RESULTS}/heads/{MODEL_JOB}/function_vectors.safetensors",
         injection=f"{RESULTS}/score/{MODEL_JOB}/injection.json",
         layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
@@ -135,7 +135,7 @@ rule inject_test:
         **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
-        other=lambda wildcards: PLAN.other_options(**wildcards),
+        other=lambda wildcards: PLAN.sibling_options(**wildcards),
         code=code_hash("taskvectors.heads.inject"),
     shell:
         recorded(

@@ -6,16 +6,12 @@ subsets and ensembles of Figure 8 are patched on test only, into image queries.
 """
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
 
 from torch import Tensor
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import read_json
-from taskvectors.base.progress import track
-from taskvectors.engine.patching import patched_answers
-from taskvectors.engine.sweep import Site
 from taskvectors.jobs.arguments import (
     Context,
     add_model,
@@ -24,22 +20,11 @@ from taskvectors.jobs.arguments import (
     load_template,
     load_vectors,
 )
-from taskvectors.jobs.queries import (
-    Query,
-    encode_queries,
-    modalities_of,
-    prediction,
-    with_vectors,
-)
-from taskvectors.models.base import Adapter
+from taskvectors.jobs.patched import patch_queries, with_vectors
+from taskvectors.jobs.queries import encode_queries, modalities_of
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import read_items
-from taskvectors.study.predictions import (
-    ICL_MODALITY,
-    Prediction,
-    method_name,
-    write_predictions,
-)
+from taskvectors.study.predictions import ICL_MODALITY, Prediction, write_predictions
 from taskvectors.study.vectors import parse_vector_name, take_before_text
 
 log = logging.getLogger("taskvectors")
@@ -49,35 +34,6 @@ def separate(vectors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, T
     """The specifications' own vectors, and the subsets and ensembles beside them."""
     full = {n: vector for n, vector in vectors.items() if parse_vector_name(n)[0] in ICL_MODALITY}
     return full, {name: vector for name, vector in vectors.items() if name not in full}
-
-
-def patch_queries(
-    adapter: Adapter,
-    context: Context,
-    queries: Sequence[Query],
-    vectors: dict[str, Tensor],
-    layers: Sequence[int],
-) -> list[Prediction]:
-    """Every query patched with every vector at every one of ``layers``."""
-    sites = [Site(name, layer) for layer in layers for name in vectors]
-    if not queries or not sites:
-        return []
-    prompts = [query.encoded for query in queries]
-    predictions = []
-    passes = patched_answers(adapter, prompts, vectors, sites)
-    total = len(queries) * len(sites)
-    for batch in track(passes, total, f"write {context.model} {context.task}", size=len):
-        for number, site, answer in batch:
-            specification, seed = parse_vector_name(site.name)
-            query = queries[number]
-            method = method_name(specification, query.modality, "patch")
-            predictions.append(
-                prediction(
-                    adapter, context, query, answer, method,
-                    specification=specification, seed=seed, layer=site.layer,
-                )
-            )  # fmt: skip
-    return predictions
 
 
 def main() -> None:

@@ -6,15 +6,14 @@ from pathlib import Path
 
 from torch import Tensor
 
-from taskvectors.base.progress import track
 from taskvectors.base.tensors import read_tensors
-from taskvectors.engine.patching import patched_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.jobs.arguments import Context, load_vectors
-from taskvectors.jobs.queries import Query, prediction, with_vectors
+from taskvectors.jobs.patched import answered, with_vectors
+from taskvectors.jobs.queries import Query
 from taskvectors.models.base import Adapter
 from taskvectors.study.heads import SPECIFICATIONS
-from taskvectors.study.predictions import Prediction, method_name
+from taskvectors.study.predictions import Prediction
 from taskvectors.study.vectors import parse_vector_name, take_before_text, vectors_of_task
 
 Vectors = Mapping[str, Tensor]  # (layers, width), by name
@@ -67,17 +66,6 @@ def try_out(
             for name in vectors
             for strength in trial.strengths
         ]
-        if not asked or not sites:
-            continue
-        passes = patched_answers(adapter, [one.encoded for one in asked], vectors, sites)
-        about = f"{trial.way} {context.model} {context.task}"
-        for batch in track(passes, len(asked) * len(sites), about, size=len):
-            for number, site, answer in batch:
-                specification, seed = parse_vector_name(site.name)
-                method = method_name(specification, asked[number].modality, trial.way)
-                one = prediction(
-                    adapter, context, asked[number], answer, method,
-                    specification=specification, seed=seed, layer=site.layer,
-                )  # fmt: skip
-                found.append((one, site.strength))
+        answers = answered(adapter, context, asked, vectors, sites, trial.way)
+        found += [(one, site.strength) for one, site in answers]
     return found

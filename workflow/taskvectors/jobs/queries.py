@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from torch import Tensor
-
 from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Answer
 from taskvectors.engine.trees import Row, cut
@@ -93,19 +91,6 @@ def encode_queries(
 def modalities_of(adapter: Adapter) -> tuple[str, ...]:
     """The modalities that a model's queries can have."""
     return MODALITIES if adapter.image_text is not None else ("text",)
-
-
-def with_vectors(
-    queries: Sequence[Query], full: dict[str, Tensor], before_text: dict[str, Tensor]
-) -> list[tuple[list[Query], dict[str, Tensor]]]:
-    """The queries with the specifications' vectors, those of text queries apart where text
-    queries have vectors of their own (`taskvectors.study.vectors.take_before_text`)."""
-    if not before_text:
-        return [(list(queries), full)]
-    return [
-        ([query for query in queries if query.modality != "text"], full),
-        ([query for query in queries if query.modality == "text"], full | before_text),
-    ]
 
 
 def prediction(

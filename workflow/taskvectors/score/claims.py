@@ -21,6 +21,7 @@ from taskvectors.score import measures_answers, measures_layers
 from taskvectors.score.bootstrap import Bootstrap, interval, p_value
 from taskvectors.score.evidence import Claim, Evidence, Experiment, Found, NotMeasured
 from taskvectors.score.published import published_numbers
+from taskvectors.score.verdicts import lines_of, verdict
 from taskvectors.study.inputs import add_input_options, inputs_by_name
 from taskvectors.study.tables import as_printed
 
@@ -86,24 +87,6 @@ def quantity(claim: Claim) -> str:
             return f"right for the patched task less for the prompted, {claim['left']} patched"
         case measure:
             return QUANTITIES[measure]
-
-
-def lines_of(claim: Claim) -> tuple[float, float]:
-    """The lines between which a quantity is claimed to lie; infinite where there is none."""
-    return claim.get("above", float("-inf")), claim.get("below", float("inf"))
-
-
-def verdict(claim: Claim, low: float, high: float) -> str:
-    """What an interval says of a claim.
-
-    It holds where the whole interval lies on the claimed side of its line or lines, does not
-    hold where all of it lies on the other side, and is undecided where the interval holds a
-    line, or where there is no interval.
-    """
-    above, below = lines_of(claim)
-    if above < low and high < below:
-        return "holds"
-    return "does not hold" if high < above or below < low else "undecided"
 
 
 def claim_p(claim: Claim, found: Found) -> float:

@@ -26,15 +26,16 @@ CONTRASTS = (
 )
 
 
+def asked_of_every_task(answers: Answers, contrast: Contrast) -> bool:
+    """Whether both methods of a contrast were asked of every task."""
+    sides = (contrast.method, contrast.other)
+    asked = (answers.part(side, contrast.query, task) for side in sides for task in answers.tasks)
+    return all(part is not None for part in asked)
+
+
 def contrasts_of(answers: Answers) -> Iterator[Contrast]:
     """The contrasts whose two methods were asked of every task."""
-    for contrast in CONTRASTS:
-        sides = (contrast.method, contrast.other)
-        asked = (
-            answers.part(side, contrast.query, task) for side in sides for task in answers.tasks
-        )
-        if all(part is not None for part in asked):
-            yield contrast
+    yield from (one for one in CONTRASTS if asked_of_every_task(answers, one))
 
 
 def outcomes_of(

@@ -84,6 +84,9 @@ ITEMS = {
     "table_composition": CatalogueEntry("function_vectors", _FUNCTION_VECTORS),
     "naming": CatalogueEntry("tables"),
     "table_gap": CatalogueEntry("gap", {"gap": f"{SCORE}/gap.csv"}),
+    "table_controls": CatalogueEntry(
+        "controls", {"scores": f"{SCORE}/controls.csv", "pairs": f"{SCORE}/control_pairs.csv"}
+    ),
     "figure_3": CatalogueEntry("evolution", _PHASES),
     "figure_3_all": CatalogueEntry("evolution", _PHASES),
     "figure_3_instruction": CatalogueEntry("evolution", _PHASES),
@@ -127,6 +130,8 @@ CLAIMS: Patterns = {
 TRANSFER = ("table_4", "table_7")
 # What there is only where two models of this project's own see differently.
 GAP = ("table_gap",)
+# What there is only where vectors that should do nothing are tried.
+CONTROL = ("table_controls",)
 # What there is only where two tasks ask about one entity set.
 CONFLICT = ("table_conflict", "figure_9", "figure_conflict")
 # What there is only where attention heads are read; the last needs two such tasks besides.

@@ -22,6 +22,7 @@ from taskvectors.study.items import (
     CLAIMS,
     COMPOSITION,
     CONFLICT,
+    CONTROL,
     GAP,
     HEADS,
     ITEMS,
@@ -118,27 +119,40 @@ class Plan:
         """The entity table of a task."""
         return f"resources/entities/{self.tasks[task].entity_set}.csv"
 
+    def other_task(self, task: str) -> str | None:
+        """The task whose vectors are this one's control: of another entity set where there is one,
+        the next in the configured order; None where there is no other."""
+        tasks = self.config["tasks"]
+        at = tasks.index(task)
+        others = [*tasks[at + 1 :], *tasks[:at]]
+        unrelated = [other for other in others if self.unrelated(task, other)]
+        return next(iter(unrelated + others), None)
+
+    def unrelated(self, task: str, other: str) -> bool:
+        """Whether two tasks ask about different entity sets."""
+        return self.tasks[task].entity_set != self.tasks[other].entity_set
+
     @cached_property
     def entity_tables(self) -> list[str]:
         """The entity tables of all tasks, configured or not."""
         return sorted({self.entity_table(task) for task in self.tasks})
 
-    def other_task(self, task: str) -> str | None:
+    def sibling_task(self, task: str) -> str | None:
         """The next configured task that asks about the same entities, if there is one."""
         same = [t for t in self.config["tasks"] if self.entity_table(t) == self.entity_table(task)]
-        other = same[(same.index(task) + 1) % len(same)]
-        return None if other == task else other
+        sibling = same[(same.index(task) + 1) % len(same)]
+        return None if sibling == task else sibling
 
-    def others_vectors(self, model: str, template: str, task: str) -> list[str]:
-        """The vectors of that other task."""
-        other = self.other_task(task)
-        place = f"{self.results}/average/{model}/{template}/{other}"
-        return [] if other is None else [f"{place}/vectors.safetensors"]
+    def sibling_vectors(self, model: str, template: str, task: str) -> list[str]:
+        """The vectors of that task."""
+        sibling = self.sibling_task(task)
+        place = f"{self.results}/average/{model}/{template}/{sibling}"
+        return [] if sibling is None else [f"{place}/vectors.safetensors"]
 
-    def other_options(self, model: str, template: str, task: str) -> list[str]:
-        """Command line options that name that other task and its vectors."""
-        vectors = self.others_vectors(model, template, task)
-        return ["--other", str(self.other_task(task)), *vectors] if vectors else []
+    def sibling_options(self, model: str, template: str, task: str) -> list[str]:
+        """Command line options that name that task and its vectors."""
+        vectors = self.sibling_vectors(model, template, task)
+        return ["--other", str(self.sibling_task(task)), *vectors] if vectors else []
 
     # -- tables and figures ----------------------------------------------------------------
 
@@ -159,6 +173,11 @@ class Plan:
                 GAP,
                 "compares two models whose vision towers are this project's own; "
                 "run it with `--config experiment=gap`",
+            )
+        if not self.config["controls"]:
+            absent |= dict.fromkeys(
+                CONTROL,
+                "needs vectors that should do nothing; run it with `--config controls=true`",
             )
         if len(self.config["templates"]) < 2:
             absent["table_6"] = (

@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.base.parquet import read_rows, write_rows
+from taskvectors.study.controls import CONTROLS, control_name, controlled
 from taskvectors.study.vectors import COMPOSED, ENSEMBLE, split_samples
 
 MODALITIES = ("text", "image")
@@ -54,12 +55,28 @@ def method_name(specification: str, query_modality: str, way: str) -> str:
     where a vector is added, ``inject`` (a task vector) or ``function`` (a function vector).
 
     An ``x`` marks a query of the other modality: text exemplars and an image query make
-    ``text_icl_xbase`` and ``text_icl_xpatch``, five samples of them ``text_icl_n5_xpatch``.
+    ``text_icl_xbase`` and ``text_icl_xpatch``, five samples of them ``text_icl_n5_xpatch``, a
+    control ``text_icl_random_xpatch``.
     """
-    name, _ = split_samples(specification)
+    name, _ = split_samples(controlled(specification))
     modality = (ICL_MODALITY | MADE_MODALITY)[name]
     crossed = "" if modality == query_modality else "x"
     return f"{specification}_{crossed}{way}"
+
+
+def control_methods(query_modality: str) -> dict[str, dict[str, str]]:
+    """By each method that patches a real vector, the methods that it is held against: no_context,
+    where there is no vector, and those that patch its controls, by the controls' names."""
+    return {
+        method_name(icl, query_modality, "patch"): {
+            "no_context": "no_context",
+            **{
+                control: method_name(control_name(icl, control), query_modality, "patch")
+                for control in controls
+            },
+        }
+        for icl, controls in CONTROLS.items()
+    }
 
 
 def write_predictions(path: Path, predictions: Sequence[Prediction]) -> None:

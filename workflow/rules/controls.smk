@@ -1,0 +1,110 @@
+# Stage controls: vectors that should do nothing, each patched into the test queries as the real one
+# is, and the real ones less them. Only where `controls` is true.
+#
+# REQUIRED INPUTS: a model folder, curate/<task>/, average/.../vectors.safetensors of the task and of
+#                  another one, score/.../layer.json, read/.../baselines.parquet and
+#                  write/.../test.parquet of all tasks
+# OUTPUTS:         results/<experiment>/controls/<model>/<template>/<task>/
+#                  {vectors.safetensors,test.parquet}
+#                  results/<experiment>/score/<model>/<template>/{controls,control_pairs}.csv
+
+
+def vectors_of_another(wildcards):
+    """The vectors of the task that is this one's control, where there is one."""
+    other = PLAN.other_task(wildcards.task)
+    place = f"{wildcards.model}/{wildcards.template}/{other}"
+    return [f"{RESULTS}/average/{place}/vectors.safetensors"] if other else []
+
+
+def irrelevant_items(wildcards):
+    """Items of another entity set, where there is one."""
+    other = PLAN.other_task(wildcards.task)
+    unrelated = other and PLAN.unrelated(wildcards.task, other)
+    return [f"{RESULTS}/curate/{other}/validation.jsonl"] if unrelated else []
+
+
+def answers_with_controls(wildcards):
+    """What the model answered to all tasks: prompted, patched, and patched with controls."""
+    job = f"{wildcards.model}/{wildcards.template}"
+    controls = [f"{RESULTS}/controls/{job}/{task}/test.parquet" for task in config["tasks"]]
+    return [*answers_of_tasks(wildcards), *controls]
+
+
+rule controls:
+    input:
+        model=model_folder,
+        templates="resources/templates.yaml",
+        validation=f"{RESULTS}/curate/{{task}}/validation.jsonl",
+        test=f"{RESULTS}/curate/{{task}}/test.jsonl",
+        exemplars=f"{RESULTS}/curate/{{task}}/exemplars.jsonl",
+        images=ancient(PLAN.images),
+        vectors=f"{RESULTS}/average/{TASK_JOB}/vectors.safetensors",
+        others=vectors_of_another,
+        irrelevant=irrelevant_items,
+        layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
+    output:
+        vectors=f"{RESULTS}/controls/{TASK_JOB}/vectors.safetensors",
+        predictions=f"{RESULTS}/controls/{TASK_JOB}/test.parquet",
+    log:
+        f"{LOGS}/controls/{TASK_JOB}.log",
+    benchmark:
+        f"{BENCHMARKS}/controls/{TASK_JOB}.jsonl"
+    priority: queries
+    resources:
+        **GPU_JOB,
+    params:
+        dataset=subpath(input.test, parent=True),
+        out=subpath(output.predictions, parent=True),
+        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        code=code_hash("taskvectors.controls"),
+    shell:
+        recorded(
+            *("controls", "controls"),
+            **MODEL,
+            **TEMPLATE,
+            task="wildcards.task",
+            dataset="params.dataset",
+            vectors="input.vectors",
+            others="input.others",
+            irrelevant="input.irrelevant",
+            layer="input.layer",
+            out="params.out",
+        )
+
+
+use rule score as score_controls with:
+    input:
+        predictions=answers_with_controls,
+        validation=[],
+        exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
+    output:
+        f"{RESULTS}/score/{MODEL_JOB}/controls.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/controls.log",
+    benchmark:
+        f"{BENCHMARKS}/score_controls/{MODEL_JOB}.jsonl"
+
+
+rule score_control_pairs:
+    input:
+        answers_with_controls,
+    output:
+        f"{RESULTS}/score/{MODEL_JOB}/control_pairs.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/control_pairs.log",
+    benchmark:
+        f"{BENCHMARKS}/score_control_pairs/{MODEL_JOB}.jsonl"
+    localrule: True
+    params:
+        tasks=config["tasks"],
+        bootstrap_resamples=config["bootstrap"]["resamples"],
+        bootstrap_seed=config["bootstrap"]["seed"],
+        code=code_hash("taskvectors.score.controls"),
+    shell:
+        recorded(
+            *("score_control_pairs", "score.controls"),
+            predictions="input",
+            tasks="params.tasks",
+            **BOOTSTRAP,
+            out="output",
+        )

@@ -1,0 +1,1 @@
+"""Stage controls: vectors that should do nothing, patched as the real ones are."""
