@@ -88,7 +88,7 @@ def sweeping(monkeypatch, answer_all, name: str, most: int) -> list[tuple[int, s
 
 @pytest.mark.parametrize(
     ("answer_all", "name", "most"),
-    [(sweep, "answers_of_branches", 6), (cached_sweep, "one_token", 2)],
+    [(sweep, "ends_of_branches", 6), (cached_sweep, "one_token", 2)],
 )
 def test_a_prompt_that_does_not_fit_is_asked_some_of_its_sites_at_a_time(
     monkeypatch, answer_all, name, most

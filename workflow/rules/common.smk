@@ -80,6 +80,27 @@ def answers_of_tasks(wildcards):
     ]
 
 
+def vectors_of_another(wildcards):
+    """The vectors of the task that is this one's control, where there is one."""
+    other = PLAN.other_task(wildcards.task)
+    place = f"{wildcards.model}/{wildcards.template}/{other}"
+    return [f"{RESULTS}/average/{place}/vectors.safetensors"] if other else []
+
+
+def irrelevant_items(wildcards):
+    """Items of another entity set, where there is one."""
+    other = PLAN.other_task(wildcards.task)
+    unrelated = other and PLAN.unrelated(wildcards.task, other)
+    return [f"{RESULTS}/curate/{other}/validation.jsonl"] if unrelated else []
+
+
+def answers_with_controls(wildcards):
+    """What the model answered to all tasks: prompted, patched, and patched with controls."""
+    job = f"{wildcards.model}/{wildcards.template}"
+    controls = [f"{RESULTS}/controls/{job}/{task}/test.parquet" for task in config["tasks"]]
+    return [*answers_of_tasks(wildcards), *controls]
+
+
 def queries(wildcards):
     """How many queries a job has, of its task or of all tasks: its priority."""
     named = wildcards.get("task")

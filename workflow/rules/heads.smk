@@ -27,8 +27,8 @@ rule mediate:
         **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
-        prompts=config["mediation"]["prompts"],
-        exemplars=config["mediation"]["exemplars"],
+        mediation_prompts=config["mediation"]["prompts"],
+        mediation_exemplars=config["mediation"]["exemplars"],
         mediation_seed=config["mediation"]["seed"],
         code=code_hash("taskvectors.heads.mediate"),
     shell:
@@ -39,8 +39,8 @@ rule mediate:
             task="wildcards.task",
             items="input.queries",
             outputs="input.outputs",
-            prompts="params.prompts",
-            exemplars="params.exemplars",
+            prompts="params.mediation_prompts",
+            exemplars="params.mediation_exemplars",
             seed="params.mediation_seed",
             out="output",
         )
@@ -62,7 +62,7 @@ rule function_vectors:
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
         tasks=config["tasks"],
-        top=config["function_vectors"]["heads"],
+        function_vectors_heads=config["function_vectors"]["heads"],
         code=code_hash("taskvectors.heads.vectors"),
     shell:
         recorded(
@@ -71,7 +71,7 @@ rule function_vectors:
             tasks="params.tasks",
             outputs="input.outputs",
             heads="input.heads",
-            top="params.top",
+            top="params.function_vectors_heads",
             out="output",
         )
 
@@ -107,10 +107,15 @@ rule inject_validation:
         **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
-        strengths=config["function_vectors"]["strengths"],
+        function_vectors_strengths=config["function_vectors"]["strengths"],
         code=code_hash("taskvectors.heads.sweep"),
     shell:
-        recorded("inject_validation", "heads.sweep", **INJECTED, strengths="params.strengths")
+        recorded(
+            "inject_validation",
+            "heads.sweep",
+            **INJECTED,
+            strengths="params.function_vectors_strengths",
+        )
 
 
 rule inject_test:

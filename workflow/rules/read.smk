@@ -18,10 +18,10 @@ rule read:
         exemplars=f"{RESULTS}/curate/{{task}}/exemplars.jsonl",
         images=ancient(PLAN.images),
     output:
+        **({"heads": HEADS} if config["heads"] else {}),
         activations=f"{RESULTS}/read/{TASK_JOB}/activations.safetensors",
         sidecar=f"{RESULTS}/read/{TASK_JOB}/activations.json",
         baselines=f"{RESULTS}/read/{TASK_JOB}/baselines.parquet",
-        **({"heads": HEADS} if config["heads"] else {}),
     log:
         f"{LOGS}/read/{TASK_JOB}.log",
     benchmark:

@@ -22,7 +22,7 @@ rule score_heads:
     localrule: True
     params:
         tasks=config["tasks"],
-        top=config["function_vectors"]["heads"],
+        function_vectors_heads=config["function_vectors"]["heads"],
         bootstrap_resamples=config["bootstrap"]["resamples"],
         bootstrap_seed=config["bootstrap"]["seed"],
         out=subpath(output.heads, parent=True),
@@ -32,7 +32,7 @@ rule score_heads:
             *("score_heads", "score.heads"),
             effects="input",
             tasks="params.tasks",
-            top="params.top",
+            top="params.function_vectors_heads",
             **BOOTSTRAP,
             out="params.out",
         )
