@@ -9,10 +9,13 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from contract import test_contract, test_images, test_precision
+from contract import test_contract, test_heads, test_images, test_injection, test_precision
 from contract.families import FAMILIES
 from contract.real_tokenizers import ARCHIVES, VOCABULARIES
+from contract.test_check import REFUSED as NOT_BELIEVED
+from contract.test_check import SWEPT
 from contract.tiny import Family
+from taskvectors.engine.check import BRANCHES
 from taskvectors.models.embedded import EmbeddedConfig
 from taskvectors.models.registry import REFUSED, SINGLE_IMAGE, adapter_class
 
@@ -74,6 +77,7 @@ COLUMNS = [
     "adapter",
     "images in a prompt",
     "sweep",
+    "heads",
     "held",
     "real tokenizer",
     "real weights",
@@ -94,7 +98,7 @@ def sentences(module: object) -> list[str]:
     """What a module's tests are called, as sentences."""
     names = [name for name in vars(module) if name.startswith("test_")]
     said = [name.removeprefix("test_").replace("_", " ") for name in names]
-    return [re.sub(r"\b(token|model)s own\b", r"\1's own", one) for one in said]
+    return [re.sub(r"\b(token|model|head)s own\b", r"\1's own", one) for one in said]
 
 
 def locked() -> dict[str, str]:
@@ -133,6 +137,7 @@ def row(name: str, family: Family) -> list[str]:
         f"`{kind.__name__}`",
         images if family.images else "none",
         "one pass" if kind.branching else "cached",
+        "yes" if family.heads else "none in some layers",
         held(family),
         real_tokenizer(name),
         RUN.get(name, "not run"),
@@ -142,11 +147,13 @@ def row(name: str, family: Family) -> list[str]:
 
 def page() -> str:
     """The whole page."""
-    held_to = (test_contract, test_precision, test_images)
+    held_to = (test_contract, test_injection, test_heads, test_precision, test_images)
     tests = [sentence for module in held_to for sentence in sentences(module)]
     families = [row(name, family) for name, family in FAMILIES.items()]
     refused = [[CANNOT[kind], f"`{kind}`", why] for kind, why in REFUSED.items()]
     refused += [[name, f"`{kind}`", REMOTE] for kind, name in OWN_CODE.items()]
+    believed = [[f"`{kind}`", f"{sweep} sweep"] for kind, (_, sweep) in SWEPT.items()]
+    believed += [[f"`{kind}`", "refused"] for kind in NOT_BELIEVED]
     return f"""# Models
 
 Written by `python tests/verified.py` from the tests themselves; a test holds this page to it.
@@ -167,7 +174,8 @@ weights* says where it was asked here at all.
 *Real tokenizer*: from which package; elsewhere a tiny one is trained in the test. *Images in a
 prompt*: several where it was trained on several, so that it can be given image
 examples. *Sweep*: one pass for all layers, or, where the decoder cannot hold branches, a pass
-and then one token for each layer. The vision tower sees every image alone.
+and then one token for each layer. *Heads*: whether function vectors can be made (`docs/heads.md`).
+The vision tower sees every image alone.
 
 ## What cannot be studied
 
@@ -176,9 +184,18 @@ and then one token for each layer. The vision tower sees every image alone.
 ## All others
 
 An architecture that stands in neither table is loaded if `AutoModelForImageTextToText` or
-`AutoModelForCausalLM` knows it, and its logits are compared with those of its own forward pass as
-it loads; where they are not the same it is refused. `python -m taskvectors.models.add` says which
-it is.
+`AutoModelForCausalLM` knows it, and nothing of it is believed that was not checked as it loads, on
+short prompts of text and of an image: its own forward pass gives the same logits, a batch those of
+its prompts alone, and the one-pass sweep those of one pass per patch, at all layers, with
+{BRANCHES} branches and more. Where only the last is not so (attention by a token's index, layers
+with a memory) it is swept with cached keys and values, if those are right; else it is refused. The
+record of each output says what was checked and which sweep was used. The same is done with all
+models where another version of transformers is installed. It takes some seconds a job. Of
+architectures without a contract the tests have tried:
+
+{table(["`model_type`", "found on loading"], believed)}
+
+`python -m taskvectors.models.add` says of a model which it is.
 """
 
 

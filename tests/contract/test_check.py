@@ -29,6 +29,7 @@ RECURRENT = {
 SWEPT = {
     "qwen2": ({}, "one-pass"),
     "olmo2": ({}, "one-pass"),
+    "granite": ({"logits_scaling": 4.0, "embedding_multiplier": 3.0}, "one-pass"),
     "falcon": ({"num_kv_heads": 4}, "one-pass"),
     "mpt": ({"d_model": WIDTH, "n_layers": LAYERS, "n_heads": 4}, "cached"),
     "gpt_neo": ({"attention_types": [[["global", "local"], 1], [["local"], 1]], "num_layers": 3,
@@ -39,7 +40,6 @@ SWEPT = {
 REFUSED = {
     "mamba": {"state_size": 4},
     "cohere": {"logit_scale": 0.5},
-    "granite": {"logits_scaling": 4.0},
 }
 
 

@@ -137,8 +137,11 @@ class Adapter:
 
     def logits(self, residual: Tensor) -> Tensor:
         """Last residual streams (..., width) to logits (..., vocabulary)."""
+        config = self.model.config.get_text_config()
         logits = self.unembedding(self.final_norm(residual))
-        cap = getattr(self.model.config.get_text_config(), "final_logit_softcapping", None)
+        scaling = getattr(config, "logits_scaling", None)  # Granite's
+        logits = logits if scaling is None else logits / scaling
+        cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2's
         return logits if cap is None else cap * torch.tanh(logits / cap)
 
     def decode(

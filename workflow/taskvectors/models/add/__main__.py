@@ -43,8 +43,8 @@ def describe(model: str, into: Path) -> Checkpoint:
 def about(checkpoint: Checkpoint, adapter: Adapter, source: ModelSource) -> list[str]:
     """The checkpoint, its architecture and what a job asks for, a line each."""
     model_type = adapter.model.config.model_type
-    held = "held by the contract tests" if model_type in HELD else "held by no test: its forward "
-    held += "" if model_type in HELD else "pass is compared with its own when it is loaded"
+    held = "held by the contract tests" if model_type in HELD else "held by no test: it is "
+    held += "" if model_type in HELD else "checked when it is loaded (docs/models.md)"
     stored = ", ".join(sorted(checkpoint.tensors))
     seeing = "several in a prompt" if source.image_icl else "one in a prompt"
     gpu = f", a GPU with more than {source.weight_megabytes / 1000:.1f} GB" if source.gpus else ""
