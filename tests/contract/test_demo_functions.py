@@ -7,7 +7,7 @@ import torch
 
 from taskvectors.base.errors import UserError
 from taskvectors.demo.functions import find_functions, function_answers, mean_outputs
-from taskvectors.demo.prompts import parse_line
+from taskvectors.demo.prompts import ask, parse_line
 from taskvectors.engine.heads import function_vector
 from taskvectors.engine.naive import naive_effects, naive_sweep
 from taskvectors.engine.sweep import Site
@@ -64,7 +64,8 @@ def test_the_heads_are_those_with_the_largest_mean_effect(llava, images):
 def test_they_are_added_to_the_lines_that_have_one(llava, images):
     asked = lines(images[0])
     functions = find_functions(llava, TEMPLATE, asked, 3)
-    found = function_answers(llava, asked, functions, [1], [0.5, 2.0])
+    queries = [ask(llava, TEMPLATE, line, line.query) for line in asked]
+    found = function_answers(llava, queries, functions, [1], [0.5, 2.0])
     assert found[2] == {}, "an instruction has no labels to shuffle"
     vectors = functions.by_layer(len(llava.layers))
     site = Site("capital", 1, 2.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import torch
 
@@ -69,3 +71,15 @@ def test_a_failed_folder_leaves_the_old_one_and_nothing_else(tmp_path):
     with folder_written_whole(folder) as temporary:
         (temporary / "weights").touch()
     assert [file.name for file in folder.iterdir()] == ["weights"]
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027])
+def test_who_may_read_a_file_is_the_umasks_to_say(tmp_path, mask):
+    kept = os.umask(mask)
+    try:
+        write_tensors(tmp_path / "vectors.safetensors", {"one": torch.zeros(1)})
+        write_text(tmp_path / "one.txt", "one")
+    finally:
+        os.umask(kept)
+    modes = {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert modes == {0o666 & ~mask}

@@ -46,7 +46,7 @@ def prompts(tiny_run, tmp_path_factory):
             "vector": "capital",
             "specification": "text_icl",
             "exemplars": [{"input": n, "output": items[n].label} for n in one.exemplars],
-            "query": {"image": asked[number].image},
+            "query": {"image": str(tiny_run.folder / asked[number].image)},
             "label": asked[number].label,
         }
         for number, one in enumerate(drawn)

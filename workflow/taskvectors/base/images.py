@@ -3,7 +3,8 @@
 from io import BytesIO
 from pathlib import Path
 
-from PIL import Image, UnidentifiedImageError
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import written_whole
@@ -11,18 +12,57 @@ from taskvectors.base.files import written_whole
 WIDTH = 224  # pixels; the paper resizes all images to this width (section 3)
 
 
+# What Pillow raises of a file that it cannot decode, or will not, being a bomb.
+FAULTS = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
+
+
 def open_rgba(source: Path | bytes, name: str | None = None) -> Image.Image:
     """Decode an image fully as RGBA. Raises `UserError` naming it where it is corrupt."""
     name = name or str(source)
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
-            return image.convert("RGBA")
+        return decoded(source)
     except FileNotFoundError as error:
         raise UserError(f"the image {name} is missing; collect it again.") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+    except FAULTS as error:
         raise UserError(
             f"the image {name} is corrupt ({error}); delete it and collect it again."
         ) from error
+
+
+def decoded(source: Path | bytes) -> Image.Image:
+    """An image as RGBA, upright as its EXIF data says, its values scaled to 8 bits.
+
+    Raises one of `FAULTS` where it cannot be decoded.
+    """
+    with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        upright = ImageOps.exif_transpose(image)
+        if upright.mode in DEEP:
+            upright = _eight_bits(upright)
+        return upright.convert("RGBA")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey values of 16 bits, or floats up to 1, as 8 bits: Pillow itself would cut them off.
+
+    Raises ValueError where values lie outside.
+    """
+    values = np.asarray(image, dtype=np.float64)
+    most = 1 if image.mode == "F" else 2**16 - 1
+    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= most):
+        raise ValueError(f"grey values of mode {image.mode} are not between 0 and {most}")
+    return Image.fromarray(np.rint(values * 255 / most).astype(np.uint8))
+
+
+def fault_of(path: Path) -> str | None:
+    """What is wrong with a person's own image, in a few words; None where nothing is."""
+    try:
+        decoded(path)
+    except FileNotFoundError:
+        return "is missing"
+    except FAULTS as error:
+        return f"is corrupt ({error})"
+    return None
 
 
 def open_rgb(path: Path) -> Image.Image:

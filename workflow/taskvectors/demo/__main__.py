@@ -3,8 +3,9 @@
 Each line of the prompts file is one JSON object: ``id``; ``vector``, a name (lines that share
 it are averaged into one vector); ``specification`` (text_icl, image_icl or instruction);
 ``exemplars``, each with ``input`` or ``image`` and ``output``, or ``instruction``; ``query``
-with ``input`` or ``image``; ``label``. With ``--heads`` function vectors are made of the heads that
-carry the tasks, and added. The same functions serve the workflow.
+with ``input`` or ``image``; ``label``. Paths of images are relative to the file. With ``--heads``
+function vectors are made of the heads that carry the tasks, and added. The same functions serve the
+workflow.
 """
 
 import logging
@@ -21,7 +22,8 @@ from taskvectors.base.files import write_json, write_jsonl
 from taskvectors.base.progress import start_logging, track
 from taskvectors.base.tensors import write_tensors
 from taskvectors.demo.functions import find_functions, function_answers
-from taskvectors.demo.prompts import PromptLine, read_lines, shown, specifying
+from taskvectors.demo.lines import read_rows
+from taskvectors.demo.prompts import AskedLine, PromptLine, ask, parse_line, shown, specifying
 from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.generate import generate
 from taskvectors.engine.load import load_adapter
@@ -30,9 +32,10 @@ from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import packed, whole
 from taskvectors.jobs.arguments import check_vectors
 from taskvectors.jobs.named import find_model
-from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
 from taskvectors.models.weights import DTYPES
+from taskvectors.study.metrics import METRICS
 from taskvectors.study.prompts import QUERY, find_template
 
 log = logging.getLogger("taskvectors")
@@ -52,31 +55,31 @@ def read_vectors(adapter: Adapter, lines: Sequence[PromptLine]) -> dict[str, Ten
     return {name: torch.stack(read).mean(0) for name, read in found.items()}
 
 
-def first_tokens(adapter: Adapter, prompts: Sequence[Encoded]) -> list[Answer]:
+def first_tokens(adapter: Adapter, asked: Sequence[AskedLine]) -> list[Answer]:
     """The first token after each prompt's delimiter."""
-    ends = [[prompt.marks[QUERY.name]] for prompt in prompts]
-    answers = first_answers(adapter, [whole(prompt) for prompt in prompts], ends)
+    ends = [[one.encoded.marks[QUERY.name]] for one in asked]
+    answers = first_answers(adapter, [whole(one.encoded) for one in asked], ends)
     return [answer for (answer,) in answers]
 
 
 def patch_lines(
     adapter: Adapter,
-    lines: Sequence[PromptLine],
-    queries: Sequence[Encoded],
+    queries: Sequence[AskedLine],
     vectors: dict[str, Tensor],
     layers: Sequence[int],
     tokens: int,
 ) -> list[dict[str, Any]]:
     """For each line the answers of its own vector's patch, by layer."""
-    patched: list[dict[str, Any]] = [{} for _ in lines]
+    patched: list[dict[str, Any]] = [{} for _ in queries]
     for name, vector in vectors.items():
-        own = [number for number, line in enumerate(lines) if line.vector == name]
-        prompts = [queries[number] for number in own]
+        own = [number for number, asked in enumerate(queries) if asked.line.vector == name]
+        prompts = [queries[number].encoded for number in own]
         sites = [Site(name, layer) for layer in layers]
         passes = patched_answers(adapter, prompts, vectors, sites)
         for batch in track(passes, len(own) * len(sites), f"patch {name}", size=len):
             for number, site, given in batch:
-                patched[own[number]][str(site.layer)] = shown(adapter, prompts[number], given)
+                asked = queries[own[number]]
+                patched[own[number]][str(site.layer)] = shown(adapter, asked, given)
         if tokens > 1:
             for layer in layers:
                 texts = generate(adapter, prompts, tokens, vector[layer], layer)
@@ -87,27 +90,41 @@ def patch_lines(
 
 def answer_lines(
     adapter: Adapter,
-    lines: Sequence[PromptLine],
-    vectors: dict[str, Tensor],
-    layers: Sequence[int],
-    tokens: int,
+    queries: Sequence[AskedLine],
+    bases: Sequence[AskedLine],
+    patched: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """For each line the answers of no_context, base and of the patch at every layer."""
-    queries = [adapter.encode(line.query) for line in lines]
-    bases = [adapter.encode(line.base) for line in lines]
+    """For each line the answers of no_context and base beside those of the patch at every layer."""
     no_context = first_tokens(adapter, queries)
     base = first_tokens(adapter, bases)
-    patched = patch_lines(adapter, lines, queries, vectors, layers, tokens)
     return [
         {
-            "id": line.id,
-            "label": line.label,
-            "no_context": shown(adapter, queries[number], no_context[number]),
+            "id": query.line.id,
+            "label": query.line.label,
+            "no_context": shown(adapter, query, no_context[number]),
             "base": shown(adapter, bases[number], base[number]),
             "patch": patched[number],
         }
-        for number, line in enumerate(lines)
+        for number, query in enumerate(queries)
     ]
+
+
+def accuracies(rows: Sequence[dict[str, Any]], layers: Sequence[int]) -> dict[str, Any]:
+    """The share of lines that are right, by each metric: no_context, base, the patch by layer."""
+
+    def share(answers: Sequence[dict[str, Any]]) -> dict[str, float]:
+        return {
+            metric: sum(answer["right"][metric] for answer in answers) / len(answers)
+            for metric in METRICS
+        }
+
+    return {
+        "no_context": share([row["no_context"] for row in rows]),
+        "base": share([row["base"] for row in rows]),
+        "patch": {
+            str(layer): share([row["patch"][str(layer)] for row in rows]) for layer in layers
+        },
+    }
 
 
 def chosen_layers(adapter: Adapter, wanted: Sequence[int] | None) -> list[int]:
@@ -139,30 +156,37 @@ def main() -> None:
     )
     args = parser.parse_args()
     start_logging(None)
+    if args.tokens < 1:
+        raise UserError(f"--tokens: an answer has at least 1 token, not {args.tokens}.")
+    prompts = read_rows(args.prompts)
     asked = find_model(args.model, args.dtype)
     source = asked if args.vector_model is None else find_model(args.vector_model, args.dtype)
     adapter = load_adapter(asked.folder, asked.name, asked.dtype)
     template = fitted(find_template(TEMPLATES, args.template), adapter)
-    lines = read_lines(args.prompts, template)
+    lines = [parse_line(row, template) for row in prompts]
     layers = chosen_layers(adapter, args.layers)
     reader = adapter
     if source != asked:
         reader = load_adapter(source.folder, source.name, source.dtype)
     vectors = read_vectors(reader, lines)
     check_vectors(adapter, vectors, source.folder)
-    rows = answer_lines(adapter, lines, vectors, layers, args.tokens)
+    queries = [ask(adapter, template, line, line.query) for line in lines]
+    bases = [ask(adapter, template, line, line.base) for line in lines]
+    patched = patch_lines(adapter, queries, vectors, layers, args.tokens)
+    rows = answer_lines(adapter, queries, bases, patched)
     functions = None
     if args.heads is not None:
         functions = find_functions(reader, template, lines, args.heads)
         check_vectors(adapter, functions.by_layer(len(adapter.layers)), source.folder)
-        added = function_answers(adapter, lines, functions, layers, args.strengths)
+        added = function_answers(adapter, queries, functions, layers, args.strengths)
         rows = [row | {"function": answers} for row, answers in zip(rows, added, strict=True)]
     write_tensors(args.out / "vectors.safetensors", vectors)
     if functions is not None:
         write_tensors(args.out / "function_vectors.safetensors", functions.vectors)
         write_json(args.out / "heads.json", functions.heads)
     write_jsonl(args.out / "answers.jsonl", rows)
-    log.info("wrote %s and %s", args.out / "vectors.safetensors", args.out / "answers.jsonl")
+    write_json(args.out / "accuracy.json", accuracies(rows, layers))
+    log.info("wrote %s", ", ".join(sorted(path.name for path in args.out.iterdir())))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.progress import track
-from taskvectors.demo.prompts import PromptLine, shown, specifying
+from taskvectors.demo.prompts import AskedLine, PromptLine, shown, specifying
 from taskvectors.engine.forward import run
 from taskvectors.engine.heads import function_vector, head_effects, read_heads
 from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
@@ -90,7 +90,7 @@ def find_functions(
 
 def function_answers(
     adapter: Adapter,
-    lines: Sequence[PromptLine],
+    queries: Sequence[AskedLine],
     functions: FunctionVectors,
     layers: Sequence[int],
     strengths: Sequence[float],
@@ -98,13 +98,14 @@ def function_answers(
     """For each line, by layer and strength, the answer with its own function vector added; a line
     with an instruction has none."""
     vectors = functions.by_layer(len(adapter.layers))
-    found: list[dict[str, Any]] = [{} for _ in lines]
+    found: list[dict[str, Any]] = [{} for _ in queries]
     for name in vectors:
-        own = [number for number, line in enumerate(lines) if line.vector == name]
-        prompts = [adapter.encode(lines[number].query) for number in own]
+        own = [number for number, asked in enumerate(queries) if asked.line.vector == name]
+        prompts = [queries[number].encoded for number in own]
         sites = [Site(name, layer, strength) for layer in layers for strength in strengths]
         for batch in patched_answers(adapter, prompts, vectors, sites):
             for number, site, given in batch:
                 by_strength = found[own[number]].setdefault(str(site.layer), {})
-                by_strength[f"{site.strength:g}"] = shown(adapter, prompts[number], given)
+                strength = f"{site.strength:g}"
+                by_strength[strength] = shown(adapter, queries[own[number]], given)
     return found

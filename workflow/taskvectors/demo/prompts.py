@@ -1,15 +1,13 @@
-"""The prompts file of the demo: each line one JSON object, as `taskvectors.demo` says."""
+"""The lines of the demo's prompts file as prompts, and answers as its results file has them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from taskvectors.base.errors import UserError
-from taskvectors.base.files import read_jsonl
-from taskvectors.base.schemas import check
 from taskvectors.engine.forward import Answer
+from taskvectors.jobs.queries import encode_query
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.study.metrics import matches
 from taskvectors.study.prompts import (
     EXEMPLAR,
     QUERY,
@@ -73,22 +71,34 @@ def specifying(adapter: Adapter, lines: Sequence[PromptLine]) -> tuple[list[Enco
     ]
 
 
-def read_lines(path: Path, template: Template) -> list[PromptLine]:
-    """Read and check the prompts. Raises `UserError` naming file and line."""
-    rows = read_jsonl(path)
-    for number, row in enumerate(rows, start=1):
-        check(row, "demo", f"{path}, line {number}")
-    if not rows:
-        raise UserError(f"{path} has no prompts; write one JSON object a line.")
-    return [parse_line(row, template) for row in rows]
+@dataclass(frozen=True)
+class AskedLine:
+    """A line's query, or its base, encoded, with the first token of its label."""
+
+    line: PromptLine
+    encoded: Encoded
+    label_token_id: int
 
 
-def shown(adapter: Adapter, encoded: Encoded, given: Answer) -> dict[str, Any]:
-    """An answer with the place where it was given, as the results file has it."""
+def ask(adapter: Adapter, template: Template, line: PromptLine, prompt: Prompt) -> AskedLine:
+    """Encode a line's ``prompt``. Raises `UserError` where the delimiter merges with the label."""
+    encoded, token = encode_query(adapter, prompt, template, line.label)
+    return AskedLine(line, encoded, token)
+
+
+def shown(adapter: Adapter, asked: AskedLine, given: Answer) -> dict[str, Any]:
+    """An answer with the place where it was given, and whether it is right, as the results file
+    has it."""
+    encoded = asked.encoded
     position = encoded.marks[QUERY.name]
+    token = adapter.tokenizer.decode([given.token_id])
     return {
         "token_id": given.token_id,
-        "token": adapter.tokenizer.decode([given.token_id]),
+        "token": token,
+        "right": {
+            "paper": matches(token, asked.line.label),
+            "strict": given.token_id == asked.label_token_id,
+        },
         "logit_difference": given.logit_difference,
         "position": position,
         "neighbourhood": adapter.neighbourhood(encoded.ids, position),

@@ -134,7 +134,13 @@ class GenericAdapter(Adapter):
 
     def image_string(self, image: str, number: int) -> str:
         if image not in self.strings:
-            inputs = self.alone(image)
+            try:
+                inputs = self.alone(image)
+            except ValueError as error:
+                raise UserError(
+                    f"the processor of {self.name} does not take the image {image} ({error}); "
+                    "crop it, or choose another."
+                ) from error
             self.waiting[image] = inputs
             self.strings[image] = self.expanded(inputs)
         return self.strings[image]
