@@ -65,6 +65,15 @@ def test_every_committed_experiment_resolves(root, settings, name):
         ({"models": ["smollm2"], "language_models": {"smollm2": "smollm2"}}, r"is no VLM"),
         ({"splits": {"foods": {"validation": 5, "test": 5}}}, r"task country-capital needs sizes"),
         ({"seeds": []}, r"seeds: "),
+        ({"exemplars": 1000}, r"exemplars: a split of 30 countries cannot give 1000 exemplars"),
+        (
+            {"heads": True, "mediation": {"prompts": 1, "exemplars": 12, "seed": 0}},
+            r"mediation\.exemplars: a split of 12 foods cannot give 12 exemplars beside the query",
+        ),
+        (
+            {"tasks": ["food-color"], "splits": {"foods": {"validation": 900, "test": 100}}},
+            r"splits: foods has \d+ entities, fewer than the 1000 of its splits",
+        ),
         (
             {"images": {"evaluation": "noto", "training": ["noto"]}},
             r"'noto' is both the evaluation's rendering and a training rendering",
@@ -74,3 +83,15 @@ def test_every_committed_experiment_resolves(root, settings, name):
 def test_what_is_wrong_is_named(root, settings, change, complaint):
     with pytest.raises(UserError, match=complaint):
         resolve({**settings, **change}, {}, root / "resources")
+
+
+def test_a_misspelt_experiment_is_no_experiment_of_its_own(root, settings):
+    given = {"experiment": "tranfser"}
+    complaint = r"unknown experiment 'tranfser'; did you mean 'transfer'\? Known are embedded, gap"
+    with pytest.raises(UserError, match=complaint):
+        resolve({**settings, **given}, given, root / "resources", "tranfser")
+    named_by_its_file = resolve({**settings, **given}, given, root / "resources")
+    assert named_by_its_file["experiment"] == "tranfser"
+    for name in ("embedded", "transfer"):
+        given = {"experiment": name}
+        resolve({**settings, **given}, given, root / "resources", name)

@@ -27,7 +27,9 @@ if workflow.remote_exec:
     os.environ.update(HF_HUB_OFFLINE="1")  # a cluster's nodes may have no network
 RESOURCES = Path("resources")
 try:
-    config.update(resolve(config, workflow.config_settings.overwrite_config, RESOURCES))
+    GIVEN = workflow.config_settings
+    NAMED = GIVEN.config.get("experiment")
+    config.update(resolve(config, GIVEN.overwrite_config, RESOURCES, NAMED))
     TASKS = read_tasks(RESOURCES / "tasks.yaml")
     SOURCES = read_models(RESOURCES / "models.yaml")
 except UserError as error:

@@ -5,6 +5,7 @@
 
 import json
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,11 @@ from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_text
 from taskvectors.base.schemas import check, read_yaml
+from taskvectors.study.entities import read_entities
 from taskvectors.study.prompts import read_templates
-from taskvectors.study.tasks import read_tasks
+from taskvectors.study.tasks import Task, read_tasks
+
+DEFAULT = "embedded"  # the experiment of config.yaml itself
 
 
 @dataclass(frozen=True)
@@ -68,16 +72,22 @@ def read_models(path: Path) -> dict[str, ModelSource]:
 
 
 def resolve(
-    settings: dict[str, Any], command_line: dict[str, Any], resources: Path
+    settings: dict[str, Any],
+    command_line: dict[str, Any],
+    resources: Path,
+    named: str | None = None,
 ) -> dict[str, Any]:
     """Merge and check a configuration.
 
     ``settings`` is config.yaml with whatever was already merged into it; the file of the
     experiment in ``resources/experiments`` goes over it, and ``command_line`` over both.
+    ``named`` is an experiment that was asked for by its name alone, and so must be known.
     Raises `UserError` naming the key and a remedy.
     """
     experiment = settings.get("experiment")
     overrides = resources / "experiments" / f"{experiment}.yaml"
+    if named is not None:
+        _check_experiment(named, resources)
     merged = dict(settings)
     if isinstance(experiment, str) and overrides.is_file():
         merged.update(read_yaml(overrides))
@@ -85,6 +95,17 @@ def resolve(
     check(merged, "config", "the configuration (config.yaml and --config)")
     _check_names(merged, resources)
     return merged
+
+
+def _check_experiment(named: str, resources: Path) -> None:
+    known = [DEFAULT, *sorted(path.stem for path in resources.glob("experiments/*.yaml"))]
+    if named not in known:
+        close = get_close_matches(named, known, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else "."
+        raise UserError(
+            f"unknown experiment {named!r}{hint} Known are {', '.join(known)}; one of your own is "
+            "a file in resources/experiments, or a --configfile that names it."
+        )
 
 
 def _parsed(value: Any) -> Any:
@@ -114,11 +135,33 @@ def _check_names(config: dict[str, Any], resources: Path) -> None:
                 f"the configuration's splits: the task {name} needs sizes for the entity set "
                 f"{tasks[name].entity_set!r}; add them."
             )
+    _check_sizes(config, tasks, resources)
     if config["images"]["evaluation"] in config["images"]["training"]:
         raise UserError(
             f"the configuration's images: {config['images']['evaluation']!r} is both the "
             "evaluation's rendering and a training rendering; take it out of one."
         )
+
+
+def _check_sizes(config: dict[str, Any], tasks: dict[str, Task], resources: Path) -> None:
+    """What can be drawn of an entity set, as far as its table tells."""
+    for name in sorted({tasks[task].entity_set for task in config["tasks"]}):
+        sizes = config["splits"][name]
+        entities = len(read_entities(resources / f"entities/{name}.csv"))
+        if sum(sizes.values()) > entities:
+            raise UserError(
+                f"the configuration's splits: {name} has {entities} entities, fewer than the "
+                f"{sum(sizes.values())} of its splits; lower them."
+            )
+        mediated = config["mediation"]["exemplars"] if config["heads"] else 0
+        drawn = {"exemplars": (config["exemplars"], min(sizes.values()))}
+        drawn["mediation.exemplars"] = (mediated, sizes["validation"])
+        for key, (exemplars, items) in drawn.items():
+            if exemplars >= items:
+                raise UserError(
+                    f"the configuration's {key}: a split of {items} {name} cannot give {exemplars} "
+                    "exemplars beside the query; lower it, or raise the split's size."
+                )
 
 
 def _check_pairs(config: dict[str, Any], models: dict[str, ModelSource]) -> None:
