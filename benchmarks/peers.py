@@ -192,7 +192,7 @@ def main() -> None:
     print(f"\n| | {' | '.join(columns)} |\n{'|---' * (len(columns) + 1)}|")
     for peer in PEERS:
         name = peer if peer in (ENGINE, HOOKS) else f"{peer} {version(peer)}"
-        cells = [column.get(peer, "not yet") for column in columns.values()]
+        cells = [column[peer] for column in columns.values()]
         print(f"| {name} | {' | '.join(cells)} |")
 
 
