@@ -113,9 +113,8 @@ class Grid:
             specifications = 2
             shown = (exemplars + 1) * (one.image + AROUND_EXEMPLAR)
             found += one.operations(prompts * (shown + heads / 2), prompts * heads, self.validation)
-        added = 2 * specifications
-        validation = self.patched(one, self.validation, added * depth * self.strengths)
-        return found + validation + self.patched(one, self.test, added * self.seeds)
+        validation = self.patched(one, self.validation, 2 * depth * self.strengths)
+        return found + validation + self.patched(one, self.test, 2 * specifications * self.seeds)
 
     def stages(self, one: Counted) -> Iterator[tuple[str, float]]:
         """Operations of all tasks by stage."""

@@ -165,19 +165,20 @@ def written(job: Job, split: str) -> list[str]:
     ]
 
 
-def test_on_validation_the_first_seeds_vectors_are_added_everywhere(job, run, load):
+def test_on_validation_text_vectors_of_the_first_seed_are_added_everywhere(job, run, load):
     run(sweep, [*written(job, "validation"), "--strengths", "0.5", "3"])
     found = read_injections([job.folder / "validation.parquet"])
-    # Five items in two modalities, two specifications in two ways, all layers, two strengths.
-    assert len(found) == 5 * 2 * 2 * 2 * LAYERS * 2
+    # Five items in two modalities, two ways, all layers, two strengths.
+    assert len(found) == 5 * 2 * 2 * LAYERS * 2
     assert set(found["seed"]) == {1}
+    assert set(found["specification"]) == {"text_icl"}
     adapter, template = load(job.checkpoint, "tiny"), find_template(TEMPLATES, "generic")
     asked = adapter.encode(template.query(Text(job.items[0].entity)))
     functions = read_tensors(job.folder / "function_vectors.safetensors")
-    vectors = {"own": functions[f"{TASK}/image_icl/1"].expand(LAYERS, -1)}
+    vectors = {"own": functions[f"{TASK}/text_icl/1"].expand(LAYERS, -1)}
     ((_, _, expected),) = naive_sweep(adapter, [asked], vectors, [Site("own", 1, 3.0)])
     (one,) = found[
-        (found["method"] == "image_icl_xfunction") & (found["entity"] == job.items[0].entity)
+        (found["method"] == "text_icl_function") & (found["entity"] == job.items[0].entity)
         & (found["layer"] == 1) & (found["strength"] == 3)
     ].itertuples()  # fmt: skip
     assert one.token_id == expected.token_id

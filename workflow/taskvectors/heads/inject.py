@@ -52,7 +52,7 @@ def trials(
     at_function = [function["layer"]], [function["strength"]]
     found = [
         Trial(FUNCTION, own.functions, *at_function),
-        Trial(INJECT, own.averaged, [added["layer"]], [added["strength"]], own.before_text),
+        Trial(INJECT, own.averaged, [added["layer"]], [added["strength"]]),
     ]
     if other is not None:
         found += [
@@ -91,11 +91,8 @@ def main() -> None:
     queries = encode_queries(adapter, context.template, items, modalities)
     adapter.see([query.item.image for query in queries if query.modality == "image"])
     layer = read_json(args.layer)["layer"]
-    predictions = [
-        one
-        for trial in trials(own, other, read_json(args.injection), layer)
-        for one, _ in try_out(adapter, context, queries, trial)
-    ]
+    tried = trials(own, other, read_json(args.injection), layer)
+    predictions = [one for one, _ in try_out(adapter, context, queries, tried, own.before_text)]
     write_predictions(args.out, predictions)
     report_answers([one.forced_boundary for one in predictions])
     log.info("%s %s: %d predictions", args.name, args.task, len(predictions))

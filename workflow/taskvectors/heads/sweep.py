@@ -2,7 +2,8 @@
 after every layer with every strength.
 
 A function vector is added to the residual stream at the query's delimiter (Todd et al., 2024), and
-so is an ordinary task vector here (``inject``). The vectors are those of the first seed.
+so is an ordinary task vector here (``inject``). The vectors are text ICL's of the first seed: they
+are what layer and strength are chosen by.
 """
 
 import logging
@@ -22,16 +23,16 @@ from taskvectors.jobs.queries import encode_queries, modalities_of
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import read_items
 from taskvectors.study.heads import FUNCTION, INJECT, Injection, write_injections
-from taskvectors.study.vectors import parse_vector_name
+from taskvectors.study.vectors import parse_vector_name, vector_name
 
 log = logging.getLogger("taskvectors")
 
 
-def of_first_seed(vectors: Vectors) -> Vectors:
-    """The vectors of the least seed."""
-    seeds = {name: seed for name in vectors if (seed := parse_vector_name(name)[1]) is not None}
-    first = min(seeds.values())
-    return {name: vectors[name] for name, seed in seeds.items() if seed == first}
+def choosing(vectors: Vectors) -> Vectors:
+    """Text ICL's vector of the least seed."""
+    seeds = [seed for name in vectors if (seed := parse_vector_name(name)[1]) is not None]
+    name = vector_name("text_icl", min(seeds))
+    return {name: vectors[name]}
 
 
 def main() -> None:
@@ -53,13 +54,12 @@ def main() -> None:
     adapter.see([query.item.image for query in queries if query.modality == "image"])
     layers = range(len(adapter.layers))
     trials = [
-        Trial(FUNCTION, of_first_seed(vectors.functions), layers, args.strengths),
-        Trial(INJECT, of_first_seed(vectors.averaged), layers, args.strengths, vectors.before_text),
+        Trial(way, choosing(made), layers, args.strengths)
+        for way, made in ((FUNCTION, vectors.functions), (INJECT, vectors.averaged))
     ]
     injections = [
         Injection(**asdict(one), strength=strength)
-        for trial in trials
-        for one, strength in try_out(adapter, context, queries, trial)
+        for one, strength in try_out(adapter, context, queries, trials, vectors.before_text)
         if strength is not None
     ]
     write_injections(args.out, injections)

@@ -1,7 +1,7 @@
 """Vectors that are written into queries in one way: which, after which layers, how strongly."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -12,7 +12,7 @@ from taskvectors.jobs.arguments import Context, load_vectors
 from taskvectors.jobs.patched import answered, with_vectors
 from taskvectors.jobs.queries import Query
 from taskvectors.models.base import Adapter
-from taskvectors.study.heads import SPECIFICATIONS
+from taskvectors.study.heads import INJECT, SPECIFICATIONS
 from taskvectors.study.predictions import Prediction
 from taskvectors.study.vectors import parse_vector_name, take_before_text, vectors_of_task
 
@@ -44,28 +44,49 @@ def read_task_vectors(adapter: Adapter, task: str, averaged: Path, functions: Pa
 @dataclass(frozen=True)
 class Trial:
     """``vectors`` written in one ``way`` (patch, inject, function) after each of ``layers`` with
-    each of ``strengths``, of which None puts a vector in place; text queries take those
-    ``before_text`` in the stead of those of their names."""
+    each of ``strengths``, of which None puts a vector in place."""
 
     way: str
     vectors: Vectors
     layers: Sequence[int]
     strengths: Sequence[float | None]
-    before_text: Vectors = field(default_factory=dict)
+
+    def sites(self) -> list[Site]:
+        """All that is tried, by the names of `named`."""
+        return [
+            Site(f"{self.way}/{name}", layer, strength)
+            for layer in self.layers
+            for name in self.vectors
+            for strength in self.strengths
+        ]
+
+    def named(self) -> dict[str, Tensor]:
+        """The vectors by way and name: several trials share a pass."""
+        return {f"{self.way}/{name}": vector for name, vector in self.vectors.items()}
 
 
 def try_out(
-    adapter: Adapter, context: Context, queries: Sequence[Query], trial: Trial
+    adapter: Adapter,
+    context: Context,
+    queries: Sequence[Query],
+    trials: Sequence[Trial],
+    before_text: Vectors,
 ) -> list[tuple[Prediction, float | None]]:
-    """Every query with every vector, layer and strength of a trial, and the strength."""
+    """Every query with every vector, layer and strength of all trials, and the strength.
+
+    Text queries take those ``before_text`` in the stead of task vectors of the same name.
+    """
+    vectors = {name: one for trial in trials for name, one in trial.named().items()}
+    instead = {f"{INJECT}/{name}": one for name, one in before_text.items()}
+    sites = [site for trial in trials for site in trial.sites()]
     found = []
-    for asked, vectors in with_vectors(queries, dict(trial.vectors), dict(trial.before_text)):
-        sites = [
-            Site(name, layer, strength)
-            for layer in trial.layers
-            for name in vectors
-            for strength in trial.strengths
-        ]
-        answers = answered(adapter, context, asked, vectors, sites, trial.way)
+    for asked, own in with_vectors(queries, vectors, instead):
+        answers = answered(adapter, context, asked, own, sites, way_of)
         found += [(one, site.strength) for one, site in answers]
     return found
+
+
+def way_of(name: str) -> tuple[str, str]:
+    """The way and the vector's own name in a name of `Trial.named`."""
+    way, _, own = name.partition("/")
+    return way, own

@@ -1,6 +1,6 @@
 """Queries patched with vectors: each answer as a prediction."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor
 
@@ -36,7 +36,8 @@ def patch_queries(
 ) -> list[Prediction]:
     """Every query patched with every vector at every one of ``layers``."""
     sites = [Site(name, layer) for layer in layers for name in vectors]
-    return [one for one, _ in answered(adapter, context, queries, vectors, sites, "patch")]
+    answers = answered(adapter, context, queries, vectors, sites, lambda name: ("patch", name))
+    return [one for one, _ in answers]
 
 
 def answered(
@@ -45,16 +46,18 @@ def answered(
     queries: Sequence[Query],
     vectors: dict[str, Tensor],
     sites: Sequence[Site],
-    way: str,
+    way_of: Callable[[str], tuple[str, str]],
 ) -> Iterator[tuple[Prediction, Site]]:
-    """Every query's answer at every site; ``way`` is as in `method_name`."""
+    """Every query's answer at every site; ``way_of`` tells the way (as in `method_name`) and the
+    vector's own name from the name of a site."""
     if not queries or not sites:
         return
     passes = patched_answers(adapter, [query.encoded for query in queries], vectors, sites)
-    about = f"{way} {context.model} {context.task}"
+    about = f"patch {context.model} {context.task}"
     for batch in track(passes, len(queries) * len(sites), about, size=len):
         for number, site, answer in batch:
-            specification, seed = parse_vector_name(site.name)
+            way, name = way_of(site.name)
+            specification, seed = parse_vector_name(name)
             query = queries[number]
             method = method_name(specification, query.modality, way)
             one = prediction(
