@@ -121,6 +121,9 @@ def test_the_figure_has_a_line_per_strength_and_a_ring_around_what_was_chosen(it
     assert ring.get_xydata().tolist() == [[0, 0.625]]
     assert set(injected.lines[0].get_ydata()) == {0.5} and set(own.lines[0].get_ydata()) == {1.0}
     assert (len(absent.lines), absent.texts[0].get_text()) == (0, "not measured")
+    # The panels share one scale, on which the highest of them all is seen.
+    low, high = crossed.get_ylim()
+    assert low == 0 and high > own.lines[0].get_ydata().max() == 1.0
 
 
 def test_what_lacks_a_task_has_no_average(item):

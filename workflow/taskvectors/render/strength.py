@@ -55,6 +55,8 @@ def draw_strengths(
             part = data[(data["model"] == model) & (data["method"] == method)]
             _draw_panel(axis, part, own[way], dict(zip(strengths, colours, strict=True)))
         line[0].set_ylabel(f"{model}\nvalidation accuracy")
+        # Of all panels at once, when all are drawn: it ends the scaling that they share.
+        line[0].set_ylim(bottom=0)
     for axis in axes[-1]:
         axis.set_xlabel("layer")
     handles = [
@@ -87,7 +89,6 @@ def _draw_panel(
     at = part[(part["layer"] == chosen["layer"]) & (part["strength"] == chosen["strength"])]
     axis.add_line(_ring(at["layer"].tolist(), at["accuracy"].tolist()))
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.set_ylim(bottom=0)
 
 
 def chosen_sentence(model: str, chosen: Chosen, items: pd.Series) -> str:
