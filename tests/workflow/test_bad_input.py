@@ -25,7 +25,8 @@ def stage(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("exemplar=5", "unknown key 'exemplar'; did you mean 'exemplars'?"),
         ("models=[gpt]", "unknown model 'gpt'"),
         ("tasks=[sky-color]", "unknown task 'sky-color'"),
-        ("experiment=../elsewhere", "experiment: '../elsewhere' does not match"),
+        ("experiment=../elsewhere", "unknown experiment '../elsewhere'. Known are embedded, gap"),
+        ("experiment=tranfser", "unknown experiment 'tranfser'; did you mean 'transfer'?"),
     ],
 )
 def test_a_wrong_setting_stops_before_anything_is_planned(checkout, setting, sentence):
