@@ -39,7 +39,7 @@ from taskvectors.study.metrics import METRICS
 from taskvectors.study.prompts import QUERY, find_template
 
 log = logging.getLogger("taskvectors")
-TEMPLATES = Path(__file__).resolve().parents[2] / "resources/templates.yaml"
+TEMPLATES = Path(__file__).resolve().parents[3] / "resources/templates.yaml"
 
 
 def read_vectors(adapter: Adapter, lines: Sequence[PromptLine]) -> dict[str, Tensor]:
