@@ -19,7 +19,8 @@ from taskvectors.record.provenance import record_path
 
 pytestmark = pytest.mark.workflow
 ANSWERING = {"controls", "qualitative", "read", "write_test", "write_validation"}
-LOADING = ANSWERING | {"vision_tower", "decode"}
+ANSWERING |= {"mediate", "inject_test", "inject_validation"}
+LOADING = ANSWERING | {"vision_tower", "decode", "function_vectors"}
 PLACE = "embedded/spaced/food-color"
 # An input of each kind, as a rule names it, and the file of it that is changed.
 KINDS = {
