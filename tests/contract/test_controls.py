@@ -289,7 +289,7 @@ def test_unchanged_prompts_give_the_real_vectors(name, images, load, tmp_path):
         for drawn in sets
     ]
     for group in seed_sets(sets, ["text_icl", "image_icl"]):
-        activations, _ = read_group(adapter, context, queries, group)
+        activations, _ = read_group(adapter, context, queries, group, None)
         real = task_vectors(activations)
         found = mean_vectors(adapter, TEMPLATE, shown, group.specification)
         assert {f"{one}/1" for one in found} == set(real)
