@@ -101,13 +101,6 @@ def random_vectors(first: int, *specifications: str) -> dict[str, torch.Tensor]:
     return {name: torch.randn(LAYERS, WIDTH, generator=generator) for name in names}
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("llava")
-    FAMILIES["llava"].save(folder)
-    return folder
-
-
 @pytest.fixture
 def llava(checkpoint, load) -> Adapter:
     return load(checkpoint, "tiny")

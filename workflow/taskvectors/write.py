@@ -21,7 +21,7 @@ from taskvectors.jobs.arguments import (
     load_vectors,
 )
 from taskvectors.jobs.patched import patch_queries, with_vectors
-from taskvectors.jobs.queries import encode_queries, modalities_of
+from taskvectors.jobs.queries import seen_queries
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import read_items
 from taskvectors.study.predictions import ICL_MODALITY, Prediction, write_predictions
@@ -50,10 +50,8 @@ def main() -> None:
     context = Context(args.name, load_template(args, adapter), args.task)
     vectors, before_text = take_before_text(load_vectors(adapter, args.vectors))
     full, partial = separate(vectors)
-    items = read_items(args.items)
-    queries = encode_queries(adapter, context.template, items, modalities_of(adapter))
+    queries = seen_queries(adapter, context.template, read_items(args.items))
     image_queries = [query for query in queries if query.modality == "image"]
-    adapter.see([query.item.image for query in image_queries])
     every = list(range(len(adapter.layers)))
     layers = every if args.layer is None else [read_json(args.layer)["layer"]]
     predictions: list[Prediction] = []

@@ -30,7 +30,7 @@ from taskvectors.jobs.arguments import (
     load_vectors,
 )
 from taskvectors.jobs.patched import patch_queries, with_vectors
-from taskvectors.jobs.queries import encode_queries, modalities_of
+from taskvectors.jobs.queries import seen_queries
 from taskvectors.models.base import Adapter
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.controls import (
@@ -120,8 +120,7 @@ def patch_controls(
     adapter: Adapter, context: Context, test: list[Item], vectors: dict[str, Tensor], layer: int
 ) -> list[Prediction]:
     """Every test item, in every modality, patched with every vector at the chosen layer."""
-    queries = encode_queries(adapter, context.template, test, modalities_of(adapter))
-    adapter.see([query.item.image for query in queries if query.modality == "image"])
+    queries = seen_queries(adapter, context.template, test)
     full, before_text = take_before_text(vectors)
     return [
         answered

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from taskvectors.engine.forward import decode_rows, layer_hooks, written
+from taskvectors.engine.forward import decode_rows, hooked, layer_hooks, written
 from taskvectors.engine.trees import Row, Span, cut
 from taskvectors.models.base import Adapter, Encoded
 
@@ -134,11 +134,8 @@ def handed_columns(adapter: Adapter, columns: Sequence[int]) -> Iterator[None]:
         layer.register_forward_pre_hook(hook_of(count), with_kwargs=True)
         for layer, count in zip(adapter.layers, columns, strict=False)
     ]
-    try:
+    with hooked(handles):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def first_tokens(value: Any, count: int, dimensions: Sequence[int]) -> Any:

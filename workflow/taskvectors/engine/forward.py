@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils.hooks import RemovableHandle
 from transformers import Cache
 
 from taskvectors.base.errors import UserError
@@ -75,17 +76,31 @@ def layer_hooks(adapter: Adapter, visit: Callable[[int, Tensor], Tensor | None])
         return hook
 
     handles = [layer.register_forward_hook(hook_of(i)) for i, layer in enumerate(adapter.layers)]
+    with hooked(handles):
+        yield
+    check_fired(
+        fired,
+        f"in {adapter.name}, hooks of layers {{layers}} did not fire exactly once (counts "
+        "{counts}); nothing was read or patched.",
+    )
+
+
+@contextmanager
+def hooked(handles: Sequence[RemovableHandle]) -> Iterator[None]:
+    """Remove hooks at the end, whatever happens."""
     try:
         yield
     finally:
         for handle in handles:
             handle.remove()
+
+
+def check_fired(fired: Sequence[int], complaint: str) -> None:
+    """Raise `HookError` unless the hook of each layer ``fired`` once; the complaint names those
+    ``{layers}`` that did not, and their ``{counts}``."""
     wrong = [layer for layer, count in enumerate(fired) if count != 1]
     if wrong:
-        raise HookError(
-            f"in {adapter.name}, hooks of layers {wrong} did not fire exactly once "
-            f"(counts {[fired[layer] for layer in wrong]}); nothing was read or patched."
-        )
+        raise HookError(complaint.format(layers=wrong, counts=[fired[layer] for layer in wrong]))
 
 
 def additive_mask(allowed: Tensor, dtype: torch.dtype) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from taskvectors.engine.branches import Growth, branching, end_of_pass
 from taskvectors.engine.cached import last_of_rows, prefilled
-from taskvectors.engine.forward import LOGITS_AT_ONCE, HookError
+from taskvectors.engine.forward import LOGITS_AT_ONCE, check_fired, hooked
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.trees import whole
 from taskvectors.models.base import Adapter, Encoded
@@ -49,17 +49,13 @@ def head_hooks(adapter: Adapter, visit: Visit) -> Iterator[None]:
         projection.register_forward_pre_hook(hook_of(layer))
         for layer, projection in enumerate(heads.projections)
     ]
-    try:
+    with hooked(handles):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
-    wrong = [layer for layer, count in enumerate(fired) if count != 1]
-    if wrong:
-        raise HookError(
-            f"in {adapter.name}, the output projections of layers {wrong} were not called exactly "
-            f"once (counts {[fired[layer] for layer in wrong]}); no head was read or replaced."
-        )
+    check_fired(
+        fired,
+        f"in {adapter.name}, the output projections of layers {{layers}} were not called exactly "
+        "once (counts {counts}); no head was read or replaced.",
+    )
 
 
 @dataclass
@@ -165,11 +161,8 @@ def begun_before(adapter: Adapter, growth: Growth) -> Iterator[None]:
     handles = [
         one.register_forward_pre_hook(hook_of(layer)) for layer, one in enumerate(adapter.layers)
     ]
-    try:
+    with hooked(handles):
         yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _ends_of_rows(

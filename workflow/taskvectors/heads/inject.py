@@ -21,7 +21,7 @@ from taskvectors.jobs.arguments import (
     load_model,
     load_template,
 )
-from taskvectors.jobs.queries import encode_queries, modalities_of
+from taskvectors.jobs.queries import seen_queries
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import read_items
 from taskvectors.study.heads import FUNCTION, INJECT
@@ -87,9 +87,7 @@ def main() -> None:
     if args.other:
         task, averaged = args.other
         other = read_task_vectors(adapter, task, Path(averaged), args.function_vectors)
-    items, modalities = read_items(args.items), modalities_of(adapter)
-    queries = encode_queries(adapter, context.template, items, modalities)
-    adapter.see([query.item.image for query in queries if query.modality == "image"])
+    queries = seen_queries(adapter, context.template, read_items(args.items))
     layer = read_json(args.layer)["layer"]
     tried = trials(own, other, read_json(args.injection), layer)
     predictions = [one for one, _ in try_out(adapter, context, queries, tried, own.before_text)]

@@ -19,7 +19,7 @@ from taskvectors.jobs.arguments import (
     load_model,
     load_template,
 )
-from taskvectors.jobs.queries import encode_queries, modalities_of
+from taskvectors.jobs.queries import seen_queries
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import read_items
 from taskvectors.study.heads import FUNCTION, INJECT, Injection, write_injections
@@ -49,9 +49,7 @@ def main() -> None:
     adapter = load_model(args)
     context = Context(args.name, load_template(args, adapter), args.task)
     vectors = read_task_vectors(adapter, args.task, args.vectors, args.function_vectors)
-    items, modalities = read_items(args.items), modalities_of(adapter)
-    queries = encode_queries(adapter, context.template, items, modalities)
-    adapter.see([query.item.image for query in queries if query.modality == "image"])
+    queries = seen_queries(adapter, context.template, read_items(args.items))
     layers = range(len(adapter.layers))
     trials = [
         Trial(way, choosing(made), layers, args.strengths)

@@ -88,6 +88,13 @@ def encode_queries(
     return queries
 
 
+def seen_queries(adapter: Adapter, template: Template, items: list[Item]) -> list[Query]:
+    """Every item in every modality that the model takes, the features of its images computed."""
+    queries = encode_queries(adapter, template, items, modalities_of(adapter))
+    adapter.see([query.item.image for query in queries if query.modality == "image"])
+    return queries
+
+
 def modalities_of(adapter: Adapter) -> tuple[str, ...]:
     """The modalities that a model's queries can have."""
     return MODALITIES if adapter.image_text is not None else ("text",)
