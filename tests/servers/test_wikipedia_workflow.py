@@ -35,12 +35,11 @@ def checkout(tmp_path) -> Path:
     return tmp_path
 
 
-TARGETS = ("contact_sheets", "results/small/curate/food-color/decisions.jsonl")
+TARGETS = ("contact_sheets", "results/embedded/curate/food-color/decisions.jsonl")
 
 
 def test_the_workflow_collects_curates_and_is_then_up_to_date(wiki, checkout):
     settings = {
-        "experiment": "small",
         "tasks": "[food-color]",
         "exemplars": "2",
         "splits": "{foods: {validation: 4, test: 6}}",
@@ -57,7 +56,7 @@ def test_the_workflow_collects_curates_and_is_then_up_to_date(wiki, checkout):
     assert not wiki.log
     who = f'wikipedia={{contact: "{CONTACT}", api_url: "{wiki.url}", rate: 20}}'
     assert not run(who).startswith("failed")
-    results = checkout / "results/small"
+    results = checkout / "results/embedded"
     decisions = read_jsonl(results / "curate/food-color/decisions.jsonl")
     lost = next(row for row in decisions if row["entity"] == "Lost")
     assert lost["decision"] == "left out: no image: no such page"
