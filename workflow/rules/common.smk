@@ -96,11 +96,17 @@ def irrelevant_items(wildcards):
     return [f"{RESULTS}/curate/{other}/validation.jsonl"] if unrelated else []
 
 
-def answers_with_controls(wildcards):
-    """What the model answered to all tasks: prompted, patched, and patched with controls."""
-    job = f"{wildcards.model}/{wildcards.template}"
-    controls = [f"{RESULTS}/controls/{job}/{task}/test.parquet" for task in config["tasks"]]
-    return [*answers_of_tasks(wildcards), *controls]
+def answers_with(stage):
+    """An input function: what the model answered to all tasks, prompted, patched, and in a stage."""
+    return lambda wildcards: [
+        *answers_of_tasks(wildcards),
+        *expand(
+            f"{RESULTS}/{stage}/{TASK_JOB}/test.parquet",
+            task=config["tasks"],
+            model=wildcards.model,
+            template=wildcards.template,
+        ),
+    ]
 
 
 def queries(wildcards):

@@ -53,7 +53,7 @@ rule controls:
 
 use rule score as score_controls with:
     input:
-        predictions=answers_with_controls,
+        predictions=answers_with("controls"),
         validation=[],
         exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
     output:
@@ -66,7 +66,7 @@ use rule score as score_controls with:
 
 rule score_control_pairs:
     input:
-        answers_with_controls,
+        answers_with("controls"),
     output:
         f"{RESULTS}/score/{MODEL_JOB}/control_pairs.csv",
     log:

@@ -69,7 +69,8 @@ def settings_of(wildcards: dict[str, str], plan: Plan, root: Path) -> dict[str, 
         table = root / plan.entity_table(task.name)
         found |= {**vars(task), **config["splits"].get(task.entity_set, {})}
         found["labels"] = entities.digest(table, [task.label])
-        found["tokens"] = json.dumps(task.tokens, sort_keys=True)
+        for words in ("wordings", "tokens"):
+            found[words] = json.dumps(getattr(task, words), sort_keys=True)
     if model := plan.sources.get(wildcards.get("model", "")):
         found |= {**vars(model), "specifications": plan.specifications(model.name)}
     return found

@@ -28,7 +28,10 @@ from taskvectors.study.plan import Plan
 UNRECORDED, MEASURED = {"report.html"}, "benchmarks"
 # Of these inputs only what a param says counts for a job: a task's line, the labels of a column.
 TASKS, TABLES = "resources/tasks.yaml", "resources/entities"
-SAID_BY_PARAMS = {TASKS: {"label", "instruction", "tokens"}, TABLES: {"labels", "entities"}}
+SAID_BY_PARAMS = {
+    TASKS: {"label", "instruction", "wordings", "tokens"},
+    TABLES: {"labels", "entities"},
+}
 
 
 @dataclass(frozen=True)

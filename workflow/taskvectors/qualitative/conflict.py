@@ -12,18 +12,14 @@ from taskvectors.engine.forward import Answer
 from taskvectors.engine.patching import first_answers, patched_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import whole
-from taskvectors.jobs.queries import asked, encode_query, modalities_of
+from taskvectors.jobs.instructed import instructed
+from taskvectors.jobs.queries import encode_query, modalities_of
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.study.conflicts import ConflictAnswer
 from taskvectors.study.datasets import Item
-from taskvectors.study.prompts import QUERY, Prompt, Template, Text
+from taskvectors.study.prompts import QUERY, Template
 from taskvectors.study.vectors import parse_vector_name
-
-
-def conflict_prompt(instruction: str, template: Template, item: Item, modality: str) -> Prompt:
-    """The instruction, then the query: the paper's instruction xbase."""
-    return (Text(instruction + template.end), *template.query(asked(item, modality)))
 
 
 def rivals_of(prompted: Studied, studied: Sequence[Studied]) -> list[Studied]:
@@ -62,7 +58,7 @@ def plan_conflicts(
     }
     planned = []
     for item in prompted.items:
-        prompt = conflict_prompt(prompted.task.instruction, template, item, modality)
+        prompt = instructed(prompted.task.instruction, template, item, modality)
         labels, forced = {}, set()
         for name, known in labels_of.items():
             if item.entity in known:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from taskvectors.base.progress import track
 from taskvectors.engine.generate import generate
+from taskvectors.jobs.instructed import instructed
 from taskvectors.jobs.queries import asked, modalities_of
-from taskvectors.qualitative.conflict import conflict_prompt, rivals_of
+from taskvectors.qualitative.conflict import rivals_of
 from taskvectors.qualitative.descriptions import DescribedTask, described_prompt, draw_exemplars
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.study.datasets import Item
@@ -109,9 +110,7 @@ def conflict_cases(setting: Setting, studied: Sequence[Studied]) -> Iterator[Cas
             labels = {item.entity: item.label for item in rival.items}
             shared = [item for item in prompted.items if item.entity in labels]
             for item in shared[:1]:
-                prompt = conflict_prompt(
-                    prompted.task.instruction, setting.template, item, modality
-                )
+                prompt = instructed(prompted.task.instruction, setting.template, item, modality)
                 about = {
                     "patched": rival.task.name,
                     "patched_label": labels[item.entity],

@@ -29,6 +29,7 @@ from taskvectors.jobs.arguments import (
     load_model,
     load_template,
 )
+from taskvectors.jobs.instructed import read_instruction
 from taskvectors.jobs.queries import Query, encode_queries, modalities_of, prediction
 from taskvectors.models.base import Adapter
 from taskvectors.read.plan import SeedSets, SetRow, seed_sets, set_rows
@@ -40,7 +41,6 @@ from taskvectors.study.predictions import (
     method_name,
     write_predictions,
 )
-from taskvectors.study.prompts import QUERY, instruction
 from taskvectors.study.tasks import find_task
 from taskvectors.study.vectors import (
     BEFORE_TEXT_SITE,
@@ -139,13 +139,6 @@ def read_no_context(
         prediction(adapter, context, query, answer, "no_context")
         for query, (answer,) in zip(queries, answers, strict=True)
     ]
-
-
-def read_instruction(adapter: Adapter, text: str) -> Tensor:
-    """The residual stream (1, layers, width) at the last token of the bare instruction."""
-    encoded = adapter.encode(instruction(text))
-    read, _ = run(adapter, [whole(encoded)], [(0, encoded.marks[QUERY.name])])
-    return read
 
 
 def main() -> None:

@@ -16,6 +16,7 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_text
 from taskvectors.base.schemas import check, read_yaml
 from taskvectors.study.entities import read_entities
+from taskvectors.study.instructions import check_wordings
 from taskvectors.study.prompts import read_templates
 from taskvectors.study.tasks import Task, read_tasks
 
@@ -136,6 +137,8 @@ def _check_names(config: dict[str, Any], resources: Path) -> None:
                 f"{tasks[name].entity_set!r}; add them."
             )
     _check_sizes(config, tasks, resources)
+    if config["instructions"]:
+        check_wordings(tasks[name] for name in config["tasks"])
     if config["images"]["evaluation"] in config["images"]["training"]:
         raise UserError(
             f"the configuration's images: {config['images']['evaluation']!r} is both the "

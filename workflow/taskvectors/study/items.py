@@ -36,6 +36,7 @@ _ANSWERS = {
 _CONFLICT = {"scores": f"{SCORE}/conflict.csv"}
 _HEADS = {"heads": f"{SCORE}/heads.csv"}
 _FUNCTION_VECTORS = {"scores": f"{SCORE}/function_vectors.csv"}
+_INSTRUCTIONS = {"scores": f"{SCORE}/instructions.csv"}
 _TRANSFER = {
     "scores": "{results}/score/{vlm}/{template}/accuracy.csv",
     "layer": "{results}/score/{vlm}/{template}/layer.json",
@@ -87,6 +88,7 @@ ITEMS = {
     "table_controls": CatalogueEntry(
         "controls", {"scores": f"{SCORE}/controls.csv", "pairs": f"{SCORE}/control_pairs.csv"}
     ),
+    "table_instructions": CatalogueEntry("instructions", _INSTRUCTIONS),
     "figure_3": CatalogueEntry("evolution", _PHASES),
     "figure_3_all": CatalogueEntry("evolution", _PHASES),
     "figure_3_instruction": CatalogueEntry("evolution", _PHASES),
@@ -99,6 +101,7 @@ ITEMS = {
     "figure_10": CatalogueEntry("grids", _ANSWERS),
     "figure_11": CatalogueEntry("layers", {"curves": f"{SCORE}/curves.csv", **_LAYER}),
     "figure_conflict": CatalogueEntry("conflict", _CONFLICT),
+    "figure_instructions": CatalogueEntry("instructions", _INSTRUCTIONS),
     "figure_tsne": CatalogueEntry("tsne", {"places": f"{SCORE}/tsne.csv"}),
     "figure_heads": CatalogueEntry("heads", _HEADS),
     "figure_strength": CatalogueEntry(
@@ -132,6 +135,8 @@ TRANSFER = ("table_4", "table_7")
 GAP = ("table_gap",)
 # What there is only where vectors that should do nothing are tried.
 CONTROL = ("table_controls",)
+# What there is only where instructions with noise in them are tried.
+INSTRUCTIONS = ("table_instructions", "figure_instructions")
 # What there is only where two tasks ask about one entity set.
 CONFLICT = ("table_conflict", "figure_9", "figure_conflict")
 # What there is only where attention heads are read; the last needs two such tasks besides.

@@ -25,6 +25,7 @@ from taskvectors.study.items import (
     CONTROL,
     GAP,
     HEADS,
+    INSTRUCTIONS,
     ITEMS,
     TRANSFER,
     Patterns,
@@ -178,6 +179,11 @@ class Plan:
             absent |= dict.fromkeys(
                 CONTROL,
                 "needs vectors that should do nothing; run it with `--config controls=true`",
+            )
+        if not self.config["instructions"]:
+            absent |= dict.fromkeys(
+                INSTRUCTIONS,
+                "needs instructions with noise in them; run it with `--config instructions=true`",
             )
         if len(self.config["templates"]) < 2:
             absent["table_6"] = (

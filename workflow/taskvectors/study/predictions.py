@@ -8,12 +8,14 @@ import pandas as pd
 
 from taskvectors.base.parquet import read_rows, write_rows
 from taskvectors.study.controls import CONTROLS, control_name, controlled
+from taskvectors.study.instructions import WORDED
 from taskvectors.study.vectors import COMPOSED, ENSEMBLE, split_samples
 
 MODALITIES = ("text", "image")
 ICL_MODALITY = {"text_icl": "text", "image_icl": "image", "instruction": "text"}
 # Of what is made from several specifications' vectors, the modality that it stands for.
 MADE_MODALITY = {ENSEMBLE: "text", COMPOSED: "image"}
+WORDED_MODALITY = dict.fromkeys(WORDED, "text")
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,10 @@ def method_name(specification: str, query_modality: str, way: str) -> str:
 
     An ``x`` marks a query of the other modality: text exemplars and an image query make
     ``text_icl_xbase`` and ``text_icl_xpatch``, five samples of them ``text_icl_n5_xpatch``, a
-    control ``text_icl_random_xpatch``.
+    control ``text_icl_random_xpatch``, a mistyped instruction ``instruction_typing_errors_xpatch``.
     """
     name, _ = split_samples(controlled(specification))
-    modality = (ICL_MODALITY | MADE_MODALITY)[name]
+    modality = (ICL_MODALITY | MADE_MODALITY | WORDED_MODALITY)[name]
     crossed = "" if modality == query_modality else "x"
     return f"{specification}_{crossed}{way}"
 

@@ -11,13 +11,15 @@ from taskvectors.base.schemas import check, read_yaml
 class Task:
     """A mapping from entities to labels, and the instruction that names it.
 
-    ``tokens`` are the words that stand for the phases input, task and answer in Figure 3.
+    ``wordings`` are the instruction with noise, by its kind; ``tokens`` are the words that stand
+    for the phases input, task and answer in Figure 3.
     """
 
     name: str
     entity_set: str
     label: str
     instruction: str
+    wordings: dict[str, list[str]] = field(default_factory=dict)
     tokens: dict[str, list[str]] = field(default_factory=dict)
 
 

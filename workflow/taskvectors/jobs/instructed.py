@@ -1,0 +1,22 @@
+"""An instruction alone, whose vector is read, and before a query, which is prompting."""
+
+from torch import Tensor
+
+from taskvectors.engine.forward import run
+from taskvectors.engine.trees import whole
+from taskvectors.jobs.queries import asked
+from taskvectors.models.base import Adapter
+from taskvectors.study.datasets import Item
+from taskvectors.study.prompts import QUERY, Prompt, Template, Text, instruction
+
+
+def read_instruction(adapter: Adapter, text: str) -> Tensor:
+    """The residual stream (1, layers, width) at the last token of the bare instruction."""
+    encoded = adapter.encode(instruction(text))
+    read, _ = run(adapter, [whole(encoded)], [(0, encoded.marks[QUERY.name])])
+    return read
+
+
+def instructed(text: str, template: Template, item: Item, modality: str) -> Prompt:
+    """The instruction, then the query: the paper's instruction xbase."""
+    return (Text(text + template.end), *template.query(asked(item, modality)))
