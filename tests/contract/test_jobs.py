@@ -38,7 +38,12 @@ def test_reading_again_gives_the_same_bytes_and_every_row_is_there(job, run):
         name: tuple(tensor.shape)
         for name, tensor in read_tensors(job.folder / "read/activations.safetensors").items()
     }
-    sites = [("validation", "exemplar"), ("validation", "query"), ("test", "query")]
+    sites = [
+        ("validation", "exemplar"),
+        ("validation", "context"),
+        ("validation", "query"),
+        ("test", "query"),
+    ]
     wanted = {f"{s}/{p}/{n}/{site}": (5, LAYERS, WIDTH)
               for s in ("text_icl", "image_icl") for p, site in sites for n in (1, 2)}  # fmt: skip
     assert shapes == wanted | {"instruction": (1, LAYERS, WIDTH)}
@@ -50,7 +55,7 @@ def test_another_seed_leaves_the_others_activations_as_they_are(job, run):
     job.sets = exemplar_sets("capitals", job.items, [1, 7, 2], 2)
     run(read, job.reading())
     now = read_tensors(job.folder / "read/activations.safetensors")
-    assert len(now) == len(before) + 6
+    assert len(now) == len(before) + 8
     assert all(torch.equal(now[name], tensor) for name, tensor in before.items())
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import LlamaConfig, LlamaForCausalLM
 
+from taskvectors.engine.contexts import read_contexts
 from taskvectors.engine.forward import run
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import whole
@@ -81,6 +82,20 @@ def of_a_read(adapter: Adapter, rows: int, places: int) -> int:
         read, answers = run(adapter, [whole(one) for one in prompts(rows)], at, answers=at)
     assert read.shape == (len(at), len(adapter.layers), WIDTH) and len(answers) == len(at)
     return crossings.to_host
+
+
+def of_contexts(adapter: Adapter, rows: int) -> int:
+    """Crossings of one pass that reads nothing but the means of its contexts."""
+    with Crossings() as crossings:
+        with read_contexts(adapter, range(1, rows + 1)) as contexts:
+            run(adapter, [whole(one) for one in prompts(rows)])
+        assert contexts.on_host().shape == (rows, len(adapter.layers), WIDTH)
+    return crossings.to_host
+
+
+@pytest.mark.parametrize(("layers", "rows"), [(2, 1), (5, 4)])
+def test_contexts_are_copied_to_the_host_once(layers, rows):
+    assert of_contexts(adapter_of(layers), rows) == 1
 
 
 @pytest.mark.parametrize(("layers", "rows", "many"), [(2, 1, 1), (2, 3, 2), (5, 4, 7)])

@@ -6,7 +6,8 @@
 #                  qualitative/.../{conflict,descriptions}.parquet, resources/{tasks.yaml,paper/,
 #                  experiments/paper.yaml}
 # OUTPUTS:         results/<experiment>/score/<model>/<template>/
-#                  {accuracy,pairs,power,conflict,descriptions,samples,curves,phases,tops,tsne}.csv
+#                  {accuracy,pairs,power,conflict,descriptions,samples,curves,phases,tops,tsne,
+#                  context}.csv
 #                  results/<experiment>/score/<model>/<template>/<task>/{phases,tops,decodings}.csv
 #                  results/<experiment>/score/claims.csv
 
@@ -213,6 +214,30 @@ rule score_tsne:
             *("score_tsne", "score.tsne"),
             activations="input",
             tasks="params.tasks",
+            out="output",
+        )
+
+
+rule score_context:
+    input:
+        activations=of_tasks("read", "activations.safetensors"),
+        layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
+    output:
+        f"{RESULTS}/score/{MODEL_JOB}/context.csv",
+    log:
+        f"{LOGS}/score/{MODEL_JOB}/context.log",
+    benchmark:
+        f"{BENCHMARKS}/score_context/{MODEL_JOB}.jsonl"
+    localrule: True
+    params:
+        tasks=config["tasks"],
+        code=code_hash("taskvectors.score.context"),
+    shell:
+        recorded(
+            *("score_context", "score.context"),
+            activations="input.activations",
+            tasks="params.tasks",
+            layer="input.layer",
             out="output",
         )
 

@@ -2,13 +2,14 @@
 
 One forward pass per exemplar set and specification: its trunk is the exemplars, where the
 task vector is read at the last delimiter, and it branches into the query as text and as an
-image, whose first tokens are the baselines base and xbase. With ``--heads`` the same passes read
-the mean output of every attention head at that delimiter.
+image, whose first tokens are the baselines base and xbase. The same passes read the mean of the
+exemplars' tokens, the context, and with ``--heads`` the mean output of every attention head at that
+delimiter.
 """
 
 import logging
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 
 from torch import Tensor
@@ -17,6 +18,7 @@ from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import write_json
 from taskvectors.base.progress import track
 from taskvectors.base.tensors import check_finite, unwritten, write_tensors
+from taskvectors.engine.contexts import read_contexts
 from taskvectors.engine.forward import run
 from taskvectors.engine.heads import read_heads
 from taskvectors.engine.memory import within_memory
@@ -44,6 +46,7 @@ from taskvectors.study.predictions import (
 from taskvectors.study.tasks import find_task
 from taskvectors.study.vectors import (
     BEFORE_TEXT_SITE,
+    CONTEXT_SITE,
     EXEMPLAR_SITE,
     INSTRUCTION,
     QUERY_SITE,
@@ -90,22 +93,30 @@ def read_batch(
     activations: dict[str, Tensor],
     outputs: Tensor | None,
 ) -> list[Prediction]:
-    """One forward pass: activations at both delimiters, and an answer at each query's."""
+    """One forward pass: activations at both delimiters and of the context, and an answer at each
+    query's."""
     sites = [(place, one.read_at) for place, one in enumerate(batch)]
     ends = [(place, at) for place, one in enumerate(batch) for at in one.answer_at]
-    with nullcontext() if outputs is None else read_heads(adapter, sites) as heads:
+    with ExitStack() as beside:
+        contexts = heads = None
+        if group.is_averaged:
+            contexts = beside.enter_context(read_contexts(adapter, [at for _, at in sites]))
+        if outputs is not None:
+            heads = beside.enter_context(read_heads(adapter, sites))
         read, answers = run(adapter, [one.row for one in batch], sites + ends, answers=ends)
+    kept = [place for place, one in enumerate(batch) if one.site == EXEMPLAR_SITE]
+    numbers = [batch[place].number for place in kept]
+    if contexts is not None:
+        activations[group.activation(CONTEXT_SITE)][numbers] = contexts.on_host()[kept]
     if outputs is not None and heads is not None:
-        for one, found in zip(batch, heads.on_host(), strict=True):
-            if one.site == EXEMPLAR_SITE:
-                outputs[one.number] = found
+        outputs[numbers] = heads.on_host()[kept]
     at_ends = iter(zip(read[len(sites) :], answers, strict=True))
     predictions = []
     for place, one in enumerate(batch):
-        if EXEMPLAR_SITE in group.sites and one.site is not None:
-            kept = activations[group.activation(QUERY_SITE)]
+        if group.is_averaged and one.site is not None:
+            like = activations[group.activation(QUERY_SITE)]
             name = group.activation(one.site)
-            activations.setdefault(name, unwritten(tuple(kept.shape), kept.dtype))
+            activations.setdefault(name, unwritten(tuple(like.shape), like.dtype))
             activations[name][one.number] = read[place]
         for query, prompt in zip(one.queries, one.prompts, strict=True):
             activation, answer = next(at_ends)
@@ -123,7 +134,7 @@ def read_batch(
 
 def unread_heads(adapter: Adapter, group: SeedSets, asked: bool) -> Tensor | None:
     """Room for the heads' outputs of a group whose vectors are read, if they are asked for."""
-    if not asked or EXEMPLAR_SITE not in group.sites:
+    if not asked or not group.is_averaged:
         return None
     shape = (len(group.sets), len(adapter.layers), adapter.heads.count, adapter.heads.width)
     return unwritten(shape, adapter.dtype)
@@ -202,6 +213,7 @@ def main() -> None:
             "sites": {
                 EXEMPLAR_SITE: "delimiter of the last exemplar, where the task vector is read",
                 BEFORE_TEXT_SITE: "the same before a text query, where its tokens are others",
+                CONTEXT_SITE: "mean over all tokens before the last exemplar's delimiter",
                 QUERY_SITE: "delimiter of the query",
             },
             "seeds": sorted({drawn.seed for drawn in sets}),

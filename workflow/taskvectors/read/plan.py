@@ -17,6 +17,7 @@ from taskvectors.study.predictions import ICL_MODALITY
 from taskvectors.study.prompts import EXEMPLAR, Template
 from taskvectors.study.vectors import (
     BEFORE_TEXT_SITE,
+    CONTEXT_SITE,
     EXEMPLAR_SITE,
     QUERY_SITE,
     ActivationName,
@@ -34,8 +35,13 @@ class SeedSets:
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """The delimiters whose activations are kept: only validation makes task vectors."""
-        return (EXEMPLAR_SITE, QUERY_SITE) if self.split == "validation" else (QUERY_SITE,)
+        """Where activations are kept: only validation makes task vectors."""
+        return (EXEMPLAR_SITE, CONTEXT_SITE, QUERY_SITE) if self.is_averaged else (QUERY_SITE,)
+
+    @property
+    def is_averaged(self) -> bool:
+        """Whether a task vector is made of these sets."""
+        return self.split == "validation"
 
     def activation(self, site: str) -> str:
         """Name of the activations at ``site``."""

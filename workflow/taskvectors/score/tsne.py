@@ -36,24 +36,25 @@ COLUMNS += ["silhouette_task", "silhouette_specification"]
 COLUMNS += ["own_silhouette_task", "own_silhouette_specification"]
 
 
-def set_vectors(files: Sequence[Path], tasks: Sequence[str]) -> tuple[pd.DataFrame, np.ndarray]:
-    """The vector of each exemplar set (sets, layers, width), and what each is.
+def set_vectors(
+    files: Sequence[Path], tasks: Sequence[str], site: str = EXEMPLAR_SITE
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """What was read at ``site`` of each exemplar set (sets, layers, width), and what each is.
 
-    ``files`` are each task's activations. Validation sets at the last exemplar's delimiter, in
-    turn from every seed, up to 30 a task and specification; and each task's one instruction
-    vector.
+    ``files`` are each task's activations. Validation sets, in turn from every seed, up to 30 a
+    task and specification; and at the last exemplar's delimiter each task's one instruction vector.
     """
     about: list[dict[str, Any]] = []
     vectors = []
     for task, path in zip(tasks, files, strict=True):
         tensors = read_tensors(path)
         for specification in ("text_icl", "image_icl"):
-            by_seed = activations_by_seed(tensors, specification, "validation", EXEMPLAR_SITE)
+            by_seed = activations_by_seed(tensors, specification, "validation", site)
             for seed, row in sets_in_turn(by_seed, SETS):
                 named = {"task": task, "specification": specification, "seed": seed, "set": row}
                 about.append(named)
                 vectors.append(by_seed[seed][row].float().numpy())
-        if INSTRUCTION in tensors:
+        if site == EXEMPLAR_SITE and INSTRUCTION in tensors:
             about.append({"task": task, "specification": INSTRUCTION})
             vectors.append(tensors[INSTRUCTION][0].float().numpy())
     return pd.DataFrame(about), np.stack(vectors)

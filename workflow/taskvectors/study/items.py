@@ -103,6 +103,7 @@ ITEMS = {
     "figure_conflict": CatalogueEntry("conflict", _CONFLICT),
     "figure_instructions": CatalogueEntry("instructions", _INSTRUCTIONS),
     "figure_tsne": CatalogueEntry("tsne", {"places": f"{SCORE}/tsne.csv"}),
+    "figure_context": CatalogueEntry("context", {"places": f"{SCORE}/context.csv"}),
     "figure_heads": CatalogueEntry("heads", _HEADS),
     "figure_strength": CatalogueEntry(
         "strength",

@@ -17,6 +17,8 @@ ENSEMBLE = "ensemble"  # the mean of a text ICL vector and an instruction vector
 # A task's text ICL vector and what another task's image ICL vector has beyond its text ICL vector.
 COMPOSED = "composed"
 EXEMPLAR_SITE, QUERY_SITE = "exemplar", "query"
+# No delimiter: the mean over all tokens before the last exemplar's.
+CONTEXT_SITE = "context"
 # The exemplar's delimiter before a text query, of a model that lays out the same exemplars in
 # other tokens before an image query (Mantis); `EXEMPLAR_SITE` is then the latter's.
 BEFORE_TEXT_SITE = "exemplar_before_text"
@@ -26,7 +28,7 @@ BEFORE_TEXT = "_before_text"
 @dataclass(frozen=True)
 class ActivationName:
     """``site`` is ``exemplar`` (the last exemplar's delimiter, where the task vector is read),
-    ``query`` (the query's delimiter) or `BEFORE_TEXT_SITE`."""
+    ``query`` (the query's delimiter), `BEFORE_TEXT_SITE` or `CONTEXT_SITE`."""
 
     specification: str
     split: str
