@@ -9,10 +9,10 @@ from taskvectors.qualitative.descriptions import (
     describe,
     draw_exemplars,
     leaks,
-    read_descriptions,
 )
 from taskvectors.qualitative.studied import Studied
 from taskvectors.study.datasets import Item
+from taskvectors.study.descriptions import read_descriptions
 from taskvectors.study.entities import read_entities
 from taskvectors.study.tasks import Task, read_tasks
 

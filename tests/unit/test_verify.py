@@ -191,7 +191,8 @@ def test_every_setting_is_a_param_by_its_name(root):
     plan = read_plan(root, "results/embedded")
     known = set(settings_of({"task": "animal-latin", "model": "embedded"}, plan, root))
     apart = {*COLLECTING, "templates", "language_models", "splits"}  # options, or by the task
-    apart |= {"controls", "heads", "instructions"}  # say whether something is made, not how
+    # These say whether something is made, not how.
+    apart |= {"controls", "heads", "instructions", "compute"}
     for key, value in plan.config.items():
         below = value if isinstance(value, dict) else {}
         names = {key, *(f"{key}_{name}" for name in below)}

@@ -1,9 +1,15 @@
-"""Going on with less where the GPU's memory is too small for a batch."""
+"""Memory: going on with less where a GPU's is too small for a batch; the most that was in use."""
 
 import logging
-from collections.abc import Callable, Sequence
+import platform
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
+import psutil
 import torch
 
 from taskvectors.base.errors import UserError
@@ -11,6 +17,7 @@ from taskvectors.base.errors import UserError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 log = logging.getLogger("taskvectors")
+SAMPLED_EVERY = 0.002  # seconds
 
 
 def within_memory(
@@ -38,3 +45,52 @@ def within_memory(
     log.warning("out of GPU memory with a batch of %d: going on with %d", len(items), half)
     first, second = (within_memory(part, work, work_apart) for part in (items[:half], items[half:]))
     return first + second
+
+
+@dataclass
+class PeakInUse:
+    """The most bytes that were in use at a time."""
+
+    bytes: int = 0
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[PeakInUse]:
+    """The most memory in use within: allocated on a GPU, to the byte; on a CPU the resident memory
+    of this process, which is sampled."""
+    peak = PeakInUse()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        yield peak
+        peak.bytes = torch.cuda.max_memory_allocated(device)
+        return
+    done = threading.Event()
+    process = psutil.Process()
+
+    def watch() -> None:
+        ended = False
+        while not ended:
+            peak.bytes = max(peak.bytes, process.memory_info().rss)
+            ended = done.wait(SAMPLED_EVERY)
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        watcher.join()
+
+
+def device_name(device: torch.device) -> str:
+    """The card, or the processor with the number of threads that torch uses of it."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{processor_name()}, {torch.get_num_threads()} threads"
+
+
+def processor_name(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """The processor as Linux names it, elsewhere its kind."""
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

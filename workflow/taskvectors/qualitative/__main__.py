@@ -16,12 +16,12 @@ from taskvectors.qualitative.descriptions import (
     DescribedTask,
     answer_descriptions,
     describe,
-    read_descriptions,
 )
 from taskvectors.qualitative.studied import Setting, Studied, read_studied
 from taskvectors.qualitative.written import write_answers
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.conflicts import write_conflicts
+from taskvectors.study.descriptions import read_descriptions
 from taskvectors.study.entities import read_entities
 from taskvectors.study.manifest import read_manifest
 from taskvectors.study.predictions import write_predictions

@@ -11,11 +11,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
-from pathlib import Path
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.progress import track
-from taskvectors.base.schemas import check, read_yaml
 from taskvectors.engine.patching import first_answers, patched_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import whole
@@ -53,13 +51,6 @@ class DescribedTask:
     @property
     def name(self) -> str:
         return self.studied.task.name
-
-
-def read_descriptions(path: Path) -> dict[str, dict[str, str]]:
-    """Entity set to entity to description. Raises `UserError` where the file is not valid."""
-    raw = read_yaml(path)
-    check(raw, "descriptions", str(path))
-    return raw
 
 
 def leaks(description: str, name: str, label: str) -> list[str]:

@@ -89,6 +89,9 @@ ITEMS = {
         "controls", {"scores": f"{SCORE}/controls.csv", "pairs": f"{SCORE}/control_pairs.csv"}
     ),
     "table_instructions": CatalogueEntry("instructions", _INSTRUCTIONS),
+    "table_compute": CatalogueEntry(
+        "compute", {"costs": "{results}/compute/{model}/{template}/costs.csv"}
+    ),
     "figure_3": CatalogueEntry("evolution", _PHASES),
     "figure_3_all": CatalogueEntry("evolution", _PHASES),
     "figure_3_instruction": CatalogueEntry("evolution", _PHASES),
@@ -138,6 +141,8 @@ GAP = ("table_gap",)
 CONTROL = ("table_controls",)
 # What there is only where instructions with noise in them are tried.
 INSTRUCTIONS = ("table_instructions", "figure_instructions")
+# What there is only where seconds and memory are measured.
+COMPUTE = ("table_compute",)
 # What there is only where two tasks ask about one entity set.
 CONFLICT = ("table_conflict", "figure_9", "figure_conflict")
 # What there is only where attention heads are read; the last needs two such tasks besides.

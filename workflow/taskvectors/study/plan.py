@@ -21,6 +21,7 @@ from taskvectors.study.datasets import SPLITS
 from taskvectors.study.items import (
     CLAIMS,
     COMPOSITION,
+    COMPUTE,
     CONFLICT,
     CONTROL,
     GAP,
@@ -184,6 +185,11 @@ class Plan:
             absent |= dict.fromkeys(
                 INSTRUCTIONS,
                 "needs instructions with noise in them; run it with `--config instructions=true`",
+            )
+        if not self.config["compute"]:
+            absent |= dict.fromkeys(
+                COMPUTE,
+                "needs seconds and memory to be measured; run it with `--config compute=true`",
             )
         if len(self.config["templates"]) < 2:
             absent["table_6"] = (

@@ -1,0 +1,44 @@
+# Stage compute: seconds and memory a query, prompted and patched, on the first task. Only where
+# `compute` is true; on another machine they are others.
+#
+# REQUIRED INPUTS: a model folder, curate/<task>/, average/.../vectors.safetensors,
+#                  score/.../layer.json
+# OUTPUTS:         results/<experiment>/compute/<model>/<template>/costs.csv
+
+
+rule compute:
+    input:
+        model=model_folder,
+        templates="resources/templates.yaml",
+        queries=f"{RESULTS}/curate/{config['tasks'][0]}/test.jsonl",
+        shown=f"{RESULTS}/curate/{config['tasks'][0]}/validation.jsonl",
+        images=ancient(PLAN.images),
+        descriptions="resources/qualitative/descriptions.yaml",
+        vectors=f"{RESULTS}/average/{MODEL_JOB}/{config['tasks'][0]}/vectors.safetensors",
+        layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
+    output:
+        f"{RESULTS}/compute/{MODEL_JOB}/costs.csv",
+    log:
+        f"{LOGS}/compute/{MODEL_JOB}.log",
+    benchmark:
+        f"{BENCHMARKS}/compute/{MODEL_JOB}.jsonl"
+    threads: workflow.cores  # alone on the machine, which is what is measured
+    resources:
+        **GPU_JOB,
+    params:
+        dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
+        entity_set=TASKS[config["tasks"][0]].entity_set,
+        code=code_hash("taskvectors.compute"),
+    shell:
+        recorded(
+            *("compute", "compute"),
+            **MODEL,
+            **TEMPLATE,
+            items="input.queries",
+            shown="input.shown",
+            entity_set="params.entity_set",
+            descriptions="input.descriptions",
+            vectors="input.vectors",
+            layer="input.layer",
+            out="output",
+        )
