@@ -10,7 +10,7 @@ import yaml
 from taskvectors.base.errors import UserError
 from taskvectors.study.config import read_models, resolve
 from taskvectors.study.inputs import NamedInputs, input_options
-from taskvectors.study.items import HEADS, INSTRUCTIONS, ITEMS
+from taskvectors.study.items import HEADS, ITEMS, SWITCHED
 from taskvectors.study.plan import Plan
 from taskvectors.study.tasks import read_tasks
 
@@ -32,13 +32,13 @@ def planned(root, monkeypatch):
 
 def test_what_has_nothing_to_show_is_left_out_with_what_to_run_instead(planned):
     plan = planned()
-    without = {"table_4", "table_6", "table_7", "table_gap", "table_controls", *HEADS}
-    without |= {*INSTRUCTIONS, "table_compute"}
+    without = {"table_4", "table_6", "table_7", "table_gap"}
+    without |= {item for items, _ in SWITCHED.values() for item in items}
     assert set(plan.left_out) == without
-    assert "--config controls=true" in plan.left_out["table_controls"]
-    assert set(planned(controls=True).left_out) == without - {"table_controls"}
-    assert "--config instructions=true" in plan.left_out["table_instructions"]
-    assert set(planned(instructions=True).left_out) == without - {*INSTRUCTIONS}
+    for key, (items, reason) in SWITCHED.items():
+        told = f"{reason}; run it with `--config {key}=true`"
+        assert {plan.left_out[item] for item in items} == {told}
+        assert set(planned(**{key: True}).left_out) == without - {*items}
     assert "--config experiment=transfer" in plan.left_out["table_4"]
     assert sorted([*plan.items, *plan.left_out]) == sorted(ITEMS)
     alone = planned(tasks=["food-color"], models=["llava-v1.5"])

@@ -192,7 +192,7 @@ def test_every_setting_is_a_param_by_its_name(root):
     known = set(settings_of({"task": "animal-latin", "model": "embedded"}, plan, root))
     apart = {*COLLECTING, "templates", "language_models", "splits"}  # options, or by the task
     # These say whether something is made, not how.
-    apart |= {"controls", "heads", "instructions", "compute"}
+    apart |= {"controls", "heads", "instructions", "compute", "overriding"}
     for key, value in plan.config.items():
         below = value if isinstance(value, dict) else {}
         names = {key, *(f"{key}_{name}" for name in below)}

@@ -22,7 +22,8 @@ def generate(
     vector: Tensor | None = None,
     layer: int | None = None,
 ) -> list[list[int]]:
-    """Up to ``tokens`` greedy token ids for each prompt, ending before an end-of-text token.
+    """Up to ``tokens`` greedy token ids for each prompt, ending before an end-of-text token, or
+    before an image's placeholder, which stands for no text.
 
     With ``vector`` (width,) and ``layer``, the residual stream after it at each prompt's last
     token is replaced by the vector throughout.
@@ -46,7 +47,7 @@ def _written(
         residual = one_token(adapter, ids, positions, cache, patches)
         (answer,) = read_answers(adapter, residual)
         token, patches = answer.token_id, []
-        if token in adapter.end_ids:
+        if token in adapter.end_ids or token == adapter.placeholder_id:
             break
         written.append(token)
     return written

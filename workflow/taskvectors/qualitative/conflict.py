@@ -1,11 +1,12 @@
 """Task conflict: the prompt asks one task, and another task's vector is patched on top.
 
 As in the paper's Figure 9 the prompt is the one task's instruction with the query after it
-(instruction xbase), and the query is an image where the model takes images.
+(instruction xbase), and the query is an image where the model takes images. Beside patching stands
+the system prompt: the other task's instruction in front of all that, in words.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskvectors.base.progress import track
 from taskvectors.engine.forward import Answer
@@ -18,6 +19,7 @@ from taskvectors.models.base import Adapter, Encoded
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.study.conflicts import ConflictAnswer
 from taskvectors.study.datasets import Item
+from taskvectors.study.overriding import SYSTEM_PROMPT
 from taskvectors.study.prompts import QUERY, Template
 from taskvectors.study.vectors import parse_vector_name
 
@@ -79,6 +81,7 @@ def answer_conflicts(setting: Setting, studied: Sequence[Studied]) -> list[Confl
             continue
         planned = plan_conflicts(setting.adapter, setting.template, prompted, rivals)
         answers += _unpatched(setting, prompted, rivals, planned)
+        answers += _system_prompted(setting, prompted, rivals, planned)
         answers += _patched(setting, prompted, rivals, planned)
     return answers
 
@@ -95,6 +98,35 @@ def _unpatched(
         for rival in rivals
         if rival.task.name in conflict.labels
     ]
+
+
+def _system_prompted(
+    setting: Setting, prompted: Studied, rivals: Sequence[Studied], planned: Sequence[Conflict]
+) -> list[ConflictAnswer]:
+    asked = [
+        (rival, replace(conflict, encoded=_with_system_prompt(setting, prompted, rival, conflict)))
+        for rival in rivals
+        for conflict in planned
+        if rival.task.name in conflict.labels
+    ]
+    rows = [whole(conflict.encoded) for _, conflict in asked]
+    ends = [[conflict.encoded.marks[QUERY.name]] for _, conflict in asked]
+    answers = first_answers(setting.adapter, rows, ends)
+    origin = (SYSTEM_PROMPT, None, None)
+    return [
+        _answered(setting, prompted.task.name, rival.task.name, conflict, answer, origin)
+        for (rival, conflict), (answer,) in zip(asked, answers, strict=True)
+    ]
+
+
+def _with_system_prompt(
+    setting: Setting, prompted: Studied, rival: Studied, conflict: Conflict
+) -> Encoded:
+    adapter, template = setting.adapter, setting.template
+    said = template.system_prompt(rival.task.instruction)
+    modality = modalities_of(adapter)[-1]
+    asked = instructed(prompted.task.instruction, template, conflict.item, modality)
+    return adapter.encode((said, *asked))
 
 
 def _patched(

@@ -2,24 +2,20 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 
-from taskvectors.base.figures import apply_style, say_absent
+from taskvectors.base.figures import apply_style
 from taskvectors.render.drawn import write_figure
 from taskvectors.render.item import ShownItem, render_command
+from taskvectors.render.outcomes import draw_outcomes, outcome_legend
 from taskvectors.render.printed import write_table
+from taskvectors.study.overriding import SYSTEM_PROMPT
 from taskvectors.study.tables import OUTCOMES, UNPATCHED, conflict_table
 
-SPECIFICATIONS = (UNPATCHED, "instruction", "text_icl", "image_icl")
+SPECIFICATIONS = (UNPATCHED, SYSTEM_PROMPT, "instruction", "text_icl", "image_icl")
 KEYS = ["model", "prompted", "patched", "specification", "query_modality", "metric"]
-# From dark to light, with hatches, so that grey tells the outcomes apart.
-COLOURS = {"patch": "#0072B2", "prompt": "#E69F00", "both": "#CC79A7", "neither": "#F0F0F0"}
-HATCHES = {"patch": "", "prompt": "////", "both": "....", "neither": ""}
 DRAWN = "paper"
 
 
@@ -50,7 +46,8 @@ def draw_conflict(shares: pd.DataFrame, models: Sequence[str]) -> Figure:
     for line, model in zip(axes, models, strict=True):
         for axis, (prompted, patched) in zip(line, pairs, strict=True):
             chosen = (shares["prompted"] == prompted) & (shares["patched"] == patched)
-            _draw_panel(axis, shares[chosen & (shares["model"] == model)])
+            part = shares[chosen & (shares["model"] == model)]
+            draw_outcomes(axis, part.rename(columns={"specification": "way"}), SPECIFICATIONS)
             axis.tick_params(labelleft=axis is line[0])
         line[0].set_ylabel(model)
     for axis, (prompted, patched) in zip(axes[0], pairs, strict=True):
@@ -58,45 +55,9 @@ def draw_conflict(shares: pd.DataFrame, models: Sequence[str]) -> Figure:
         axis.set_title(title, fontsize=7)
     for axis in axes[-1]:
         axis.set_xlabel("share of items")
-    handles = [
-        Patch(facecolor=COLOURS[o], hatch=HATCHES[o], edgecolor="black", linewidth=0.4, label=o)
-        for o in OUTCOMES
-    ]
-    figure.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=4, frameon=False
-    )
+    outcome_legend(figure)
     figure.tight_layout()
     return figure
-
-
-def _draw_panel(axis: Axes, part: pd.DataFrame) -> None:
-    if part.empty:
-        say_absent(axis, "not measured")
-        return
-    shown = [name for name in SPECIFICATIONS if name in set(part["specification"])]
-    table = part.set_index(["specification", "outcome"])
-    left = np.zeros(len(shown))
-    for outcome in OUTCOMES:
-        share = np.array([table.loc[(name, outcome), "share"] for name in shown])
-        axis.barh(
-            shown,
-            share,
-            left=left,
-            color=COLOURS[outcome],
-            hatch=HATCHES[outcome],
-            edgecolor="black",
-            linewidth=0.4,
-            height=0.7,
-        )
-        left += share
-    for place, name in enumerate(shown):
-        least, greatest = table.loc[(name, "patch"), ["least", "greatest"]]
-        if pd.notna(least):
-            axis.plot([least, greatest], [place, place], color="black", linewidth=1.2, marker="|")
-    axis.set_xlim(0, 1)
-    axis.set_xticks([0, 0.5, 1], ["0", "½", "1"])
-    axis.invert_yaxis()
-    axis.grid(visible=False)
 
 
 def items_sentence(shares: pd.DataFrame, model: str) -> str:

@@ -130,6 +130,11 @@ def _check_names(config: dict[str, Any], resources: Path) -> None:
                     f"resources/{key}.yaml has {', '.join(known)}."
                 )
     _check_pairs(config, models)
+    if config["judge"] not in models:
+        raise UserError(
+            f"the configuration's judge: unknown model {config['judge']!r}; "
+            f"resources/models.yaml has {', '.join(models)}."
+        )
     for name in config["tasks"]:
         if tasks[name].entity_set not in config["splits"]:
             raise UserError(

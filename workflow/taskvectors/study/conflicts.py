@@ -14,7 +14,8 @@ class ConflictAnswer:
     """The first token where the prompt asks the task ``prompted``, the vector ``patched``.
 
     ``specification``, ``seed`` and ``layer`` are the vector's; all three are None where
-    nothing was patched, and ``patched`` then only names the task that is compared. The label
+    nothing was patched, and ``patched`` then only names the task that is compared. Under the
+    specification ``system_prompt`` it was in words, in front, that ``patched`` was asked. The label
     token ids are the labels' first tokens where the answer stands; the rest is as in
     `taskvectors.study.predictions.Prediction`.
     """

@@ -37,6 +37,7 @@ _CONFLICT = {"scores": f"{SCORE}/conflict.csv"}
 _HEADS = {"heads": f"{SCORE}/heads.csv"}
 _FUNCTION_VECTORS = {"scores": f"{SCORE}/function_vectors.csv"}
 _INSTRUCTIONS = {"scores": f"{SCORE}/instructions.csv"}
+_OVERRIDING = {"scores": f"{SCORE}/overriding.csv"}
 _TRANSFER = {
     "scores": "{results}/score/{vlm}/{template}/accuracy.csv",
     "layer": "{results}/score/{vlm}/{template}/layer.json",
@@ -92,6 +93,7 @@ ITEMS = {
     "table_compute": CatalogueEntry(
         "compute", {"costs": "{results}/compute/{model}/{template}/costs.csv"}
     ),
+    "table_overriding": CatalogueEntry("overriding", _OVERRIDING),
     "figure_3": CatalogueEntry("evolution", _PHASES),
     "figure_3_all": CatalogueEntry("evolution", _PHASES),
     "figure_3_instruction": CatalogueEntry("evolution", _PHASES),
@@ -105,6 +107,7 @@ ITEMS = {
     "figure_11": CatalogueEntry("layers", {"curves": f"{SCORE}/curves.csv", **_LAYER}),
     "figure_conflict": CatalogueEntry("conflict", _CONFLICT),
     "figure_instructions": CatalogueEntry("instructions", _INSTRUCTIONS),
+    "figure_overriding": CatalogueEntry("overriding", _OVERRIDING),
     "figure_tsne": CatalogueEntry("tsne", {"places": f"{SCORE}/tsne.csv"}),
     "figure_context": CatalogueEntry("context", {"places": f"{SCORE}/context.csv"}),
     "figure_heads": CatalogueEntry("heads", _HEADS),
@@ -137,17 +140,26 @@ CLAIMS: Patterns = {
 TRANSFER = ("table_4", "table_7")
 # What there is only where two models of this project's own see differently.
 GAP = ("table_gap",)
-# What there is only where vectors that should do nothing are tried.
-CONTROL = ("table_controls",)
-# What there is only where instructions with noise in them are tried.
-INSTRUCTIONS = ("table_instructions", "figure_instructions")
-# What there is only where seconds and memory are measured.
-COMPUTE = ("table_compute",)
 # What there is only where two tasks ask about one entity set.
 CONFLICT = ("table_conflict", "figure_9", "figure_conflict")
 # What there is only where attention heads are read; the last needs two such tasks besides.
 COMPOSITION = ("table_composition",)
 HEADS = ("figure_heads", "table_heads", "table_function_vectors", "figure_strength", *COMPOSITION)
+
+# What there is only where a key of the configuration is true, and what it needs.
+SWITCHED = {
+    "heads": (HEADS, "needs attention heads to be read"),
+    "controls": (("table_controls",), "needs vectors that should do nothing"),
+    "instructions": (
+        ("table_instructions", "figure_instructions"),
+        "needs instructions with noise in them",
+    ),
+    "compute": (("table_compute",), "needs seconds and memory to be measured"),
+    "overriding": (
+        ("table_overriding", "figure_overriding"),
+        "needs prompts that a vector contradicts",
+    ),
+}
 
 
 def module_of(item: str) -> str:

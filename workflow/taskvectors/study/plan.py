@@ -21,13 +21,10 @@ from taskvectors.study.datasets import SPLITS
 from taskvectors.study.items import (
     CLAIMS,
     COMPOSITION,
-    COMPUTE,
     CONFLICT,
-    CONTROL,
     GAP,
-    HEADS,
-    INSTRUCTIONS,
     ITEMS,
+    SWITCHED,
     TRANSFER,
     Patterns,
 )
@@ -91,7 +88,8 @@ class Plan:
     def model_folders(self) -> list[str]:
         """The folders of all models in use, and of those that they are made from."""
         pairs = self.config["language_models"]
-        used = dict.fromkeys([*self.config["models"], *pairs.values()])
+        judge = [self.config["judge"]] if self.config["overriding"] else []
+        used = dict.fromkeys([*self.config["models"], *pairs.values(), *judge])
         waiting = list(used)
         while waiting:
             bases = [base for base in self.bases(waiting.pop()) if base not in used]
@@ -176,21 +174,10 @@ class Plan:
                 "compares two models whose vision towers are this project's own; "
                 "run it with `--config experiment=gap`",
             )
-        if not self.config["controls"]:
-            absent |= dict.fromkeys(
-                CONTROL,
-                "needs vectors that should do nothing; run it with `--config controls=true`",
-            )
-        if not self.config["instructions"]:
-            absent |= dict.fromkeys(
-                INSTRUCTIONS,
-                "needs instructions with noise in them; run it with `--config instructions=true`",
-            )
-        if not self.config["compute"]:
-            absent |= dict.fromkeys(
-                COMPUTE,
-                "needs seconds and memory to be measured; run it with `--config compute=true`",
-            )
+        for key, (items, reason) in SWITCHED.items():
+            if not self.config[key]:
+                told = f"{reason}; run it with `--config {key}=true`"
+                absent |= dict.fromkeys(items, told)
         if len(self.config["templates"]) < 2:
             absent["table_6"] = (
                 "compares templates, and one alone is configured; "
@@ -200,11 +187,6 @@ class Plan:
             absent |= dict.fromkeys(
                 (*CONFLICT, *COMPOSITION),
                 "needs two tasks that ask about one entity set; add one under `tasks`",
-            )
-        if not self.config["heads"]:
-            absent |= dict.fromkeys(
-                HEADS,
-                "needs attention heads to be read; run it with `--config heads=true`",
             )
         return absent
 

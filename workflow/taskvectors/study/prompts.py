@@ -41,7 +41,8 @@ EXEMPLAR, EXEMPLARS_END, QUERY = Mark("exemplar"), Mark("exemplars_end"), Mark("
 class Template:
     """How inputs and outputs are laid out: ``question`` x ``answer`` y ``end``, repeated.
 
-    ``space`` stands before every text value (input or output), never before an image.
+    ``space`` stands before every text value (input or output), never before an image. ``system`` is
+    what a chat template puts around its system turn; without one that text stands in front.
     The paper's generic template (section 3) has no space; ``answer`` ends in the delimiter.
     """
 
@@ -50,6 +51,7 @@ class Template:
     answer: str
     end: str
     space: str
+    system: tuple[str, str] | None = None
 
     def value(self, value: str) -> Text:
         """A text input or an output as it stands in the prompt."""
@@ -62,6 +64,11 @@ class Template:
     def query(self, asked: Text | ImageInput) -> Prompt:
         """The query alone, ending at its delimiter: the no_context prompt."""
         return (*self._asked(asked), QUERY)
+
+    def system_prompt(self, text: str) -> Text:
+        """What is said before anything is asked."""
+        before, after = self.system or ("", self.end)
+        return Text(before + text + after)
 
     def exemplars(self, pairs: Sequence[tuple[Text | ImageInput, str]]) -> Prompt:
         """Input-output pairs, with the last one's delimiter and the end marked."""

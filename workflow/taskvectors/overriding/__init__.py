@@ -1,0 +1,1 @@
+"""Stage overriding: the prompt asks one thing, an instruction's vector another."""
