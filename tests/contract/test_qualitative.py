@@ -12,6 +12,7 @@ from taskvectors.qualitative.descriptions import Described, DescribedTask, answe
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.qualitative.written import write_answers
 from taskvectors.study.datasets import ExemplarSet, Item
+from taskvectors.study.overriding import SYSTEM_PROMPT
 from taskvectors.study.prompts import ImageInput, Text
 from taskvectors.study.tasks import Task
 
@@ -69,8 +70,9 @@ def test_conflict_asks_one_task_and_patches_the_other(setting, adapter, images):
     studied = studied_tasks(adapter, images)
     by_name = {one.task.name: one for one in studied}
     answers = answer_conflicts(setting, studied)
-    # France in both orders, each unpatched and with every vector; Peru has one label, no rival.
-    assert len(answers) == 2 * (1 + 1 + 2 * len(icl_of(adapter)))
+    # France in both orders, each unpatched, after a system prompt and with every vector; Peru has
+    # one label, no rival.
+    assert len(answers) == 2 * (1 + 1 + 1 + 2 * len(icl_of(adapter)))
     for answer in answers:
         prompted, patched = by_name[answer.prompted], by_name[answer.patched]
         assert answer.prompted != answer.patched
@@ -81,7 +83,11 @@ def test_conflict_asks_one_task_and_patches_the_other(setting, adapter, images):
         imaged = adapter.image_text is not None
         query = ImageInput(images[0]) if imaged else Text("France")
         prompt = (Text(prompted.task.instruction + "\n\n"), *TEMPLATE.query(query))
-        vector = vector_of(patched, answer.specification, answer.seed)
+        vector = None
+        if answer.specification == SYSTEM_PROMPT:
+            prompt = (Text(patched.task.instruction + "\n\n"), *prompt)
+        else:
+            vector = vector_of(patched, answer.specification, answer.seed)
         expected = one_pass(setting, prompt, vector)
         assert answer.token_id == expected.token_id
         assert answer.logit_difference == pytest.approx(expected.logit_difference, abs=1e-3)

@@ -27,7 +27,7 @@ def read(run, name: str):
 
 def test_every_number_of_table_conflict_is_recounted_from_the_answers(tiny_run):
     answers = read_conflicts(read(tiny_run, "conflict.parquet"))
-    assert len(answers) == len(PAIRS) * ITEMS * (1 + 1 + 2 * SEEDS)
+    assert len(answers) == len(PAIRS) * ITEMS * (1 + 1 + 1 + 2 * SEEDS)
     assert answers["neighbourhood"].str.endswith("A>:<").all()
     table = pd.read_csv(tiny_run.results / "tables/table_conflict.csv")
     table = table[table["metric"] == "paper"]
