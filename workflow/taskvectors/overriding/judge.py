@@ -107,7 +107,7 @@ def main() -> None:
         raise UserError(f"{args.answers} has no answers; make it again.")
     judge = judge_of(load_model(args), args.templates)
     known = known_texts(lines)
-    tests = [
+    tests: list[dict[str, Any]] = [
         {"question": question, "text": text, "expected": expected}
         | asdict(judge.opinion(question, text))
         for question, text, expected in track(known, len(known), f"known texts {args.name}")

@@ -1,6 +1,7 @@
 """Whom an answer follows, prompt or patch: a stacked bar for each way of asking."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from taskvectors.study.tables import OUTCOMES
 # From dark to light, with hatches, so that grey tells the outcomes apart.
 COLOURS = {"patch": "#0072B2", "prompt": "#E69F00", "both": "#CC79A7", "neither": "#F0F0F0"}
 HATCHES = {"patch": "", "prompt": "////", "both": "....", "neither": ""}
-LOOK = {"edgecolor": "black", "linewidth": 0.4}
+LOOK: dict[str, Any] = {"edgecolor": "black", "linewidth": 0.4}
 
 
 def draw_outcomes(axis: Axes, part: pd.DataFrame, ways: Sequence[str]) -> None:
@@ -29,7 +30,7 @@ def draw_outcomes(axis: Axes, part: pd.DataFrame, ways: Sequence[str]) -> None:
     left = np.zeros(len(shown))
     for outcome in OUTCOMES:
         share = np.array([table.loc[(name, outcome), "share"] for name in shown])
-        look = {"color": COLOURS[outcome], "hatch": HATCHES[outcome], **LOOK}
+        look: dict[str, Any] = {"color": COLOURS[outcome], "hatch": HATCHES[outcome], **LOOK}
         axis.barh(shown, share, left=left, height=0.7, **look)
         left += share
     for place, name in enumerate(shown):
