@@ -31,7 +31,7 @@ run: setup
 	@echo "Report:  $(REPORT)"
 
 test: setup .venv-validator/.ready
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(CORES) --dist loadgroup
 
 # roc-validator, which a test holds crates to, wants other versions than the workflow has.
 .venv-validator/.ready: envs/validator.txt

@@ -33,6 +33,15 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What one of several processes does on its own: a family's tests, since its model is loaded
+    once; the tests of the wiki, which is one server; otherwise those of one file."""
+    for item in items:
+        group = "wiki" if "server" in item.fixturenames else item.path.stem
+        family = getattr(item, "callspec", None) and item.callspec.params.get("family")
+        item.add_marker(pytest.mark.xdist_group(family or group))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def few_threads() -> Iterator[None]:
     """Tiny matrices go slower on many threads."""

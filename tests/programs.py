@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 
 def need(programs: list[str], packages: list[str]) -> None:
@@ -19,6 +23,15 @@ def need(programs: list[str], packages: list[str]) -> None:
         return
     if os.environ.get("CI") != "true" or os.geteuid() != 0:
         pytest.skip(f"not on this machine: {', '.join(missing)}")
-    subprocess.run(["apt-get", "update", "-qq"], check=True)
-    install = ["apt-get", "install", "-yqq", "--no-install-recommends", *packages]
-    subprocess.run(install, check=True, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
+    install(packages)
+
+
+def install(packages: Sequence[str]) -> None:
+    """Install Debian's packages, one process after the other: apt-get waits for no other's lists.
+
+    Raises subprocess.CalledProcessError where they cannot be had.
+    """
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    with FileLock(Path(tempfile.gettempdir()) / "apt-get-of-the-tests.lock"):
+        for command in (("update",), ("install", "-y", "--no-install-recommends", *packages)):
+            subprocess.run(["apt-get", "-qq", *command], check=True, env=environment)

@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+import programs
+
 from . import content
 
 HERE = Path(__file__).resolve().parent
@@ -240,9 +242,7 @@ def _install_php() -> None:
         return
     if what_is_missing():
         raise CannotInstallError(what_is_missing())
-    _run("apt-get", "-qq", "update")
-    quiet = ("-qq", "-y", "-o", "DPkg::Lock::Timeout=120", "--no-install-recommends")
-    _run("apt-get", *quiet, "install", *NEEDED)
+    programs.install(NEEDED)
 
 
 def _unpack(root: Path) -> None:

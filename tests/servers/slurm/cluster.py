@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import programs
+
 PACKAGES = ["munge", "slurmctld", "slurmd", "slurm-client"]
 ACCOUNTING_PACKAGES = ["slurmdbd", "mariadb-server"]
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "slurmdbd", "mariadbd")
@@ -115,10 +117,7 @@ def install() -> None:
         raise CannotStartError(what_is_missing())
     if all(shutil.which(program) for program in PROGRAMS):
         return
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    quiet = ("-qq", "-y", "-o", "DPkg::Lock::Timeout=120", "--no-install-recommends")
-    for command in (("update",), (*quiet, "install", *PACKAGES, *ACCOUNTING_PACKAGES)):
-        _run("apt-get", *command, environment=environment)
+    programs.install([*PACKAGES, *ACCOUNTING_PACKAGES])
 
 
 class Cluster:
