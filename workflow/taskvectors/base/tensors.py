@@ -1,6 +1,9 @@
 """Tensors on disk: safetensors files, written whole by the library."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -25,11 +28,17 @@ def check_finite(tensors: dict[str, Tensor], what: str, remedy: str) -> None:
             raise UserError(f"{what} {name}, row {row}, is not finite; {remedy}.")
 
 
-def write_tensors(path: Path, tensors: dict[str, Tensor]) -> None:
-    """Write a safetensors file whole or not at all. Raises `UserError` where it cannot be."""
+def write_tensors(
+    path: Path, tensors: dict[str, Tensor], metadata: dict[str, str] | None = None
+) -> None:
+    """Write a safetensors file, with metadata if there is any, whole or not at all.
+
+    Raises `UserError` where it cannot be written.
+    """
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     try:
         with written_whole(path) as temporary:
-            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+            save_file(contiguous, temporary, metadata)
     except SafetensorError as error:
         raise UserError(
             f"{path} cannot be written ({error}); make room, or name another place. Nothing "
@@ -42,9 +51,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
     Raises `UserError` naming the file where it is missing or truncated.
     """
+    with _opened(path) as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file; empty where it has none. Raises as `read_tensors`."""
+    with _opened(path) as file:
+        return dict(file.metadata() or {})
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            yield file
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; run the stage that makes it.") from error
     except SafetensorError as error:

@@ -21,25 +21,24 @@ def generate(
     tokens: int,
     vector: Tensor | None = None,
     layer: int | None = None,
+    added: bool = False,
 ) -> list[list[int]]:
     """Up to ``tokens`` greedy token ids for each prompt, ending before an end-of-text token, or
     before an image's placeholder, which stands for no text.
 
     With ``vector`` (width,) and ``layer``, the residual stream after it at each prompt's last
-    token is replaced by the vector throughout.
+    token is replaced by the vector throughout, or the vector ``added`` to it.
     """
     if (vector is None) != (layer is None):
         raise ValueError("a patch needs both a vector and a layer")
-    return [_written(adapter, prompt, tokens, vector, layer) for prompt in prompts]
-
-
-def _written(
-    adapter: Adapter, prompt: Encoded, tokens: int, vector: Tensor | None, layer: int | None
-) -> list[int]:
-    cache = prefilled(adapter, prompt)
     patches = []
     if vector is not None and layer is not None:
-        patches = [Patch(0, 0, layer, vector)]
+        patches = [Patch(0, 0, layer, vector, added)]
+    return [_written(adapter, prompt, tokens, patches) for prompt in prompts]
+
+
+def _written(adapter: Adapter, prompt: Encoded, tokens: int, patches: Sequence[Patch]) -> list[int]:
+    cache = prefilled(adapter, prompt)
     token = prompt.ids[-1]
     written: list[int] = []
     while len(written) < tokens:

@@ -1,0 +1,226 @@
+"""The API on a tiny LLaVA: its examples, and that each function is what the stages do."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import logging
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import taskvectors
+from taskvectors import api
+from taskvectors.api.vectors import TaskVector
+from taskvectors.base.errors import UserError
+from taskvectors.engine.forward import Patch, run
+from taskvectors.engine.naive import naive_effects
+from taskvectors.engine.trees import whole
+from taskvectors.study.prompts import EXEMPLAR, QUERY, ImageInput, Text
+
+from .families import FAMILIES
+from .tiny import LAYERS, WIDTH
+
+MODULES = ["", ".asking", ".comparing", ".model", ".replies", ".sweeping", ".vectors"]
+PAIRS = [("France", "Paris"), ("Japan", "Tokyo")]
+CAPITAL = "The capital city of the country:"
+
+
+@pytest.fixture(scope="module")
+def tiny_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("api") / "tiny"
+    FAMILIES["llava"].save(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(tiny_folder) -> api.Model:
+    return api.load(tiny_folder, device="cpu")
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    noise = np.random.default_rng(1).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    return Image.fromarray(noise)
+
+
+@pytest.fixture(scope="module")
+def vector(model) -> TaskVector:
+    return api.read(model, PAIRS)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_the_examples_are_right(name, model, vector, tiny_folder, picture, tmp_path):
+    module = importlib.import_module(f"taskvectors.api{name}")
+    known = {"model": model, "vector": vector, "tiny_folder": tiny_folder, "folder": tmp_path}
+    known |= {one: getattr(api, one) for one in api.__all__} | {"picture": picture}
+    found = doctest.testmod(module, globs=known, optionflags=doctest.NORMALIZE_WHITESPACE)
+    assert found.failed == 0
+
+
+def test_every_function_has_an_example_and_the_package_gives_it_by_its_name():
+    finder = doctest.DocTestFinder(recurse=False)
+    for name in api.__all__:
+        assert getattr(taskvectors, name) is getattr(api, name)
+        if name[0].islower():
+            (found,) = finder.find(getattr(api, name), name)
+            assert found.examples, name
+    assert taskvectors.__all__ == api.__all__
+    with pytest.raises(AttributeError, match="has no attribute 'reed'"):
+        _ = taskvectors.reed
+
+
+def test_the_package_alone_does_not_load_torch():
+    code = "import sys, taskvectors; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_vector_is_the_residual_stream_at_the_last_delimiter(model, vector):
+    adapter, template = model.adapter, model.template
+    pairs = [(Text(one), other) for one, other in PAIRS]
+    encoded = adapter.encode((*template.exemplars(pairs), *template.query(Text("Japan"))))
+    read, _ = run(adapter, [whole(encoded)], [(0, encoded.marks[EXEMPLAR.name])])
+    torch.testing.assert_close(vector.tensor, read[0])
+    about = vector.about
+    assert (about.model, about.specification, about.prompts) == ("tiny", "text_icl", 1)
+    assert (about.template, about.site, about.dtype) == ("spaced", "exemplar", "float32")
+
+
+@pytest.mark.parametrize("strength", [None, 2.0])
+def test_a_patched_reply_begins_as_one_plain_pass_with_the_patch(model, vector, picture, strength):
+    reply = api.patch(model, picture, vector, 1, strength=strength, tokens=1)
+    shown = model.place(picture)
+    assert isinstance(shown, ImageInput)
+    encoded = model.adapter.encode(model.template.query(shown))
+    at = encoded.marks[QUERY.name]
+    here = Patch(0, at, 1, (strength or 1) * vector.tensor[1], added=strength is not None)
+    _, (answer,) = run(model.adapter, [whole(encoded)], patches=[here], answers=[(0, at)])
+    assert reply.token == model.adapter.tokenizer.decode([answer.token_id])
+    assert reply.logit_difference == pytest.approx(answer.logit_difference, abs=1e-4)
+    assert reply.text == reply.token.strip()
+    alone = api.ask(model, picture, tokens=1)
+    assert alone.logit_difference != pytest.approx(reply.logit_difference, abs=1e-3)
+
+
+def test_a_query_in_context_is_the_whole_prompt(model):
+    reply = api.ask(model, "Italy", PAIRS, instruction=CAPITAL, tokens=1)
+    template = model.template
+    pairs = [(Text(one), other) for one, other in PAIRS]
+    asked = template.query(Text("Italy"))
+    encoded = model.adapter.encode((Text(CAPITAL + "\n\n"), *template.exemplars(pairs), *asked))
+    at = encoded.marks[QUERY.name]
+    _, (answer,) = run(model.adapter, [whole(encoded)], answers=[(0, at)])
+    assert reply.logit_difference == pytest.approx(answer.logit_difference, abs=1e-4)
+    assert reply.how == "after an instruction, after 2 exemplars"
+
+
+def test_a_sweep_has_the_patchs_first_token_at_every_layer(model, vector):
+    found = api.sweep(model, ["Italy", "Peru"], vector, ["Rome", "Lima"])
+    assert found.rows["query"].tolist() == ["Italy"] * LAYERS + ["Peru"] * LAYERS
+    for row in found.rows.to_dict("records"):
+        reply = api.patch(model, row["query"], vector, row["layer"], tokens=1)
+        assert row["token"] == reply.token
+        assert row["logit_difference"] == pytest.approx(reply.logit_difference, abs=1e-3)
+    assert 0 <= found.best_layer() < LAYERS
+    assert "label" not in api.sweep(model, ["Italy"], vector).rows
+
+
+def test_heads_are_those_of_the_naive_loop(model):
+    mixed = [("France", "Tokyo"), ("Japan", "Paris")]
+    found = api.sweep_heads(model, PAIRS, mixed, "Italy", "Rome")
+    assert found["effect"].is_monotonic_decreasing
+    adapter, template = model.adapter, model.template
+    clean = [(Text(one), other) for one, other in PAIRS]
+    encoded = adapter.encode((*template.exemplars(clean), *template.query(Text("Italy"))))
+    with api.sweeping.read_heads(adapter, [(0, encoded.marks[EXEMPLAR.name])]) as heads:
+        run(adapter, [whole(encoded)])
+    (outputs,) = heads.on_host()
+    shown = [(Text(one), other) for one, other in mixed]
+    prompt = (*template.exemplars(shown), *template.query(Text("Italy")))
+    asked = adapter.encode(prompt)
+    token = adapter.encode((*prompt, template.value("Rome"))).ids[len(asked.ids)]
+    before, after = naive_effects(adapter, asked, outputs.float(), token)
+    for row in found.to_dict("records"):
+        expected = float(after[row["layer"], row["head"]]) - before
+        assert row["effect"] == pytest.approx(expected, abs=1e-5)
+
+
+def test_images_are_paths_pictures_or_arrays_and_text_is_text(model, picture, tmp_path):
+    path = tmp_path / "one.png"
+    picture.save(path)
+    replies = [api.ask(model, one, tokens=1) for one in (path, picture, np.asarray(picture))]
+    assert len({reply.logit_difference for reply in replies}) == 1
+    assert "data:image/png;base64," in replies[1]._repr_html_()
+    assert api.ask(model, str(path), tokens=1).asked == Text(str(path))
+    path.write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"the image .*one\.png is corrupt"):
+        api.ask(model, path)
+
+
+def test_vectors_are_weighed_by_their_prompts_and_specifications_alike(model, picture):
+    one, two = api.read(model, PAIRS[:1]), api.read(model, PAIRS[1:])
+    both = api.average([one, two])
+    torch.testing.assert_close(both.tensor, (one.tensor + two.tensor) / 2)
+    three = api.average([both, api.read(model, PAIRS)])
+    expected = (one.tensor + two.tensor + api.read(model, PAIRS).tensor) / 3
+    torch.testing.assert_close(three.tensor, expected)
+    rule = api.read(model, instruction=CAPITAL)
+    ensemble = api.average([one, two, rule])
+    torch.testing.assert_close(ensemble.tensor, (both.tensor + rule.tensor) / 2)
+    assert ensemble.about.specification == "text_icl+instruction"
+    seen = api.read(model, [(picture, "red")], licence="CC0")
+    assert seen.about.specification == "image_icl"
+    assert api.average([seen, one]).about.licence == "CC0"
+
+
+def test_a_saved_vector_comes_back_and_one_that_does_not_fit_is_refused(
+    model, vector, tmp_path, caplog
+):
+    vector.save(tmp_path / "v.safetensors")
+    again = api.open_vector(tmp_path / "v.safetensors", model)
+    assert torch.equal(again.tensor, vector.tensor) and again.about == vector.about
+    other = TaskVector(torch.zeros(LAYERS + 1, WIDTH), vector.about)
+    other.save(tmp_path / "w.safetensors")
+    with pytest.raises(UserError, match=rf"w\.safetensors has shape \({LAYERS + 1}, {WIDTH}\)"):
+        api.open_vector(tmp_path / "w.safetensors", model)
+    with pytest.raises(UserError, match="the vector has shape"):
+        api.patch(model, "Italy", other, 0)
+    with pytest.raises(UserError, match="cannot be averaged"):
+        api.average([vector, other])
+    theirs = api.vectors.replace(vector.about, revision="abc")
+    TaskVector(vector.tensor, theirs).save(tmp_path / "x.safetensors")
+    with caplog.at_level(logging.WARNING, "taskvectors"):
+        api.open_vector(tmp_path / "x.safetensors", model)
+    assert "was read in tiny at abc, not in tiny at None" in caplog.text
+    with pytest.raises(UserError, match=r"gone\.safetensors is missing"):
+        api.open_vector(tmp_path / "gone.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("call", "complaint"),
+    [
+        (lambda m, v: api.read(m), "from exemplars or from an instruction; give one"),
+        (lambda m, v: api.read(m, PAIRS, instruction=CAPITAL), "give one of them"),
+        (lambda m, v: api.read(m, [PAIRS[0], (np.zeros((8, 8, 3), np.uint8), "b")]), "not both"),
+        (lambda m, v: api.patch(m, "Italy", v, LAYERS), f"has layers 0 to {LAYERS - 1}, not"),
+        (lambda m, v: api.sweep(m, ["a", "b"], v, ["c"]), "there are 2 queries but 1 labels"),
+        (lambda m, v: api.average([]), "no vector to average"),
+        (lambda m, v: api.compare({"v": v}, LAYERS), f"layers 0 to {LAYERS - 1}, not {LAYERS}"),
+        (lambda m, v: api.load("no-such-model"), "is neither a folder nor a model"),
+    ],
+)
+def test_what_cannot_be_done_is_said_in_one_sentence(model, vector, call, complaint):
+    with pytest.raises(UserError, match=complaint):
+        call(model, vector)
+
+
+def test_vectors_and_sweeps_print_in_a_notebook(model, vector):
+    html = vector._repr_html_()
+    assert "<th>specification</th><td>text_icl</td>" in html and "(3, 32)" in html
+    assert "accuracy" in api.sweep(model, ["Italy"], vector, ["Rome"])._repr_html_()
+    assert "logit_difference" in api.sweep(model, ["Italy"], vector)._repr_html_()

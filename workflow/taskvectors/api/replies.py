@@ -1,0 +1,71 @@
+"""What models said: one reply, and what a sweep of layers found; both print well in a notebook."""
+
+import base64
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+import pandas as pd
+
+from taskvectors.study.prompts import ImageInput, Text
+
+HEIGHT = 64  # pixels of an image in a notebook
+KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
+
+
+def shown_html(asked: Text | ImageInput) -> str:
+    """A query's input as HTML; an image is in the page itself."""
+    if isinstance(asked, Text):
+        return escape(asked.text)
+    path = Path(asked.path)
+    kind = KINDS.get(path.suffix.lower())
+    if kind is None:
+        return escape(path.name)
+    data = base64.b64encode(path.read_bytes()).decode()
+    return (
+        f'<img height="{HEIGHT}" alt="{escape(path.name)}" src="data:image/{kind};base64,{data}">'
+    )
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What a model said to a query: its ``text``, and of the first token how far its logit leads
+    over the runner-up's. ``how`` says what was done to it."""
+
+    asked: Text | ImageInput
+    how: str
+    text: str
+    token: str
+    logit_difference: float
+
+    def __str__(self) -> str:
+        return self.text
+
+    def _repr_html_(self) -> str:
+        cells = (shown_html(self.asked), escape(self.how), f"<b>{escape(self.text)}</b>")
+        return "<table><tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr></table>"
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """First tokens by layer: ``rows`` has query, label, layer, token, logit_difference and, where
+    there are labels, paper and strict (`taskvectors.study.metrics`)."""
+
+    rows: pd.DataFrame
+
+    def accuracy(self, metric: str = "paper") -> pd.Series:
+        """The share of queries that are right, by layer.
+
+        >>> sweep(model, ["Italy"], vector, ["Rome"]).accuracy().index.tolist()
+        [0, 1, 2]
+        """
+        return self.rows.groupby("layer")[metric].mean()
+
+    def best_layer(self, metric: str = "paper") -> int:
+        """The first layer at which most queries are right."""
+        return int(self.accuracy(metric).idxmax())
+
+    def _repr_html_(self) -> str:
+        if "paper" in self.rows:
+            return str(self.accuracy().to_frame("accuracy").T.to_html())
+        return str(self.rows.to_html())

@@ -1,0 +1,96 @@
+"""All layers, or all attention heads, in one pass."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from taskvectors.api.asking import Exemplars
+from taskvectors.api.model import Model, Shown
+from taskvectors.api.replies import Sweep
+from taskvectors.api.vectors import TaskVector, check_fits
+from taskvectors.base.errors import UserError
+from taskvectors.engine.forward import run
+from taskvectors.engine.heads import head_effects, read_heads
+from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
+from taskvectors.engine.sweep import Site
+from taskvectors.engine.trees import whole
+from taskvectors.jobs.queries import encode_query
+from taskvectors.study.metrics import matches
+from taskvectors.study.prompts import EXEMPLAR, Text
+
+
+def sweep(
+    model: Model,
+    queries: Sequence[Shown],
+    vector: TaskVector,
+    labels: Sequence[str] | None = None,
+    *,
+    strength: float | None = None,
+) -> Sweep:
+    """Every query with the vector patched in after every layer, one after the other: first tokens.
+
+    With ``labels``, one a query, it is said which are right. Raises `UserError` where the vector
+    does not fit the model, or there are more or fewer labels than queries.
+
+    >>> vector = read(model, [("France", "Paris"), ("Japan", "Tokyo")])
+    >>> len(sweep(model, ["Italy", "Peru"], vector, ["Rome", "Lima"]).rows)
+    6
+    """
+    check_fits(vector, model)
+    if labels is not None and len(labels) != len(queries):
+        raise UserError(f"there are {len(queries)} queries but {len(labels)} labels; give as many.")
+    adapter, template = model.adapter, model.template
+    asked = [model.place(query) for query in queries]
+    prompts, firsts = [], []
+    for number, shown in enumerate(asked):
+        prompt = template.query(shown)
+        if labels is None:
+            prompts.append(adapter.encode(prompt))
+        else:
+            encoded, first = encode_query(adapter, prompt, template, labels[number])
+            prompts.append(encoded)
+            firsts.append(first)
+    sites = [Site("vector", layer, strength) for layer in range(model.layers)]
+    rows = []
+    for batch in patched_answers(adapter, prompts, {"vector": vector.tensor}, sites):
+        for number, site, answer in batch:
+            shown, token = asked[number], adapter.tokenizer.decode([answer.token_id])
+            row = {"number": number, "query": shown.text if isinstance(shown, Text) else shown.path}
+            row |= {"layer": site.layer, "token": token}
+            row |= {"logit_difference": answer.logit_difference}
+            if labels is not None:
+                right = {"paper": matches(token, labels[number])}
+                right |= {"strict": answer.token_id == firsts[number]}
+                row |= {"label": labels[number], **right}
+            rows.append(row)
+    table = pd.DataFrame(rows).sort_values(["number", "layer"], ignore_index=True)
+    return Sweep(table.drop(columns="number"))
+
+
+def sweep_heads(
+    model: Model, clean: Exemplars, shuffled: Exemplars, query: Shown, label: str
+) -> pd.DataFrame:
+    """Causal mediation (Todd et al., 2024), all heads in one pass: by how much each head's output
+    at the delimiter of ``clean`` exemplars raises the label's probability, put in its place at the
+    end of a prompt with ``shuffled`` ones. Strongest first: layer, head, effect.
+
+    >>> found = sweep_heads(model, [("a", "b")], [("a", "c")], "d", "e")
+    >>> sorted(found) == ["effect", "head", "layer"]
+    True
+    """
+    adapter, template = model.adapter, model.template
+    pairs = [(model.place(shown), output) for shown, output in clean]
+    encoded = adapter.encode((*template.exemplars(pairs), *template.query(model.place(query))))
+    with read_heads(adapter, [(0, encoded.marks[EXEMPLAR.name])]) as heads:
+        run(adapter, [whole(encoded)])
+    (outputs,) = heads.on_host()
+    mixed = [(model.place(shown), output) for shown, output in shuffled]
+    prompt = (*template.exemplars(mixed), *template.query(model.place(query)))
+    asked, token = encode_query(adapter, prompt, template, label)
+    before, after = head_effects(adapter, asked, outputs.float(), token, TOKENS_PER_PASS)
+    rows = [
+        {"layer": layer, "head": head, "effect": float(effect) - before}
+        for layer, line in enumerate(after)
+        for head, effect in enumerate(line)
+    ]
+    return pd.DataFrame(rows).sort_values("effect", ascending=False, ignore_index=True)

@@ -1,0 +1,147 @@
+"""Task vectors with what they are of; averaged, saved, and opened again."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from html import escape
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from taskvectors.api.model import Model
+from taskvectors.base.errors import UserError
+from taskvectors.base.tensors import read_metadata, read_tensors, write_tensors
+
+log = logging.getLogger("taskvectors")
+NAME = "vector"  # of the tensor in a file
+FORMAT = "taskvectors/1"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a vector is of: the ``model`` and the ``revision`` of its checkpoint; the ``site``, i.e.
+    the token where it was read; ``template`` and ``specification`` (text_icl, image_icl,
+    instruction, or several, joined by +); over how many ``prompts`` it is a mean; the dtype in
+    which the model ran; a ``licence`` of the images, where one was given."""
+
+    model: str
+    revision: str | None
+    site: str
+    template: str
+    specification: str
+    prompts: int
+    dtype: str
+    licence: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TaskVector:
+    """A task in the residual stream: ``tensor`` (layers, width), float32; its first axis is the
+    layer, 0-based, after which it was read."""
+
+    tensor: Tensor
+    about: About
+
+    @property
+    def layers(self) -> int:
+        return len(self.tensor)
+
+    def __repr__(self) -> str:
+        about = self.about
+        read = f"{about.prompts} prompt{'s' if about.prompts > 1 else ''}"
+        return f"<{about.specification} vector of {about.model}: {self.layers} layers, {read}>"
+
+    def _repr_html_(self) -> str:
+        rows = {**asdict(self.about), "shape": tuple(self.tensor.shape)}
+        cells = "".join(
+            f"<tr><th>{escape(key)}</th><td>{escape(str(value))}</td></tr>"
+            for key, value in rows.items()
+            if value is not None
+        )
+        return f"<table>{cells}</table>"
+
+    def save(self, path: str | Path) -> None:
+        """Write it as safetensors, with what it is of as the file's metadata.
+
+        Raises `UserError` where it cannot be written.
+        """
+        about = {"format": FORMAT, "about": json.dumps(asdict(self.about), sort_keys=True)}
+        write_tensors(Path(path), {NAME: self.tensor}, about)
+
+
+def open_vector(path: str | Path, model: Model | None = None) -> TaskVector:
+    """A vector that `TaskVector.save` wrote, for ``model`` if one is given.
+
+    Raises `UserError` where the file has none, or one that does not fit the model; another model or
+    revision of the same shape is logged as a warning, since vectors go from a language model into
+    the VLM that grew from it.
+
+    >>> vector = read(model, instruction="The capital city of the country:")
+    >>> vector.save(folder / "capital.safetensors")
+    >>> open_vector(folder / "capital.safetensors", model)
+    <instruction vector of tiny: 3 layers, 1 prompt>
+    """
+    metadata, tensors = read_metadata(Path(path)), read_tensors(Path(path))
+    if metadata.get("format") != FORMAT or NAME not in tensors:
+        raise UserError(f"{path} holds no vector that was saved with `save`; save it again.")
+    vector = TaskVector(tensors[NAME], About(**json.loads(metadata["about"])))
+    if model is not None:
+        check_fits(vector, model, str(path))
+    return vector
+
+
+def check_fits(vector: TaskVector, model: Model, what: str = "the vector") -> None:
+    """Raise `UserError` where a vector's shape is not the model's; warn where it is another's."""
+    shape, expected = tuple(vector.tensor.shape), (model.layers, model.width)
+    if shape != expected:
+        raise UserError(
+            f"{what} has shape {shape}, but {model.name} has (layers, width) = {expected}; "
+            "take a vector of the same shape."
+        )
+    theirs, ours = (vector.about.model, vector.about.revision), (model.name, model.revision)
+    if theirs != ours:
+        log.warning("%s was read in %s at %s, not in %s at %s", what, *theirs, *ours)
+
+
+def average(vectors: Sequence[TaskVector]) -> TaskVector:
+    """The mean of vectors, each as often as it had prompts; of several specifications, their plain
+    mean, i.e. an ensemble.
+
+    Raises `UserError` where there is none, or where they are of different models or shapes.
+
+    >>> sets = [[("France", "Paris")], [("Japan", "Tokyo")]]
+    >>> average([read(model, one) for one in sets])
+    <text_icl vector of tiny: 3 layers, 2 prompts>
+    """
+    if not vectors:
+        raise UserError("there is no vector to average; give at least one.")
+    first = vectors[0]
+    kinds = {(one.about.model, one.about.revision, tuple(one.tensor.shape)) for one in vectors}
+    if len(kinds) > 1:
+        models = ", ".join(sorted({f"{m} {shape}" for m, _, shape in kinds}))
+        raise UserError(f"vectors of {models} cannot be averaged; take those of one model.")
+    by_kind: dict[str, list[TaskVector]] = {}
+    for one in vectors:
+        by_kind.setdefault(one.about.specification, []).append(one)
+    means = [_mean_over_prompts(group) for group in by_kind.values()]
+    about = replace(
+        first.about,
+        specification="+".join(by_kind),
+        prompts=sum(one.about.prompts for one in vectors),
+        site=_common({one.about.site for one in vectors}),
+        template=_common({one.about.template for one in vectors}),
+        licence=_common({one.about.licence for one in vectors} - {None}) or None,
+    )
+    return TaskVector(torch.stack(means).mean(0), about)
+
+
+def _mean_over_prompts(vectors: Sequence[TaskVector]) -> Tensor:
+    total = sum(one.about.prompts for one in vectors)
+    parts = [one.tensor * one.about.prompts / total for one in vectors]
+    return torch.stack(parts).sum(0)
+
+
+def _common(values: set[str]) -> str:
+    return "+".join(sorted(map(str, values)))
