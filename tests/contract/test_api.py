@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from gguf import GGUFReader
 from PIL import Image
 
 import taskvectors
@@ -224,3 +225,18 @@ def test_vectors_and_sweeps_print_in_a_notebook(model, vector):
     assert "<th>specification</th><td>text_icl</td>" in html and "(3, 32)" in html
     assert "accuracy" in api.sweep(model, ["Italy"], vector, ["Rome"])._repr_html_()
     assert "logit_difference" in api.sweep(model, ["Italy"], vector)._repr_html_()
+
+
+def test_a_control_vector_is_in_llama_cpps_layout(vector, tmp_path):
+    vector.save_gguf(tmp_path / "v.gguf", 1)
+    found = GGUFReader(tmp_path / "v.gguf")
+    assert found.get_field("general.architecture").contents() == "controlvector"
+    assert found.get_field("controlvector.model_hint").contents() == "tiny"
+    assert found.get_field("controlvector.layer_count").contents() == 1
+    (tensor,) = found.tensors
+    assert tensor.name == "direction.1" and tensor.data.dtype == np.float32
+    assert torch.equal(torch.tensor(tensor.data), vector.tensor[1])
+    for layer in (0, LAYERS):
+        with pytest.raises(UserError, match=f"one of the layers 1 to {LAYERS - 1}, not {layer}"):
+            vector.save_gguf(tmp_path / "w.gguf", layer)
+    assert not (tmp_path / "w.gguf").exists()

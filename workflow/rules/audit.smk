@@ -6,6 +6,7 @@
 #                  results/<experiment>/{ro-crate-metadata.json,source/}
 #                  results/<experiment>/cost/cost.{csv,md,pdf,png}
 #                  results/<experiment>/run_config.yaml
+#                  results/<experiment>/publish/
 
 
 rule attribution:
@@ -54,6 +55,41 @@ rule crate:
         code=code_hash("taskvectors.audit.crate"),
     shell:
         recorded(*("crate", "audit.crate"), results="params.results", shown="input")
+
+
+# Vectors, tables, licences and a card, ready for the hub (docs/sharing.md).
+rule publish:
+    input:
+        vectors=of_models("average", "vectors.safetensors"),
+        sidecars=of_models("read", "activations.json"),
+        models=[PLAN.model_folder(model) for model in config["models"]],
+        tasks="resources/tasks.yaml",
+        manifest=PLAN.manifest(config["images"]["evaluation"]),
+        tables=[PLAN.item_files(i)["md"] for i in PLAN.items if not i.startswith("figure")],
+        attribution=f"{RESULTS}/ATTRIBUTION.html",
+        croissant=f"{RESULTS}/curate/croissant.json",
+    output:
+        directory(f"{RESULTS}/publish"),
+    log:
+        f"{LOGS}/publish.log",
+    localrule: True
+    params:
+        experiment=config["experiment"],
+        code=code_hash("taskvectors.publish"),
+    shell:
+        recorded(
+            *("publish", "publish"),
+            experiment="params.experiment",
+            vectors="input.vectors",
+            sidecars="input.sidecars",
+            models="input.models",
+            tasks="input.tasks",
+            manifest="input.manifest",
+            tables="input.tables",
+            attribution="input.attribution",
+            croissant="input.croissant",
+            out="output",
+        )
 
 
 # What the experiment took, by rule and model.

@@ -71,6 +71,16 @@ def of_tasks(stage, file):
     return [f"{RESULTS}/{stage}/{MODEL_JOB}/{task}/{file}" for task in config["tasks"]]
 
 
+def of_models(stage, file):
+    """A file of every model, template and task."""
+    return expand(
+        f"{RESULTS}/{stage}/{TASK_JOB}/{file}",
+        model=config["models"],
+        template=config["templates"],
+        task=config["tasks"],
+    )
+
+
 def answers_of_tasks(wildcards):
     """What the model answered to all tasks: prompted, and patched."""
     job = f"{wildcards.model}/{wildcards.template}"

@@ -5,13 +5,16 @@ import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
+from gguf import GGUFWriter
 from torch import Tensor
 
 from taskvectors.api.model import Model
 from taskvectors.base.errors import UserError
+from taskvectors.base.files import written_whole
 from taskvectors.base.tensors import read_metadata, read_tensors, write_tensors
 
 log = logging.getLogger("taskvectors")
@@ -24,7 +27,8 @@ class About:
     """What a vector is of: the ``model`` and the ``revision`` of its checkpoint; the ``site``, i.e.
     the token where it was read; ``template`` and ``specification`` (text_icl, image_icl,
     instruction, or several, joined by +); over how many ``prompts`` it is a mean; the dtype in
-    which the model ran; a ``licence`` of the images, where one was given."""
+    which the model ran; a ``licence`` of the images, where one is known; the workflow's ``task``
+    and the ``seed`` of its exemplars, where it is the workflow's."""
 
     model: str
     revision: str | None
@@ -34,6 +38,8 @@ class About:
     prompts: int
     dtype: str
     licence: str | None = None
+    task: str | None = None
+    seed: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +73,30 @@ class TaskVector:
 
         Raises `UserError` where it cannot be written.
         """
-        about = {"format": FORMAT, "about": json.dumps(asdict(self.about), sort_keys=True)}
-        write_tensors(Path(path), {NAME: self.tensor}, about)
+        said = {"format": FORMAT, "version": version("taskvectors"), "layer_axis": "0"}
+        said["about"] = json.dumps(asdict(self.about), sort_keys=True)
+        write_tensors(Path(path), {NAME: self.tensor}, said)
+
+    def save_gguf(self, path: str | Path, layer: int) -> None:
+        """Write one layer's vector as GGUF, in the layout of llama.cpp's control vectors.
+
+        llama.cpp adds such a vector to all tokens after that layer, times a scale that it is given;
+        a patch takes the place of one token's. It knows no vector after the first layer. Raises
+        `UserError` for that one and for layers that there are not.
+        """
+        if not 0 < layer < self.layers:
+            raise UserError(
+                f"a control vector is of one of the layers 1 to {self.layers - 1}, not {layer}."
+            )
+        with written_whole(Path(path)) as temporary:
+            writer = GGUFWriter(temporary, "controlvector")
+            writer.add_string("controlvector.model_hint", self.about.model)
+            writer.add_uint32("controlvector.layer_count", 1)
+            writer.add_tensor(f"direction.{layer}", self.tensor[layer].float().numpy())
+            writer.write_header_to_file()
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
+            writer.close()
 
 
 def open_vector(path: str | Path, model: Model | None = None) -> TaskVector:
@@ -132,7 +160,7 @@ def average(vectors: Sequence[TaskVector]) -> TaskVector:
         prompts=sum(one.about.prompts for one in vectors),
         site=_common({one.about.site for one in vectors}),
         template=_common({one.about.template for one in vectors}),
-        licence=_common({one.about.licence for one in vectors} - {None}) or None,
+        licence=_common({one.about.licence for one in vectors if one.about.licence}) or None,
     )
     return TaskVector(torch.stack(means).mean(0), about)
 
@@ -144,4 +172,4 @@ def _mean_over_prompts(vectors: Sequence[TaskVector]) -> Tensor:
 
 
 def _common(values: set[str]) -> str:
-    return "+".join(sorted(map(str, values)))
+    return "+".join(sorted(values))

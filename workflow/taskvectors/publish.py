@@ -1,0 +1,156 @@
+"""``python -m taskvectors.publish``: a folder for the hub: vectors, tables, licences, a card.
+
+Every vector is a file of its own that says what it is of (`taskvectors.api.vectors`), so that
+whoever downloads it can open it without this workflow's folders.
+"""
+
+import argparse
+import logging
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from taskvectors.api.vectors import About, TaskVector
+from taskvectors.base.command import command_parser, parse, run_command
+from taskvectors.base.files import folder_written_whole, read_json, write_text
+from taskvectors.base.progress import track
+from taskvectors.base.tensors import read_tensors
+from taskvectors.study.manifest import read_manifest
+from taskvectors.study.predictions import ICL_MODALITY
+from taskvectors.study.tasks import read_tasks
+from taskvectors.study.vectors import EXEMPLAR_SITE, INSTRUCTION, parse_vector_name
+
+log = logging.getLogger("taskvectors")
+LAST_TOKEN = "last token"
+TAGS = ["task-vectors", "interpretability", "vision-language-models"]
+
+
+@dataclass(frozen=True)
+class PublishedVector:
+    """A vector and where it goes in the folder."""
+
+    path: Path
+    vector: TaskVector
+
+
+def revision_of(folder: Path) -> str | None:
+    """The commit or hash of a prepared model; None of one that was made in the experiment."""
+    source = folder / "source.json"
+    return read_json(source).get("revision") if source.is_file() else None
+
+
+def licences(manifest: Path, entity_set: str, entities: Sequence[str]) -> str:
+    """The licences of some entities' images, one after the other."""
+    wanted = set(entities)
+    found = {i.licence for i in read_manifest(manifest, entity_set) if i.entity in wanted}
+    return ", ".join(sorted(found))
+
+
+def published(
+    vectors: Path, sidecar: dict[str, Any], revision: str | None, licence: str
+) -> Iterator[PublishedVector]:
+    """The vectors of one task: of each specification and seed, no subsets and no ensembles."""
+    for name, tensor in read_tensors(vectors).items():
+        specification, seed = parse_vector_name(name)
+        if specification not in ICL_MODALITY:
+            continue
+        plain = specification == INSTRUCTION
+        about = About(
+            model=sidecar["model"],
+            revision=revision,
+            site=LAST_TOKEN if plain else EXEMPLAR_SITE,
+            template=sidecar["template"],
+            specification=specification,
+            prompts=1 if plain else len(sidecar["rows"]["validation"]),
+            dtype=sidecar["dtype"],
+            licence=licence if ICL_MODALITY[specification] == "image" else None,
+            task=sidecar["task"],
+            seed=seed,
+        )
+        file = specification if seed is None else f"{specification}-{seed}"
+        place = Path(sidecar["model"], sidecar["template"], sidecar["task"], f"{file}.safetensors")
+        yield PublishedVector(place, TaskVector(tensor, about))
+
+
+def card(experiment: str, vectors: Sequence[PublishedVector], tables: Sequence[Path]) -> str:
+    """The folder's README.md, as the hub shows it."""
+    front = {
+        "tags": TAGS,
+        "license": "other",
+        "license_name": "see-attribution",
+        "license_link": "ATTRIBUTION.html",
+    }
+    models = {one.vector.about.model: one.vector.about.revision for one in vectors}
+    first = vectors[0].path.as_posix()
+    rows = "\n".join(f"| {name} | {revision or 'made here'} |" for name, revision in models.items())
+    shown = "\n".join(f"- [{path.stem}](tables/{path.name})" for path in tables)
+    return f"""---
+{yaml.safe_dump(front, sort_keys=False)}---
+# Task vectors of the experiment {experiment}
+
+{len(vectors)} task vectors, made by taskvectors {version("taskvectors")}: the residual stream after
+every layer (first axis), at the last exemplar's delimiter, averaged over validation prompts, or at
+the last token of an instruction. Each file under `vectors/` says in its metadata of which model,
+revision, template, specification, task and seed it is, over how many prompts, and under which
+licences the images are that it was read from.
+
+```python
+from taskvectors import load, open_vector, patch
+vector = open_vector("vectors/{first}")
+```
+
+| model | revision |
+|---|---|
+{rows}
+
+Licences and authors of all images and models: `ATTRIBUTION.html`. The datasets, for machines:
+`croissant.json`.
+
+{shown}
+"""
+
+
+def arguments() -> argparse.Namespace:
+    parser = command_parser(__doc__)
+    parser.add_argument("--experiment", required=True)
+    parser.add_argument("--vectors", required=True, type=Path, nargs="+", help="of each task")
+    parser.add_argument("--sidecars", required=True, type=Path, nargs="+", help="likewise")
+    parser.add_argument("--models", required=True, type=Path, nargs="+", help="their folders")
+    parser.add_argument("--tasks", required=True, type=Path, help="resources/tasks.yaml")
+    parser.add_argument("--manifest", required=True, type=Path)
+    parser.add_argument("--tables", required=True, type=Path, nargs="+", help="Markdown")
+    parser.add_argument("--attribution", required=True, type=Path)
+    parser.add_argument("--croissant", required=True, type=Path)
+    parser.add_argument("--out", required=True, type=Path, help="a folder")
+    return parse(parser)
+
+
+def main() -> None:
+    args = arguments()
+    revisions = {folder.name: revision_of(folder) for folder in args.models}
+    tasks = read_tasks(args.tasks)
+    found: list[PublishedVector] = []
+    for vectors, path in zip(args.vectors, args.sidecars, strict=True):
+        sidecar = read_json(path)
+        task, shown = tasks[sidecar["task"]], sidecar["rows"]["validation"]
+        licence = licences(args.manifest, task.entity_set, shown)
+        found += published(vectors, sidecar, revisions[sidecar["model"]], licence)
+    with folder_written_whole(args.out) as folder:
+        for one in track(found, len(found), f"publish {args.experiment}"):
+            one.vector.save(folder / "vectors" / one.path)
+        (folder / "tables").mkdir()
+        for table in args.tables:
+            shutil.copyfile(table, folder / "tables" / table.name)
+        shutil.copyfile(args.attribution, folder / "ATTRIBUTION.html")
+        shutil.copyfile(args.croissant, folder / "croissant.json")
+        write_text(folder / "README.md", card(args.experiment, found, args.tables))
+    log.info("%d vectors in %s", len(found), args.out)
+
+
+if __name__ == "__main__":
+    run_command(main)
