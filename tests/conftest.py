@@ -34,12 +34,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What one of several processes does on its own: a family's tests, since its model is loaded
-    once; the tests of the wiki, which is one server; otherwise those of one file."""
+    """What one of several processes does on its own: all that looks at the cut-down experiment,
+    which is run once; the tests of the wiki, which is one server; a family's, whose model is loaded
+    once; otherwise those of one file."""
     for item in items:
-        group = "wiki" if "server" in item.fixturenames else item.path.stem
+        shared = [name for name in ("tiny_run", "server") if name in item.fixturenames]
         family = getattr(item, "callspec", None) and item.callspec.params.get("family")
-        item.add_marker(pytest.mark.xdist_group(family or group))
+        item.add_marker(pytest.mark.xdist_group([*shared, family or item.path.stem][0]))
 
 
 @pytest.fixture(scope="session", autouse=True)

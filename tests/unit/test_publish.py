@@ -34,10 +34,6 @@ def test_full_vectors_are_published_with_what_they_are_of_and_no_subsets(tmp_pat
     about = text.vector.about
     assert (about.revision, about.dtype) == ("abc", "bfloat16")
     assert (about.task, about.seed) == ("food-color", 1)
-        "abc",
-        "bfloat16",
-        *("food-color", 1),
-    )
     assert (about.prompts, about.site, about.licence) == (3, "exemplar", None)
     assert image.vector.about.licence == "CC0, MIT"
     plain = by_file["instruction.safetensors"].vector

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 from checkouts import Checkout, copy_of_the_workflow
-from filelock import FileLock
 
 
 @pytest.fixture
@@ -29,18 +26,8 @@ def pristine(tmp_path_factory) -> Checkout:
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory) -> Checkout:
-    """The finished cut-down experiment. Tests read it and leave it as it is.
-
-    Of several processes that test, the first one runs it and the others wait for it.
-    """
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    checkout, finished = Checkout(shared / "tiny"), shared / "tiny.finished"
-    with FileLock(shared / "tiny.lock"):
-        if not finished.exists():
-            assert not checkout.folder.exists(), "the cut-down experiment failed; see above"
-            copy_of_the_workflow(checkout.folder)
-            done = checkout.tiny()
-            assert done.returncode == 0, done.stdout[-6000:]
-            finished.touch()
+    """The finished cut-down experiment. Tests read it and leave it as it is."""
+    checkout = copy_of_the_workflow(tmp_path_factory.mktemp("tiny"))
+    done = checkout.tiny()
+    assert done.returncode == 0, done.stdout[-6000:]
     return checkout

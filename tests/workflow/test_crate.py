@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 
+from taskvectors.api.vectors import open_vector
+from taskvectors.base.tensors import read_tensors
 from taskvectors.study.datasets import read_items
 
 pytestmark = pytest.mark.workflow
@@ -25,7 +28,7 @@ needs_validator = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def crate(tiny_run) -> Path:
     """The results folder of the tiny run, made a crate."""
-    done = tiny_run.tiny("crate")
+    done = tiny_run.tiny("crate", "publish")
     assert done.returncode == 0, done.stdout[-3000:]
     return tiny_run.results
 
@@ -99,3 +102,18 @@ def test_the_licence_page_has_every_image_of_the_datasets(crate):
     assert page.count(">CC BY 4.0</a>") == 21  # the unused ones are one more line
     assert "apache-2.0" in page and "DejaVuSans" in page
     assert "<script" not in page and "<img" not in page
+
+
+def test_what_is_published_opens_without_the_workflows_folders(crate):
+    folder = crate / "publish"
+    files = sorted(folder.rglob("*.safetensors"))
+    # Three tasks; text and image ICL under two seeds, and the instruction.
+    assert len(files) == 3 * (2 * 2 + 1)
+    averaged = read_tensors(crate / "average/embedded/spaced/food-color/vectors.safetensors")
+    vector = open_vector(folder / "vectors/embedded/spaced/food-color/image_icl-2.safetensors")
+    assert torch.equal(vector.tensor, averaged["image_icl/2"])
+    about = vector.about
+    assert (about.task, about.seed, about.prompts) == ("food-color", 2, 4)
+    assert about.licence == "CC-BY-4.0", "of Twemoji's drawings"
+    assert (folder / "tables/table_3.md").read_text() == (crate / "tables/table_3.md").read_text()
+    assert len(json.loads((folder / "croissant.json").read_text())["distribution"]) == 2 * 3
