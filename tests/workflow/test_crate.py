@@ -114,6 +114,6 @@ def test_what_is_published_opens_without_the_workflows_folders(crate):
     assert torch.equal(vector.tensor, averaged["image_icl/2"])
     about = vector.about
     assert (about.task, about.seed, about.prompts) == ("food-color", 2, 4)
-    assert about.licence == "CC-BY-4.0", "of Twemoji's drawings"
+    assert about.licence == "CC BY 4.0"  # of Twemoji's drawings
     assert (folder / "tables/table_3.md").read_text() == (crate / "tables/table_3.md").read_text()
     assert len(json.loads((folder / "croissant.json").read_text())["distribution"]) == 2 * 3
