@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 __all__ = [
-    "Model", "Reply", "Sweep", "TaskVector", "ask", "average", "compare", "lens", "load",
+    "Model", "ModelReply", "Sweep", "TaskVector", "ask", "average", "compare", "lens", "load",
     "open_vector", "patch", "read", "sweep", "sweep_heads",
 ]  # fmt: skip
 

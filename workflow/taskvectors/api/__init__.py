@@ -9,11 +9,11 @@ True
 from taskvectors.api.asking import ask, patch, read
 from taskvectors.api.comparing import compare, lens
 from taskvectors.api.model import Model, load
-from taskvectors.api.replies import Reply, Sweep
+from taskvectors.api.replies import ModelReply, Sweep
 from taskvectors.api.sweeping import sweep, sweep_heads
 from taskvectors.api.vectors import TaskVector, average, open_vector
 
 __all__ = [
-    "Model", "Reply", "Sweep", "TaskVector", "ask", "average", "compare", "lens", "load",
+    "Model", "ModelReply", "Sweep", "TaskVector", "ask", "average", "compare", "lens", "load",
     "open_vector", "patch", "read", "sweep", "sweep_heads",
 ]  # fmt: skip

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from taskvectors.api.model import Model, Shown
-from taskvectors.api.replies import Reply
+from taskvectors.api.replies import ModelReply
 from taskvectors.api.vectors import About, TaskVector, check_fits
 from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Patch, run
@@ -81,7 +81,7 @@ def ask(
     *,
     instruction: str = "",
     tokens: int = 8,
-) -> Reply:
+) -> ModelReply:
     """A query after exemplars, after an instruction, or alone: prompting.
 
     ``tokens`` is how many are written at most; the reply ends where a line does.
@@ -111,7 +111,7 @@ def patch(
     *,
     strength: float | None = None,
     tokens: int = 8,
-) -> Reply:
+) -> ModelReply:
     """A query alone, whose delimiter's residual stream after ``layer`` is the vector's; with a
     ``strength`` the vector is added so many times instead.
 
@@ -140,7 +140,7 @@ def _reply(
     how: str,
     tokens: int,
     here: Patch | None = None,
-) -> Reply:
+) -> ModelReply:
     """What is written after a prompt, with one patch at its delimiter or none."""
     adapter = model.adapter
     at = encoded.marks[QUERY.name]
@@ -156,4 +156,4 @@ def _reply(
     )
     lines = adapter.tokenizer.decode(ids).strip().splitlines()
     token = adapter.tokenizer.decode([first.token_id])
-    return Reply(asked, how, lines[0].strip() if lines else "", token, first.logit_difference)
+    return ModelReply(asked, how, lines[0].strip() if lines else "", token, first.logit_difference)

@@ -27,8 +27,8 @@ def shown_html(asked: Text | ImageInput) -> str:
     )
 
 
-@dataclass(frozen=True)
-class Reply:
+@dataclass(frozen=True, repr=False)
+class ModelReply:
     """What a model said to a query: its ``text``, and of the first token how far its logit leads
     over the runner-up's. ``how`` says what was done to it."""
 
@@ -41,12 +41,15 @@ class Reply:
     def __str__(self) -> str:
         return self.text
 
+    def __repr__(self) -> str:
+        return f"<{self.how}: {self.text!r}>"
+
     def _repr_html_(self) -> str:
         cells = (shown_html(self.asked), escape(self.how), f"<b>{escape(self.text)}</b>")
         return "<table><tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr></table>"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sweep:
     """First tokens by layer: ``rows`` has query, label, layer, token, logit_difference and, where
     there are labels, paper and strict (`taskvectors.study.metrics`)."""
@@ -64,6 +67,10 @@ class Sweep:
     def best_layer(self, metric: str = "paper") -> int:
         """The first layer at which most queries are right."""
         return int(self.accuracy(metric).idxmax())
+
+    def __repr__(self) -> str:
+        queries = self.rows["query"].nunique()
+        return f"<{queries} queries at {self.rows['layer'].nunique()} layers>"
 
     def _repr_html_(self) -> str:
         if "paper" in self.rows:
