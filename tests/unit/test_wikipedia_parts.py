@@ -80,6 +80,7 @@ def test_only_wikipedia_or_a_loopback_address_is_asked(url):
         ("http://127.0.0.1:22/upload/a.png", False, False),
         ("http://169.254.169.254/latest", False, False),
         ("file:///etc/passwd", False, False),
+        ("http://[", False, False),
     ],
 )
 def test_images_come_from_the_two_upload_hosts_only(url, real, local):
@@ -90,7 +91,7 @@ def test_images_come_from_the_two_upload_hosts_only(url, real, local):
 def test_a_refused_address_is_not_asked(monkeypatch):
     monkeypatch.setattr(requests.Session, "send", lambda *a, **k: pytest.fail("it was asked"))
     with pytest.raises(RefusedError, match=r"https://example\.org is not allowed"):
-        Client(Politeness(CONTACT)).image("https://example.org/a.png")
+        Client(Politeness(CONTACT)).image("https://example.org/a.png", lambda reply: None)
 
 
 def reply(**headers: str) -> Reply:
@@ -149,6 +150,8 @@ def test_the_infobox_shows_an_image_and_not_an_icon():
     assert image_in_infobox(html) == "Flag of Côte d'Ivoire.svg"
     assert image_in_infobox("<p>No box.</p>") is None
     assert image_in_infobox('<table class="infobox"><img width="250"></table>') is None
+    odd = '<table class="infobox"><a href="http://["><img width="250"></a></table>'
+    assert image_in_infobox(odd) is None
 
 
 def test_labels_are_read_from_the_source_of_an_infobox():
