@@ -7,7 +7,6 @@ import ipaddress
 import json
 import logging
 import random
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from urllib3.util import Retry
 from taskvectors.base.errors import UserError
 from taskvectors.base.schemas import first_fault
 from taskvectors.collect.infobox import plain_text
+from taskvectors.study.contact import check_contact
 
 log = logging.getLogger("taskvectors")
 
@@ -40,7 +40,6 @@ TRANSIENT = (429, 500, 502, 503, 504)
 PASSING = ("maxlag", "ratelimited", "readonly", "internal_api_error")  # how error codes begin
 OF_ONE_PAGE = ("missingtitle", "invalidtitle", "pagecannotexist", "nosuchrevid", "permissiondenied")
 WORDS = 200  # characters of a server's own words in a message
-CONTACT = re.compile(r"\S+@\S+\.\S+|https?://\S+\.\S+|\bUser:\S+")
 
 
 class RefusedError(Exception):
@@ -74,11 +73,7 @@ class Politeness:
 
     def __post_init__(self) -> None:
         """Raise `UserError` for a missing contact, a strange server or an impolite rate."""
-        if not CONTACT.search(self.contact) or not self.contact.isprintable():
-            raise UserError(
-                f"the contact {self.contact!r} names nobody; Wikipedia asks who is collecting: "
-                'set wikipedia.contact in the configuration to "your name <your e-mail>".'
-            )
+        check_contact(self.contact)
         if not self.allows(self.api_url, API_HOSTS):
             raise UserError(
                 f"the setting wikipedia.api_url is {self.api_url!r}, which is neither {API_URL} "
