@@ -6,6 +6,7 @@ import time
 from email.utils import formatdate
 from io import BytesIO
 
+import numpy as np
 import pytest
 import requests
 from PIL import Image
@@ -118,6 +119,17 @@ def test_still_images_come_out_224_wide():
     for kind in ("PNG", "JPEG", "GIF"):
         shown = decode(image(kind), kind)
         assert (shown.mode, shown.size) == ("RGBA", (224, 149))
+
+
+def test_an_original_is_shown_upright_and_in_8_bits():
+    turned = BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (400, 300), "red").save(turned, "JPEG", exif=exif)
+    assert decode(turned.getvalue()).size == (224, 299)
+    deep = BytesIO()
+    Image.fromarray(np.full((300, 300), 20_000, dtype=np.uint16)).save(deep, "PNG")
+    assert decode(deep.getvalue()).getpixel((9, 9)) == (78, 78, 78, 255)
 
 
 OTHER = [Image.new("RGB", (330, 220), "red")]

@@ -9,7 +9,7 @@ from io import BytesIO
 from PIL import Image, UnidentifiedImageError
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.images import resize_to_width
+from taskvectors.base.images import FAULTS, as_seen, resize_to_width
 from taskvectors.collect.wikipedia_cache import Cache, Download, WikiFile
 from taskvectors.collect.wikipedia_client import Client, RefusedError, Reply, TransientError
 
@@ -137,10 +137,10 @@ def decode(body: bytes, declared: str | None = None) -> Image.Image:
                     raise RefusedError(f"{image.width} x {image.height} pixels are too many")
                 if getattr(image, "n_frames", 1) > 1:
                     raise RefusedError("the image is animated")
-                return resize_to_width(image.convert("RGBA"))
+                return resize_to_width(as_seen(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise RefusedError("the image unpacks to too many pixels") from error
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, EOFError) as error:
+    except (*FAULTS, EOFError) as error:
         cut_off = any(body[: len(start)] == start[: len(body)] for start in STARTS)
         kind = CutOffError if cut_off else RefusedError
         # Pillow names the object in memory that it read from, which tells nobody anything.
