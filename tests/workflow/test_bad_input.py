@@ -73,6 +73,15 @@ def test_without_a_contact_a_dry_run_fails_with_the_runs_own_sentence(checkout, 
     assert not how or checkout.snakemake(*models).returncode == 0
 
 
+def test_from_another_folder_the_configuration_is_said_to_be_missing(pristine, tmp_path):
+    """As README says: commands run in the checkout's own folder."""
+    done = pristine.snakemake("--dry-run", "--directory", str(tmp_path))
+    assert done.returncode == 1
+    assert "config.yaml" in done.stdout and "not present or accessible" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (tmp_path / "results").exists()
+
+
 @pytest.mark.parametrize(
     ("item", "setting"),
     [
