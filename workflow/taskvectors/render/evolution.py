@@ -132,13 +132,11 @@ def draw_figure_4(data: pd.DataFrame, rows: Sequence[tuple[str, str, str]], colu
 
 def _key() -> list[Patch]:
     """What the colours of pies mean."""
-    wide = {"edgecolor": GREY, "linewidth": 0.4}
     words, others = (plt.get_cmap(RAMPS[word])(STARTS[word]) for word in (True, False))
-    return [
-        Patch(facecolor=words, label="a word", **wide),
-        Patch(facecolor=others, label="no word", **wide),
-        Patch(facecolor="white", hatch=HATCH, label="tokens of a single set each", **wide),
-    ]
+    fills = {"a word": words, "no word": others, "tokens of a single set each": "white"}
+    key = [Patch(fc=fill, ec=GREY, lw=0.4, label=label) for label, fill in fills.items()]
+    key[-1].set_hatch(HATCH)
+    return key
 
 
 def slices(part: pd.DataFrame) -> pd.DataFrame:
