@@ -231,12 +231,16 @@ def test_every_claim_begins_with_its_verdict_which_is_seen_without_scrolling(win
         assert left >= 0 and right <= wide and min(size) > 0
 
 
+# Tables whose last columns were lost once, at any width or at most.
+ONCE_CUT = {"reproduction", "table_3", "table_8", "table_conflict"}
+
+
 def test_wide_tables_scroll_inside_themselves_and_show_all_on_a_wide_screen(window):
     boxes = "return [...document.querySelectorAll('.scroll')]"
-    room = f"{boxes}.map((box) => [box.scrollWidth, box.clientWidth])"
+    room = f"{boxes}.map((box) => [box.ariaLabel, box.scrollWidth, box.clientWidth])"
+    scrolled = {name for name, needs, has in window.execute_script(room) if needs > has}
     wide = window.execute_script("return window.innerWidth")
-    scrolled = [needs for needs, has in window.execute_script(room) if needs > has]
-    assert bool(scrolled) == (wide < 1920)
+    assert not ONCE_CUT & scrolled if wide == 1920 else "table_conflict" in scrolled
 
 
 def contrast_of(colours: list[str]) -> float:
@@ -254,9 +258,10 @@ def contrast_of(colours: list[str]) -> float:
 PLAIN = """
 document.querySelectorAll('.scroll').forEach((one) => { one.style.background = 'none'; });
 document.querySelector('form').style.position = 'static';
+document.querySelector('main').style.maxWidth = 'none';
 document.querySelectorAll('tbody tr:nth-child(n + 13)').forEach((one) => one.remove());
 """
-WIDE = {"width": 1920, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+WIDE = {"width": 4000, "height": 900, "deviceScaleFactor": 1, "mobile": False}
 RUN_AXE = """
 const done = arguments[0];
 const say = (one) => [one.id, one.impact, one.help, one.nodes.length, one.nodes[0].html];
