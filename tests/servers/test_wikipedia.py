@@ -217,7 +217,7 @@ def test_403_three_times_is_a_hard_stop(wiki, tmp_path):
 
 def test_a_server_that_stays_down_ends_in_one_sentence(wiki, tmp_path):
     wiki.faults.append(Fault("/w/api.php", times=99, status=503))
-    with pytest.raises(UserError, match=r"did not answer 6 times \(status 503\); run the same"):
+    with pytest.raises(UserError, match=r"in 6 tries \(status 503: no\); run the same"):
         collect(wiki, tmp_path, entity("Okapi"))
     assert len(wiki.log) == 6
 

@@ -66,3 +66,43 @@ def test_what_is_wrong_is_named(read, rows, complaint):
     with pytest.raises(UserError, match=complaint) as error:
         read(*rows)
     assert "collect it again" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b'{"id": "a"', r"prompts\.jsonl, line 1 is not valid JSON .*; mend that line"),
+        (b"\n\n{}\n", r"prompts\.jsonl, line 1 is not valid JSON"),
+        ('{"id": "Côte"}'.encode("latin-1"), r"prompts\.jsonl is not in UTF-8"),
+        ("{}".encode("utf-16"), r"prompts\.jsonl is not in UTF-8"),
+        (b"[" * 200_000, r"line 1 is not valid JSON"),
+        (b"[]\n", r"prompts\.jsonl, line 1: the whole: \[\] is not of type 'object'"),
+        (b"", "has no prompts"),
+        (b" \r\n", "has no prompts"),
+    ],
+)
+def test_a_file_that_is_none_of_json_lines_is_named(tmp_path, content, complaint):
+    path = tmp_path / "prompts.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=complaint) as error:
+        read_rows(path)
+    assert "collect" not in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["a\u2028b", "a\x85b", "a\x0bb", "\ufeffa"])
+def test_a_file_as_programs_write_it_is_read(tmp_path, text):
+    row = line(query={"input": text}, label="Paris")
+    written = json.dumps(row, ensure_ascii=False)
+    for name, content in (("plain", f"{written}\n"), ("marked", f"\ufeff{written}\r\n\r\n")):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text(content, encoding="utf-8", newline="")
+        if text == "a\x0bb":
+            path.write_text(content.replace("\x0b", "\\u000b"), encoding="utf-8", newline="")
+        assert read_rows(path)[0]["query"]["input"] == text
+
+
+@pytest.mark.parametrize("image", ["images", "", "a\0b", "../../../../etc/shadow/none", "x" * 5000])
+def test_a_path_that_is_no_image_is_named(read, image):
+    with pytest.raises(UserError, match="line 1") as error:
+        read(line(query={"image": image}))
+    assert "collect" not in str(error.value)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from io import BytesIO
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.images import decoded, fault_of, open_rgb, open_rgba
+from taskvectors.base.images import decoded, fault_of, open_rgb, open_rgba, save_png
 
 GREY = (120, 120, 120)
 
@@ -104,6 +105,84 @@ def test_a_bomb_is_refused(tmp_path, monkeypatch):
     Image.new("1", (400, 400)).save(path)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     with pytest.raises(UserError, match=r"bomb\.png is corrupt"):
+        open_rgb(path)
+
+
+def profile_with_red_and_blue_exchanged() -> bytes:
+    """Colours of a device whose red is sRGB's blue, and whose blue is its red."""
+    whole = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for one, other in ((b"rXYZ", b"bXYZ"), (b"rTRC", b"bTRC")):
+        whole = whole.replace(one, b"....").replace(other, one).replace(b"....", other)
+    return whole
+
+
+@pytest.mark.parametrize("form", ["png", "tiff", "webp", "jpeg"])
+def test_colours_of_another_profile_are_shown_as_they_look(tmp_path, form):
+    path = tmp_path / f"other.{form}"
+    how = {"lossless": True} if form == "webp" else {"quality": 100} if form == "jpeg" else {}
+    image = Image.new("RGB", (16, 16), (250, 60, 10))
+    image.save(path, icc_profile=profile_with_red_and_blue_exchanged(), **how)
+    shown = open_rgb(path)
+    off = [abs(a - b) for a, b in zip(shown.getpixel((3, 3)), (10, 60, 250), strict=True)]
+    assert max(off) <= 3
+    # What is written no longer says that its colours are others.
+    save_png(open_rgba(path), tmp_path / "again.png")
+    assert open_rgb(tmp_path / "again.png").getpixel((3, 3)) == shown.getpixel((3, 3))
+    image.quantize(4).save(tmp_path / "few.png", icc_profile=profile_with_red_and_blue_exchanged())
+    assert open_rgb(tmp_path / "few.png").getpixel((3, 3)) == (10, 60, 250)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "L", "1", "LA"])
+def test_a_profile_leaves_grey_and_what_is_transparent_as_they_are(tmp_path, mode):
+    path = tmp_path / "grey.png"
+    image = Image.new("RGBA", (2, 1), (255, 255, 255, 255)).convert(mode)
+    image.putpixel((1, 0), 0 if mode not in ("RGBA", "LA") else (0,) * len(mode))
+    image.save(path, icc_profile=profile_with_red_and_blue_exchanged())
+    shown = open_rgba(path)
+    assert shown.getpixel((0, 0)) == (255, 255, 255, 255)
+    assert shown.getpixel((1, 0))[3] == (0 if "A" in mode else 255)
+    assert sum(shown.getpixel((1, 0))[:3]) <= 3
+
+
+def test_the_profile_of_srgb_changes_nothing(tmp_path):
+    path = tmp_path / "same.png"
+    values = np.random.default_rng(0).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(values).save(path, icc_profile=srgb)
+    assert np.abs(np.asarray(open_rgb(path)).astype(int) - values).max() <= 1
+
+
+@pytest.mark.parametrize("profile", [b"no profile", b"\0" * 200])
+def test_a_profile_that_says_nothing_is_refused(tmp_path, profile):
+    path = tmp_path / "odd.png"
+    Image.new("RGB", (2, 2)).save(path, icc_profile=profile)
+    with pytest.raises(UserError, match=r"odd\.png is corrupt \("):
+        open_rgb(path)
+
+
+FORMS = ["PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "TGA", "ICO", "JPEG2000", "AVIF"]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow says what it passes over
+@given(st.sampled_from(FORMS), st.randoms(use_true_random=False))
+def test_no_broken_bytes_end_in_a_traceback(form, random):
+    whole = BytesIO()
+    noise = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(whole, form)
+    broken = bytearray(whole.getvalue())
+    for _ in range(random.choice([1, 2, 5])):
+        broken[random.randrange(len(broken))] = random.randrange(256)
+    if random.random() < 0.4:
+        broken = broken[: random.randrange(len(broken))]
+    with contextlib.suppress(UserError):
+        assert open_rgba(bytes(broken), "broken").mode == "RGBA"
+
+
+def test_a_broken_avif_is_named(tmp_path):
+    path = tmp_path / "broken.avif"
+    Image.effect_noise((16, 16), 90).convert("RGB").save(path)
+    path.write_bytes(path.read_bytes().replace(b"pitm", b"pit?"))
+    with pytest.raises(UserError, match=r"broken\.avif is corrupt"):
         open_rgb(path)
 
 

@@ -7,7 +7,7 @@ import pytest
 from matplotlib import pyplot as plt
 from PIL import Image
 
-from taskvectors.base.figures import DOTS_AN_INCH, save_figure
+from taskvectors.base.figures import DOTS_AN_INCH, PHASE_COLOURS, save_figure
 from taskvectors.base.frames import read_frame, write_frame
 from taskvectors.render.decodings import table_2_data, table_2_printed
 from taskvectors.render.evolution import draw_figure_3, draw_figure_4, slices
@@ -101,8 +101,23 @@ def test_figure_3_is_weighted_by_sets_and_draws_its_data_and_what_is_lacking():
     above, below = figure.axes
     assert len(above.get_lines()) == 3
     expected = [(0.1 * layer + 0.1 + 3 * (0.1 * layer + 0.3)) / 4 for layer in range(LAYERS)]
-    assert list(above.get_lines()[0].get_ydata()) == pytest.approx(expected)
+    lines = {line.get_color(): line for line in above.get_lines()}
+    assert list(lines[PHASE_COLOURS["input"]].get_ydata()) == pytest.approx(expected)
+    # What lies at 0 is seen: the frame is apart from it, and no whole line covers a dashed one.
+    assert above.get_ylim()[0] < -0.02 and above.get_ylim()[1] > 1.02
+    assert above.get_lines()[0].get_color() == PHASE_COLOURS["answer"]
     assert [text.get_text() for text in below.texts] == ["not taken"]
+
+
+@pytest.mark.parametrize("layers", [24, 32, 80])
+def test_the_layers_of_figure_3_have_more_than_two_ticks_in_a_narrow_panel(layers):
+    rows = phases("m", "text_icl")
+    data = phase_means(rows.assign(layer=rows["layer"] * (layers // LAYERS))).assign(model="m")
+    figure = draw_figure_3(data, [("m", "text_icl")], list("tuvwxy"))
+    panel = figure.axes[0]
+    figure.canvas.draw()
+    low, high = panel.get_xlim()
+    assert 3 <= len([tick for tick in panel.get_xticks() if low <= tick <= high]) <= 6
 
 
 def test_figure_4_shows_shares_with_their_range_over_seeds_and_gathers_what_occurs_once():
@@ -124,6 +139,16 @@ def test_figure_4_shows_shares_with_their_range_over_seeds_and_gathers_what_occu
     assert "city 20–80%\n( 20–40%" in written[0]
     assert "city 100%" in written[1]
     assert "not taken" in figure.axes[2].texts[-1].get_text()
+    (key,) = figure.legends
+    said = {
+        text.get_text(): patch for text, patch in zip(key.texts, key.get_patches(), strict=True)
+    }
+    assert list(said) == ["a word", "no word", "tokens of a single set each"]
+    city, bracket, other = figure.axes[0].patches
+    assert said["a word"].get_facecolor() == city.get_facecolor()
+    assert said["tokens of a single set each"].get_hatch() == other.get_hatch()
+    assert len(set(said["no word"].get_facecolor()[:3])) == 1  # a grey, as that of the bracket
+    assert len(set(bracket.get_facecolor()[:3])) == 1
 
 
 def test_a_figure_of_several_pages_is_a_pdf_of_pages_and_one_tall_image(tmp_path):

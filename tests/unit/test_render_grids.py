@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from taskvectors.render.grid import MARK, Line, draw_grid
@@ -10,6 +12,7 @@ from taskvectors.render.grids import (
     GRIDS,
     answer_line,
     chosen_answers,
+    examples_left,
     grid_data,
     grid_rows,
     right_for,
@@ -38,6 +41,15 @@ def answer(image: str, method: str, text: str, token: str, **about) -> dict:
         "instruction": "The capital:",
         **about,
     }
+
+
+@given(st.integers(1, 40), st.integers(1, 40))
+def test_no_line_of_exemplars_begins_with_a_colon_or_a_dot(first, second):
+    pairs = [["x" * first, "y" * second], ["a b", "c d"], ["z" * second, "w" * first]]
+    cell, _ = examples_left({"task": "t", "exemplars": pairs, "image": "i", "label": "l"})
+    lines = [line.text for line in cell.lines[1:]]
+    assert not [line for line in lines if line[0] in ":·"]
+    assert " ".join(lines) == " · ".join(f"{name} : {label}" for name, label in pairs)
 
 
 def test_a_right_answer_is_marked_and_a_conflict_says_for_which_task(image):

@@ -212,21 +212,57 @@ def test_what_answers_owe_to_their_queries_is_what_a_stuck_answer_lacks():
     assert 0.35 < interval(knows.draws)[0] < interval(knows.draws)[1] <= 0.5 + 1e-9
 
 
-def test_a_patch_that_overrides_is_measured_on_the_same_answers():
+def conflicting(patched: list[str], unpatched: list[str]) -> pd.DataFrame:
+    """Answers to prompts for a capital, with the instruction for a coin patched and without."""
     rows = []
-    for number in range(20):
-        token = "Franc" if number < 15 else "Paris"
-        rows.append({"prompted": "capital", "patched": "coin", "specification": "instruction"})
-        rows[-1] |= {"query_modality": "image", "seed": None, "entity": str(number)}
-        rows[-1] |= {"prompted_label": "Paris", "prompted_label_token_id": 1, "token": token}
-        rows[-1] |= {"patched_label": "Franc", "patched_label_token_id": 2, "token_id": 3}
-    known = evidence(conflicts=pd.DataFrame(rows))
-    paper, strict = override({"measure": "override", "left": "instruction"}, known)
-    assert (paper.value, strict.value) == (0.5, 0.0)
-    low, high = interval(paper.draws)
-    assert 0.05 < low < 0.3 and 0.7 < high <= 1.0
+    for specification, tokens in (("instruction", patched), (None, unpatched)):
+        for number, token in enumerate(tokens):
+            rows.append({"prompted": "capital", "patched": "coin", "specification": specification})
+            rows[-1] |= {"query_modality": "image", "seed": None, "entity": str(number)}
+            rows[-1] |= {"prompted_label": "Paris", "prompted_label_token_id": 1, "token": token}
+            rows[-1] |= {"patched_label": "Franc", "patched_label_token_id": 2, "token_id": 3}
+    return pd.DataFrame(rows)
+
+
+OVERRIDE = {"measure": "override", "left": "instruction", "above": 0}
+
+
+def test_a_patch_overrides_often_where_it_takes_over_half_of_what_the_prompt_gives():
+    tokens = ["Franc"] * 15 + ["Paris"] * 5
+    known = evidence(conflicts=conflicting(tokens, ["Paris"] * 20))
     with pytest.raises(NotMeasured, match="text_icl was not patched"):
-        override({"measure": "override", "left": "text_icl"}, known)
+        override(OVERRIDE | {"left": "text_icl"}, known)
+    with pytest.raises(NotMeasured, match="gives nothing that a patch could override"):
+        override(OVERRIDE, known)  # by the strict metric, whose tokens are none of them
+    conflicts = conflicting(tokens, ["Paris"] * 20)
+    ids = {"Franc": 2, "Paris": 1}
+    known = evidence(conflicts=conflicts.assign(token_id=conflicts["token"].map(ids)))
+    paper, strict = override(OVERRIDE, known)
+    assert (paper.value, strict.value) == (0.25, 0.25)  # 15 of 20, where half of 20 is the line
+    low, high = interval(paper.draws)
+    assert 0 <= low < 0.15 and 0.35 < high <= 0.5
+
+
+@pytest.mark.parametrize(
+    ("patched", "unpatched", "value"),
+    [
+        # One in a hundred more for the patched task than for the prompted one is not often.
+        (["Franc"] * 20 + ["Paris"] * 19 + ["?"] * 61, ["Paris"] * 60 + ["?"] * 40, -0.10),
+        (["Franc"] * 1 + ["?"] * 99, ["Paris"] * 60 + ["?"] * 40, -0.29),
+        (["Franc"] * 50 + ["?"] * 50, ["Paris"] * 60 + ["?"] * 40, 0.20),
+        (["Franc"] * 50 + ["Paris"] * 50, ["Paris"] * 60 + ["?"] * 40, 0.0),
+    ],
+)
+def test_what_a_patch_overrides_is_held_against_the_prompt_unpatched(patched, unpatched, value):
+    conflicts = conflicting(patched, unpatched)
+    ids = {"Franc": 2, "Paris": 1, "?": 9}
+    known = evidence(conflicts=conflicts.assign(token_id=conflicts["token"].map(ids)))
+    paper, _ = override(OVERRIDE, known)
+    assert paper.value == pytest.approx(value)
+    low, high = interval(paper.draws)
+    assert low <= value <= high
+    said = verdict(OVERRIDE, low, high)
+    assert said == ("undecided" if value == 0 else "holds" if value > 0 else "does not hold")
 
 
 def test_phases_count_as_ordered_where_their_peaks_follow_one_another():

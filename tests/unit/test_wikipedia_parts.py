@@ -6,6 +6,7 @@ import time
 from email.utils import formatdate
 from io import BytesIO
 
+import numpy as np
 import pytest
 import requests
 from PIL import Image
@@ -80,6 +81,7 @@ def test_only_wikipedia_or_a_loopback_address_is_asked(url):
         ("http://127.0.0.1:22/upload/a.png", False, False),
         ("http://169.254.169.254/latest", False, False),
         ("file:///etc/passwd", False, False),
+        ("http://[", False, False),
     ],
 )
 def test_images_come_from_the_two_upload_hosts_only(url, real, local):
@@ -90,7 +92,7 @@ def test_images_come_from_the_two_upload_hosts_only(url, real, local):
 def test_a_refused_address_is_not_asked(monkeypatch):
     monkeypatch.setattr(requests.Session, "send", lambda *a, **k: pytest.fail("it was asked"))
     with pytest.raises(RefusedError, match=r"https://example\.org is not allowed"):
-        Client(Politeness(CONTACT)).image("https://example.org/a.png")
+        Client(Politeness(CONTACT)).image("https://example.org/a.png", lambda reply: None)
 
 
 def reply(**headers: str) -> Reply:
@@ -117,6 +119,17 @@ def test_still_images_come_out_224_wide():
     for kind in ("PNG", "JPEG", "GIF"):
         shown = decode(image(kind), kind)
         assert (shown.mode, shown.size) == ("RGBA", (224, 149))
+
+
+def test_an_original_is_shown_upright_and_in_8_bits():
+    turned = BytesIO()
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (400, 300), "red").save(turned, "JPEG", exif=exif)
+    assert decode(turned.getvalue()).size == (224, 299)
+    deep = BytesIO()
+    Image.fromarray(np.full((300, 300), 20_000, dtype=np.uint16)).save(deep, "PNG")
+    assert decode(deep.getvalue()).getpixel((9, 9)) == (78, 78, 78, 255)
 
 
 OTHER = [Image.new("RGB", (330, 220), "red")]
@@ -149,6 +162,8 @@ def test_the_infobox_shows_an_image_and_not_an_icon():
     assert image_in_infobox(html) == "Flag of Côte d'Ivoire.svg"
     assert image_in_infobox("<p>No box.</p>") is None
     assert image_in_infobox('<table class="infobox"><img width="250"></table>') is None
+    odd = '<table class="infobox"><a href="http://["><img width="250"></a></table>'
+    assert image_in_infobox(odd) is None
 
 
 def test_labels_are_read_from_the_source_of_an_infobox():

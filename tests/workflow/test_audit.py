@@ -99,6 +99,16 @@ def test_a_cell_is_counted_again_from_its_predictions(tiny_run, cell, capsys):
         assert shown.count("A>:<") == 6 * 2  # a line per test item and seed
 
 
+def test_the_cell_of_a_row_without_a_model_is_given_as_the_table_shows_it(tiny_run):
+    cell = ("--results", "results/tiny", "--cell", "-,random,food-color")
+    done = audit(tiny_run.folder, "trace", "table_3", *cell)
+    assert done.returncode == 0, done.stderr
+    table = pd.read_csv(tiny_run.results / "tables/table_3.csv")
+    ours = table[(table["source"] == "ours") & (table["method"] == "random")]
+    share = f"{ours.set_index('metric').loc['paper', 'food-color']:.4f}"
+    assert f"-, random, food-color, metric paper: {share}; counted from 12" in done.stdout
+
+
 def test_a_cell_that_does_not_follow_from_its_predictions_is_said(copy):
     table = copy / "results/tiny/tables/table_3.csv"
     frame = pd.read_csv(table)

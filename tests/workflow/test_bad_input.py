@@ -37,8 +37,11 @@ def test_a_wrong_setting_stops_before_anything_is_planned(checkout, setting, sen
     assert not (checkout.folder / "results").exists()
 
 
+CONTACT = 'wikipedia={contact: "A B <a@example.org>"}'
+
+
 def test_the_papers_experiment_resolves_and_plans_its_whole_grid(checkout):
-    done = checkout.snakemake("--dry-run", "--config", "experiment=paper")
+    done = checkout.snakemake("--dry-run", "--config", "experiment=paper", CONTACT)
     assert done.returncode == 0, done.stdout[-3000:]
     counts = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], re.MULTILINE)
     jobs = dict(counts)
@@ -47,13 +50,36 @@ def test_the_papers_experiment_resolves_and_plans_its_whole_grid(checkout):
 
 
 def test_todays_experiment_plans_all_its_models_and_their_language_models(checkout):
-    contact = 'wikipedia={contact: "A B <a@example.org>"}'
-    done = checkout.snakemake("--dry-run", "--config", "experiment=today", contact)
+    done = checkout.snakemake("--dry-run", "--config", "experiment=today", CONTACT)
     assert done.returncode == 0, done.stdout[-3000:]
     counts = re.findall(r"^(\w+) +(\d+)$", done.stdout.split("Job stats:")[-1], re.MULTILINE)
     jobs = dict(counts)
     assert (jobs["write_test"], jobs["transfer_test"]) == ("42", "24")
     assert (jobs["read"], jobs["fetch_model"]) == ("60", "10")
+
+
+NOBODY = "error: the contact '' names nobody; Wikipedia asks who is collecting: set wikipedia."
+
+
+@pytest.mark.parametrize("how", [("--dry-run",), ()])
+def test_without_a_contact_a_dry_run_fails_with_the_runs_own_sentence(checkout, how):
+    done = checkout.snakemake(*how, "--config", "experiment=paper")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith(NOBODY)
+    assert "Traceback" not in done.stdout and "Exception" not in done.stdout
+    assert not (checkout.folder / "results").exists()
+    # What needs no image of Wikipedia needs no contact.
+    models = ("fetch_models", "--dry-run", "--quiet", "--config", "experiment=paper")
+    assert not how or checkout.snakemake(*models).returncode == 0
+
+
+def test_from_another_folder_the_configuration_is_said_to_be_missing(pristine, tmp_path):
+    """As README says: commands run in the checkout's own folder."""
+    done = pristine.snakemake("--dry-run", "--directory", str(tmp_path))
+    assert done.returncode == 1
+    assert "config.yaml" in done.stdout and "not present or accessible" in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (tmp_path / "results").exists()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +95,10 @@ def test_todays_experiment_plans_all_its_models_and_their_language_models(checko
 def test_a_table_that_the_experiment_has_nothing_for_says_what_to_run(checkout, item, setting):
     done = checkout.snakemake(item, "--dry-run")
     assert done.returncode != 0
-    assert f"run it with `--config {setting}`." in done.stdout
+    last = done.stdout.splitlines()[-1]
+    assert last.startswith(f"error: the experiment embedded: {item} ")
+    assert f"run it with `--config {setting}`" in last
+    assert "Traceback" not in done.stdout and "Exception" not in done.stdout
 
 
 def test_a_wrong_label_is_named_and_leaves_no_dataset(checkout):

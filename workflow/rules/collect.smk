@@ -37,7 +37,7 @@ rule collect:
 # are functions of resources. `snakemake -f collect_wikipedia --config refresh=true` runs it again.
 rule collect_wikipedia:
     input:
-        tables=ancient(PLAN.entity_tables),  # what counts of them is a param
+        tables=ancient(tables_for_wikipedia),  # what counts of them is a param
     output:
         manifest=f"{RESULTS}/collect/wikipedia/manifest.csv",
         attribution=f"{RESULTS}/collect/wikipedia/ATTRIBUTION.md",

@@ -152,10 +152,26 @@ def item_outputs(item):
     return files
 
 
+def refused(error):
+    """The end of Snakemake in one sentence: it puts a traceback around what an input function
+    raises, unless that is no error but an exit."""
+    return SystemExit(f"error: {error}")
+
+
 def refuse(item):
     """An input function that says why a table or figure is not made here, and what to do."""
 
     def say(wildcards):
-        raise WorkflowError(f"the experiment {config['experiment']}: {item} {PLAN.left_out[item]}.")
+        why = f"the experiment {config['experiment']}: {item} {PLAN.left_out[item]}."
+        raise refused(why)
 
     return say
+
+
+def tables_for_wikipedia(wildcards):
+    """The entity tables, once it is known who collects: a dry run asks for it, too."""
+    try:
+        PLAN.check_contact()
+    except UserError as error:
+        raise refused(error) from None
+    return PLAN.entity_tables

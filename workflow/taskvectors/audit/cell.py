@@ -90,7 +90,7 @@ def behind(lineage: Lineage, table: Record, model: str, method: str, task: str) 
     They are found by following the records, not by the layout of the results.
     """
     scores = [maker for maker in lineage.makers(table) if maker.rule == "score"]
-    mine = [record for record in scores if record.wildcards.get("model") == model]
+    mine = [record for record in scores if model in ("-", record.wildcards.get("model"))]
     if not mine:
         known = ", ".join(record.wildcards["model"] for record in scores) or "none"
         raise UserError(

@@ -84,14 +84,25 @@ def read_json(path: Path) -> Any:
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
-    """Read JSON lines. Raises `UserError` naming file and line where one is not JSON."""
+    """Read JSON lines.
+
+    Raises `UserError` naming file and line where one is not JSON, or the file is not UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not in UTF-8 ({error.reason}); save it in UTF-8.") from error
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Not by `splitlines`: a text in JSON may hold other ends of lines, such as U+2028.
+    lines = text.rstrip().split("\n") if text.strip() else []
+    for number, line in enumerate(lines, start=1):
         try:
             rows.append(json.loads(line))
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
+            said = getattr(error, "msg", "too deep")
             raise UserError(
-                f"{path}, line {number} is not valid JSON ({error.msg}); make the file again."
+                f"{path}, line {number} is not valid JSON ({said}); mend that line, or make the "
+                "file again."
             ) from error
     return rows
 

@@ -4,7 +4,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import written_whole
@@ -12,8 +12,14 @@ from taskvectors.base.files import written_whole
 WIDTH = 224  # pixels; the paper resizes all images to this width (section 3)
 
 
-# What Pillow raises of a file that it cannot decode, or will not, being a bomb.
-FAULTS = (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError)
+# What Pillow raises of a file that it cannot decode, or will not, being a bomb. The RuntimeError is
+# its AVIF decoder's.
+FAULTS = (
+    *(UnidentifiedImageError, OSError, SyntaxError, ValueError, RuntimeError),
+    *(Image.DecompressionBombError, ImageCms.PyCMSError),
+)
+# The mode of an image whose colours a profile of this colour space describes.
+OF_PROFILE = {"RGB ": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
 
 
@@ -31,15 +37,40 @@ def open_rgba(source: Path | bytes, name: str | None = None) -> Image.Image:
 
 
 def decoded(source: Path | bytes) -> Image.Image:
-    """An image as RGBA, upright as its EXIF data says, its values scaled to 8 bits.
+    """An image as RGBA, as `as_seen` has it. Raises one of `FAULTS` where it cannot be decoded."""
+    with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
+        return as_seen(image)
+
+
+def as_seen(image: Image.Image) -> Image.Image:
+    """An open image as RGBA, upright as its EXIF data says, its values scaled to 8 bits and its
+    colours those of sRGB, where it says of which others they are.
 
     Raises one of `FAULTS` where it cannot be decoded.
     """
-    with Image.open(BytesIO(source) if isinstance(source, bytes) else source) as image:
-        upright = ImageOps.exif_transpose(image)
-        if upright.mode in DEEP:
-            upright = _eight_bits(upright)
-        return upright.convert("RGBA")
+    upright = ImageOps.exif_transpose(image)
+    profile = upright.info.get("icc_profile")
+    if upright.mode in DEEP:
+        upright = _eight_bits(upright)
+    return _in_srgb(upright, profile) if profile else upright.convert("RGBA")
+
+
+def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
+    """The image as RGBA in sRGB, which no longer carries its ``profile``.
+
+    Raises ValueError where the profile is of no kind that an image here has.
+    """
+    own = ImageCms.ImageCmsProfile(BytesIO(profile))
+    space = own.profile.xcolor_space
+    if space not in OF_PROFILE or (space == "CMYK") != (image.mode == "CMYK"):
+        raise ValueError(f"a colour profile of {space.strip()} in an image of mode {image.mode}")
+    colours = image.convert(OF_PROFILE[space])
+    srgb = ImageCms.createProfile("sRGB")
+    seen = ImageCms.profileToProfile(colours, own, srgb, outputMode="RGB")
+    assert seen is not None  # as it is where the image is changed in place
+    seen.putalpha(image.convert("RGBA").getchannel("A"))
+    del seen.info["icc_profile"]
+    return seen
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -21,10 +21,16 @@ def load_schema(name: str) -> dict[str, Any]:
 
 def check(value: Any, schema_name: str, place: str) -> None:
     """Raise `UserError` naming ``place``, the key and a remedy where ``value`` is not valid."""
+    error = first_fault(value, schema_name)
+    if error is not None:
+        raise UserError(f"{place}: {_sentence(error)}")
+
+
+def first_fault(value: Any, schema_name: str) -> ValidationError | None:
+    """What is first found wrong with ``value``, in its keys' order; None where it is valid."""
     validator = Draft202012Validator(load_schema(schema_name))
     errors = sorted(validator.iter_errors(value), key=lambda error: list(map(str, error.path)))
-    if errors:
-        raise UserError(f"{place}: {_sentence(errors[0])}")
+    return errors[0] if errors else None
 
 
 def _sentence(error: ValidationError) -> str:

@@ -23,11 +23,18 @@ def image_in_infobox(html: str) -> str | None:
         link = image.find_parent("a")
         if not width.isdigit() or int(width) < SMALLEST or link is None:
             continue
-        path = unquote(urlsplit(str(link.get("href", ""))).path)
-        name = re.search(r"/(?:File|Image):(.+)$", path)
+        name = re.search(r"/(?:File|Image):(.+)$", _path(str(link.get("href", ""))))
         if name:
             return name[1].replace("_", " ")
     return None
+
+
+def _path(address: str) -> str:
+    """The path of an address, decoded; empty where it is none."""
+    try:
+        return unquote(urlsplit(address).path)
+    except ValueError:
+        return ""
 
 
 def plain_text(html: str) -> str:

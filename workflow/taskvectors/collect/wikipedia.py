@@ -14,11 +14,10 @@ from taskvectors.base.progress import track
 from taskvectors.collect.wikipedia_api import ask_articles, ask_files, ask_infobox, batches
 from taskvectors.collect.wikipedia_cache import Article, Cache, Download, Kept, WikiFile, changes
 from taskvectors.collect.wikipedia_client import Client, RefusedError, TransientError
-from taskvectors.collect.wikipedia_images import decode, fetch
+from taskvectors.collect.wikipedia_images import Images, decode
 from taskvectors.study.entities import Entity
 
 log = logging.getLogger("taskvectors")
-IN_A_ROW = 5  # images that the servers did not give, before the run stops
 
 
 @dataclass
@@ -36,38 +35,51 @@ def collect_wikipedia(
     """Write ``out/images/<entity set>/<slug>.png`` (RGBA, 224 px wide) and say what is there.
 
     With ``refresh`` pages and files are asked about again, and what changed is logged.
-    Raises `UserError` where the servers refuse or give no image of any entity.
+    Raises `UserError` where the servers refuse or give no image of any entity, and at its end
+    where they do not give some of them now: what is kept of the others is not asked again.
     """
     titles = [*(entity.title for entity in entities), *map(label_page, entities)]
     articles = _ask(client, cache, Article, titles, ask_articles, refresh)
     _read_infoboxes(client, cache, entities, articles)
     names = [entity.file or articles[entity.title].file for entity in entities]
     files = _ask(client, cache, WikiFile, filter(None, names), ask_files, refresh)
+    images = Images(client, cache, again=refresh)
     done = Collection()
-    failed = 0
+    passing: list[str] = []
     pairs = zip(entities, names, strict=True)
     for entity, name in track(pairs, len(entities), "collect wikipedia"):
         done.labels += _labels(entity, articles[label_page(entity)])
         article = articles[entity.title]
         try:
             file = _file_of(article, files.get(name))
-            download = fetch(client, cache, file, again=refresh)
-            saved = _save(cache, entity, download, out)
-        except RefusedError as error:
-            failed = failed + 1 if isinstance(error, TransientError) else 0
-            _miss(done, entity, str(error), failed)
+            saved = _save(entity, *images.get(file), out)
+        except TransientError as error:
+            passing.append(f"{entity.name}: {error}")
             continue
-        failed = 0
+        except RefusedError as error:
+            _miss(done, entity, str(error))
+            continue
         done.rows.append({**_source(entity, article, file), **saved})
         if not file.free:
             log.warning("%s: %s is not free; do not publish it", entity.name, file.name)
+    _check_complete(client, done, passing, len(entities))
+    log.info("%d API calls, %d downloads", client.calls, client.downloads)
+    return done
+
+
+def _check_complete(client: Client, done: Collection, passing: list[str], wanted: int) -> None:
+    """Raise `UserError` where images are missing that a later run may get, or where all are."""
+    if passing:
+        raise UserError(
+            f"{len(passing)} of {wanted} images could not be had now ({passing[0]}); run the same "
+            "command again, which fetches just those; where one fails time after time, name "
+            "another file in its column `file`."
+        )
     if not done.rows:
         raise UserError(
             f"{client.politeness.api_url} gave no image of any entity, e.g. none of "
             f"{done.missing[0]['entity']!r}: {done.missing[0]['reason']}; check the titles."
         )
-    log.info("%d API calls, %d downloads", client.calls, client.downloads)
-    return done
 
 
 def label_page(entity: Entity) -> str:
@@ -129,11 +141,9 @@ def _file_of(article: Article, file: WikiFile | None) -> WikiFile:
     return file
 
 
-def _save(cache: Cache, entity: Entity, download: Download, out: Path) -> dict[str, object]:
+def _save(entity: Entity, download: Download, body: bytes, out: Path) -> dict[str, object]:
     """Write the image, resized; where it is and its size. Raises `RefusedError`."""
-    if download.refused:
-        raise RefusedError(download.refused)
-    image = decode(cache.bytes_path(download.url, download.sha1).read_bytes())
+    image = decode(body)
     place = Path("images") / entity.entity_set / f"{entity.slug}.png"
     save_png(image, out / place)
     return {
@@ -188,15 +198,10 @@ def _labels(entity: Entity, article: Article) -> list[dict[str, object]]:
     ]
 
 
-def _miss(done: Collection, entity: Entity, reason: str, failed: int) -> None:
-    """Note why an entity has no image. Raises `UserError` where the servers are down."""
+def _miss(done: Collection, entity: Entity, reason: str) -> None:
+    """Note why an entity has no image."""
     log.warning("no image of %s (%s): %s", entity.name, entity.title, reason)
     done.missing.append({"entity_set": entity.entity_set, "entity": entity.name, "reason": reason})
-    if failed == IN_A_ROW:
-        raise UserError(
-            f"the image servers failed for {IN_A_ROW} images in a row; run the same command "
-            "again later, what was fetched is kept."
-        )
 
 
 def attribution(manifest: pd.DataFrame) -> str:

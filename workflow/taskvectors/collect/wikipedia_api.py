@@ -8,7 +8,7 @@ from urllib.parse import quote
 from taskvectors.base.errors import UserError
 from taskvectors.collect.infobox import image_in_infobox, infobox_labels, plain_text
 from taskvectors.collect.wikipedia_cache import Article, WikiFile
-from taskvectors.collect.wikipedia_client import Client
+from taskvectors.collect.wikipedia_client import Client, PageError
 
 TITLES = 50  # a call; the API's limit
 TITLE_BYTES = 5000  # a call, percent-encoded: servers refuse addresses over 8000 bytes
@@ -50,18 +50,22 @@ def ask_articles(client: Client, titles: list[str]) -> list[Article]:
             "titles": _values(titles),
         },
     )
-    return [_article(title, answer) for title in titles]
+    return [_article(title, _page(client, title, answer)) for title in titles]
 
 
 def ask_infobox(client: Client, article: Article) -> Article:
     """The article with the image of its rendered infobox, which may be non-free.
 
-    The method is ``none`` where there is no image either, so that it is not asked again.
+    The method is ``none`` where there is no image either, so that it is not asked again. A page
+    that is gone since it was asked about is missing.
     """
-    answer = client.api(
-        {"action": "parse", "page": article.title, "prop": "text", "section": 0, "redirects": 1}
-    )
-    name = image_in_infobox(str(answer.get("parse", {}).get("text", "")))
+    try:
+        answer = client.api(
+            {"action": "parse", "page": article.title, "prop": "text", "section": 0, "redirects": 1}
+        )
+    except PageError as error:
+        return replace(article, missing=str(error))
+    name = image_in_infobox(answer.get("parse", {}).get("text", ""))
     return replace(article, file=name or "", method="infobox" if name else "none")
 
 
@@ -79,7 +83,7 @@ def ask_files(client: Client, names: list[str]) -> list[WikiFile]:
             "titles": _values(f"File:{name}" for name in names),
         },
     )
-    return [_file(name, _page(f"File:{name}", answer)[0]) for name in names]
+    return [_file(name, _page(client, f"File:{name}", answer)[0]) for name in names]
 
 
 def _values(titles: Iterable[str]) -> str:
@@ -89,15 +93,15 @@ def _values(titles: Iterable[str]) -> str:
 
 def _query(client: Client, parameters: dict[str, Any]) -> dict[str, Any]:
     """A whole answer: continued until complete, its pages merged by title."""
-    merged: dict[str, Any] = {"normalized": [], "redirects": [], "pages": {}}
+    merged: dict[str, Any] = {"normalized": [], "redirects": [], "interwiki": [], "pages": {}}
     going_on: dict[str, Any] = {}
     for _ in range(CONTINUATIONS):
         answer = client.api({"action": "query", **parameters, **going_on})
         query = answer.get("query", {})
-        for kind in ("normalized", "redirects"):
+        for kind in ("normalized", "redirects", "interwiki"):
             merged[kind] += query.get(kind, [])
         for page in query.get("pages", []):
-            merged["pages"].setdefault(page.get("title", ""), {}).update(page)
+            merged["pages"].setdefault(page["title"], {}).update(page)
         if "continue" not in answer:
             return merged
         going_on = answer["continue"]
@@ -107,24 +111,34 @@ def _query(client: Client, parameters: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _page(title: str, answer: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The page that ``title`` leads to, and the titles on the way there."""
+def _page(client: Client, title: str, answer: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+    """The page that ``title`` leads to, and the titles on the way there.
+
+    Raises `UserError` where the answer passes over it: that says nothing, so nothing is kept.
+    """
     leads_to = {step["from"]: step["to"] for step in answer["normalized"] + answer["redirects"]}
     way: list[str] = []
+    asked = title
     while title in leads_to and title not in way:
         way.append(title)
         title = leads_to[title]
+    elsewhere = [*way, *(link["title"] for link in answer["interwiki"])]
+    if title not in answer["pages"] and title not in elsewhere:
+        raise UserError(
+            f"{client.politeness.api_url} says nothing of the page {asked!r} that it was asked "
+            "about; run the same command again later, or correct the title."
+        )
     return answer["pages"].get(title, {"missing": True}), way
 
 
-def _article(asked: str, answer: dict[str, Any]) -> Article:
-    page, way = _page(asked, answer)
+def _article(asked: str, found: tuple[dict[str, Any], list[str]]) -> Article:
+    page, way = found
     if page.get("invalid"):
         return Article(asked, missing=f"not a possible title ({page.get('invalidreason', '')})")
     if page.get("missing") or "revisions" not in page:
         return Article(asked, redirects=way, missing="no such page")
     revision = page["revisions"][0]
-    name = str(page.get("pageimage", "")).replace("_", " ")
+    name = page.get("pageimage", "").replace("_", " ")
     return Article(
         asked=asked,
         title=page["title"],
@@ -140,9 +154,9 @@ def _article(asked: str, answer: dict[str, Any]) -> Article:
 
 def _file(name: str, page: dict[str, Any]) -> WikiFile:
     """A file on Commons is `missing` here and has `imageinfo` all the same."""
-    if "imageinfo" not in page:
+    info: dict[str, Any] = page["imageinfo"][0] if "imageinfo" in page else {"filemissing": True}
+    if "filemissing" in info:
         return WikiFile(name, missing=f"no such file: {name}")
-    info = page["imageinfo"][0]
     if "thumburl" not in info:
         return WikiFile(name, missing=f"the file has no thumbnail: {name}")
     said = info.get("extmetadata") or {}

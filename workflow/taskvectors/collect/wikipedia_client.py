@@ -7,7 +7,6 @@ import ipaddress
 import json
 import logging
 import random
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +18,9 @@ from urllib3.exceptions import InvalidHeader
 from urllib3.util import Retry
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.schemas import first_fault
+from taskvectors.collect.infobox import plain_text
+from taskvectors.study.contact import check_contact
 
 log = logging.getLogger("taskvectors")
 
@@ -35,7 +37,9 @@ FORBIDDEN_IN_A_ROW = 3
 IMAGE_BYTES = 10_000_000  # a 330-pixel thumbnail has some ten thousand
 API_BYTES = 50_000_000
 TRANSIENT = (429, 500, 502, 503, 504)
-CONTACT = re.compile(r"\S+@\S+\.\S+|https?://\S+\.\S+|\bUser:\S+")
+PASSING = ("maxlag", "ratelimited", "readonly", "internal_api_error")  # how error codes begin
+OF_ONE_PAGE = ("missingtitle", "invalidtitle", "pagecannotexist", "nosuchrevid", "permissiondenied")
+WORDS = 200  # characters of a server's own words in a message
 
 
 class RefusedError(Exception):
@@ -53,6 +57,10 @@ class TransientError(RefusedError):
         self.seconds = seconds
 
 
+class PageError(RefusedError):
+    """The API says why it has nothing of the one page that was asked about."""
+
+
 @dataclass(frozen=True)
 class Politeness:
     """Who asks, where, and how fast (``rate``: requests a second; pauses in seconds)."""
@@ -65,11 +73,7 @@ class Politeness:
 
     def __post_init__(self) -> None:
         """Raise `UserError` for a missing contact, a strange server or an impolite rate."""
-        if not CONTACT.search(self.contact) or not self.contact.isprintable():
-            raise UserError(
-                f"the contact {self.contact!r} names nobody; Wikipedia asks who is collecting: "
-                'set wikipedia.contact in the configuration to "your name <your e-mail>".'
-            )
+        check_contact(self.contact)
         if not self.allows(self.api_url, API_HOSTS):
             raise UserError(
                 f"the setting wikipedia.api_url is {self.api_url!r}, which is neither {API_URL} "
@@ -96,8 +100,8 @@ class Politeness:
 
 def is_loopback(url: str) -> bool:
     """Whether ``url`` is plain HTTP to a numeric loopback address, as the tests' server has."""
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         return parts.scheme == "http" and ipaddress.ip_address(parts.hostname or "").is_loopback
     except ValueError:
         return False
@@ -136,41 +140,59 @@ class Client:
         self._forbidden = 0
 
     def api(self, parameters: dict[str, Any]) -> dict[str, Any]:
-        """One API answer. Raises `UserError` where the API gives none or answers an error."""
+        """One API answer, as the schema ``wikipedia`` has it.
+
+        Raises `PageError` where it is an error about one page, and `UserError` where the API
+        gives none that can be used, or answers another error.
+        """
         query = {"format": "json", "formatversion": 2, "maxlag": MAX_LAG, **parameters}
         url = requests.Request("GET", self.politeness.api_url, params=query).prepare().url
         try:
             return self._until_complete(str(url), self._api_once)
         except TransientError as error:
             raise UserError(
-                f"{self.politeness.api_url} did not answer {TRIES} times ({error}); run the same "
-                "command again later, what was fetched is kept."
+                f"{self.politeness.api_url} gave no answer that can be used in {TRIES} tries "
+                f"({error}); run the same command again later, what was fetched is kept."
             ) from error
+        except PageError:
+            raise
         except RefusedError as error:
             raise UserError(
-                f"{self.politeness.api_url} refused ({error}); see docs/wikipedia.md."
+                f"{self.politeness.api_url} refused ({error}); what was fetched is kept, and "
+                "docs/wikipedia.md says what to do (section Refused)."
             ) from error
 
-    def image(self, url: str) -> Reply:
-        """The bytes at ``url``, unchecked. Raises `RefusedError` where they cannot be had."""
-        return self._until_complete(url, self._image_once)
+    def image(self, url: str, check: Callable[[Reply], None]) -> Reply:
+        """The bytes at ``url``; tried again where ``check`` raises `TransientError` of them.
+
+        Raises `RefusedError` where they cannot be had.
+        """
+
+        def once(url: str) -> Reply:
+            reply = self._image_once(url)
+            check(reply)
+            return reply
+
+        return self._until_complete(url, once)
 
     def _api_once(self, url: str) -> dict[str, Any]:
         self.calls += 1
         reply = self._get(url, API_HOSTS, API_BYTES)
         if reply.seconds > SLOW_ANSWER:
             self._wait(self.politeness.slow_pause)
-        try:
-            value = json.loads(reply.body)
-        except ValueError as error:
-            raise TransientError("the answer is not JSON") from error
-        if not isinstance(value, dict):
-            raise TransientError("the answer is no JSON object")
+        value = _json(reply.body)
+        fault = first_fault(value, "wikipedia")
+        if fault is not None:
+            place = ".".join(map(str, fault.absolute_path)) or "the whole"
+            raise TransientError(
+                f"the answer has an odd form: {place}: {' '.join(fault.message.split())[:WORDS]}"
+            )
         if "error" in value:
-            code = str(value["error"].get("code", "unknown"))
-            if code in ("maxlag", "ratelimited", "readonly"):
+            code, info = value["error"]["code"], value["error"].get("info", "")
+            if code.startswith(PASSING):
                 raise TransientError(f"the API says {code}", retry_after(reply))
-            raise RefusedError(f"the API says {code}: {value['error'].get('info', '')}")
+            kind = PageError if code in OF_ONE_PAGE else RefusedError
+            raise kind(f"the API says {code}: {info[:WORDS]}")
         return value
 
     def _image_once(self, url: str) -> Reply:
@@ -205,13 +227,12 @@ class Client:
         """Follow redirects by hand, checking each place before it is asked."""
         for _ in range(REDIRECTS + 1):
             if not self.politeness.allows(url, hosts):
-                place = urlsplit(url)
-                raise RefusedError(f"{place.scheme}://{place.netloc} is not allowed")
+                raise RefusedError(f"{'/'.join(url.split('/')[:3])[:WORDS]} is not allowed")
             reply = self._get_once(url, limit)
             if reply.status not in (301, 302, 303, 307, 308):
                 self._check_status(reply)
                 return reply
-            url = urljoin(url, reply.headers.get("Location", ""))
+            url = _joined(url, reply.headers.get("Location", ""))
         raise RefusedError(f"more than {REDIRECTS} redirects")
 
     def _get_once(self, url: str, limit: int) -> Reply:
@@ -242,10 +263,34 @@ class Client:
         self._forbidden = 0
         if reply.status in TRANSIENT:
             if b"thumbnail steps" in reply.body[:500]:
-                raise RefusedError("this thumbnail width is not served")
-            raise TransientError(f"status {reply.status}", retry_after(reply))
+                raise RefusedError(f"this thumbnail width is not served{_words(reply)}")
+            raise TransientError(f"status {reply.status}{_words(reply)}", retry_after(reply))
         if reply.status != 200:
-            raise RefusedError(f"status {reply.status}")
+            raise RefusedError(f"status {reply.status}{_words(reply)}")
+
+
+def _json(body: bytes) -> Any:
+    """The body as JSON that can be written as UTF-8. Raises `TransientError` where it is none."""
+    try:
+        value = json.loads(body)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise TransientError("the answer is not JSON") from error
+    return value
+
+
+def _joined(url: str, location: str) -> str:
+    """Where a redirect leads. Raises `RefusedError` where that is no address."""
+    try:
+        return urljoin(url, location)
+    except ValueError as error:
+        raise RefusedError(f"a redirect leads to {location[:WORDS]!r}") from error
+
+
+def _words(reply: Reply) -> str:
+    """What the server says in its own words, after a colon; nothing where it says nothing."""
+    words = plain_text(reply.body[:5000].decode("utf-8", "replace"))
+    return f": {words[:WORDS]}" if words else ""
 
 
 def retry_after(reply: Reply) -> float | None:

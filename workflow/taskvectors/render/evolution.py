@@ -10,6 +10,8 @@ from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from taskvectors.base.figures import (
     GREY,
@@ -30,6 +32,11 @@ SLICES = 3  # commonest tokens named below a pie
 OTHER = "other"
 NAMED = 10  # letters of a token's name below a pie
 ROWS = 6  # of pies on a page
+RAMPS, STARTS = (
+    {True: "Blues_r", False: "Greys_r"},
+    {True: 0.15, False: 0.6},
+)  # of words, and of none
+HATCH = "////"
 
 
 def draw_figure_3(
@@ -66,11 +73,13 @@ def draw_figure_3(
 
 
 def _draw_phases(axis: Axes, part: pd.DataFrame) -> None:
-    axis.set_ylim(0, 1)
+    axis.set_ylim(-0.03, 1.03)  # a line at 0 or 1 is seen beside the frame
+    axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     if part.empty:
         say_absent(axis, "not taken")
         return
-    for phase in PHASE_COLOURS:
+    # Solid lines first: where several lie on each other, the dashes above leave gaps.
+    for phase in sorted(PHASE_COLOURS, key=lambda phase: sum(PHASE_DASHES[phase]) or 99)[::-1]:
         line = part[part["phase"] == phase].sort_values("layer")
         layers, colour = line["layer"].to_numpy(dtype=float), PHASE_COLOURS[phase]
         axis.fill_between(layers, line["least"], line["greatest"], color=colour, alpha=0.25, lw=0)
@@ -103,7 +112,7 @@ def draw_figure_4(data: pd.DataFrame, rows: Sequence[tuple[str, str, str]], colu
     """A row of pies per (model, task, specification), a column per shown layer."""
     apply_style()
     figure, axes = plt.subplots(
-        len(rows), columns, figsize=(0.92 * columns + 0.8, 1.32 * len(rows) + 0.2), squeeze=False
+        len(rows), columns, figsize=(0.92 * columns + 0.8, 1.32 * len(rows) + 0.75), squeeze=False
     )
     for line, (model, task, specification) in zip(axes, rows, strict=True):
         chosen = (data["model"] == model) & (data["task"] == task)
@@ -115,8 +124,19 @@ def draw_figure_4(data: pd.DataFrame, rows: Sequence[tuple[str, str, str]], colu
                 _draw_pie(axis, part[part["layer"] == layers[column]])
         name = f"{model}\n{task}\n{specification}" + ("" if layers else "\nnot taken")
         line[0].text(-0.12, 0.5, name, transform=line[0].transAxes, ha="right", va="center")
-    figure.subplots_adjust(wspace=0.05, hspace=0.75)
+    tall = figure.get_size_inches()[1]
+    figure.subplots_adjust(wspace=0.05, hspace=0.75, top=1 - 0.45 / tall, bottom=0.5 / tall)
+    figure.legend(handles=_key(), loc="upper center", ncols=3, frameon=False)
     return figure
+
+
+def _key() -> list[Patch]:
+    """What the colours of pies mean."""
+    words, others = (plt.get_cmap(RAMPS[word])(STARTS[word]) for word in (True, False))
+    fills = {"a word": words, "no word": others, "tokens of a single set each": "white"}
+    key = [Patch(fc=fill, ec=GREY, lw=0.4, label=label) for label, fill in fills.items()]
+    key[-1].set_hatch(HATCH)
+    return key
 
 
 def slices(part: pd.DataFrame) -> pd.DataFrame:
@@ -145,10 +165,9 @@ def slices(part: pd.DataFrame) -> pd.DataFrame:
 def _draw_pie(axis: Axes, part: pd.DataFrame) -> None:
     """One pie: words in blue, darkest first, what is no word in grey, "other" hatched."""
     shown = slices(part)
-    ramps = {True: plt.get_cmap("Blues_r"), False: plt.get_cmap("Greys_r")}
-    starts = {True: 0.15, False: 0.6}
+    ramps = {word: plt.get_cmap(name) for word, name in RAMPS.items()}
     colours = [
-        "white" if row.name == OTHER else ramps[row.word](starts[row.word] + 0.05 * min(row.at, 5))
+        "white" if row.name == OTHER else ramps[row.word](STARTS[row.word] + 0.05 * min(row.at, 5))
         for row in shown.assign(at=range(len(shown))).itertuples(index=False)
     ]
     wedges, *_ = axis.pie(
@@ -159,7 +178,7 @@ def _draw_pie(axis: Axes, part: pd.DataFrame) -> None:
         wedgeprops={"edgecolor": GREY, "linewidth": 0.4},
     )
     for wedge, name in zip(wedges, shown["name"], strict=True):
-        wedge.set_hatch("////" if name == OTHER else None)
+        wedge.set_hatch(HATCH if name == OTHER else None)
     axis.set_title(f"layer {part['layer'].iloc[0]}", fontsize=7, pad=1)
     named = shown[shown["name"] != OTHER].iloc[:SLICES]
     names = "\n".join(f"{row.name} {row.range}" for row in named.itertuples(index=False))

@@ -15,6 +15,7 @@ from taskvectors.study.metrics import matches
 from taskvectors.study.words import visible
 
 ANSWERS = 3.2  # inches of a model's column
+UNBROKEN = "\u00a0"
 LETTERS = 44  # of a line of text, and of an answer with its method
 COLUMNS = ("model", "task", "patched", "entity", "label", "patched_label", "method", "layer")
 
@@ -38,8 +39,8 @@ class Grid:
 
 
 def wrapped(text: str, letters: int = LETTERS) -> tuple[Line, ...]:
-    """A text as lines of at most ``letters`` letters."""
-    return tuple(Line(part) for part in wrap(text, letters))
+    """A text as lines of at most ``letters`` letters; it is not broken at `UNBROKEN` spaces."""
+    return tuple(Line(part.replace(UNBROKEN, " ")) for part in wrap(text, letters))
 
 
 def query_cell(answer: Written) -> GridCell:
@@ -49,7 +50,9 @@ def query_cell(answer: Written) -> GridCell:
 
 def examples_left(answer: Written) -> tuple[GridCell, GridCell]:
     """Figure 5: the text exemplars, and the image."""
-    shown = " · ".join(f"{name} : {label}" for name, label in answer["exemplars"])
+    # No line begins with a colon or a dot.
+    pairs = [f"{name}{UNBROKEN}: {label}" for name, label in answer["exemplars"]]
+    shown = f"{UNBROKEN}· ".join(pairs)
     return GridCell((Line(answer["task"]), *wrapped(shown))), query_cell(answer)
 
 

@@ -9,8 +9,8 @@ from taskvectors.render.printed import write_table
 from taskvectors.study.tables import as_printed
 
 VERDICTS = ("holds", "does not hold", "undecided", "not measured")
-WIDTHS = (2.9, 1.5, 1.4, 2.0, 1.2, 1.2, 1.8, 2.4, 1.4, 1.2, 1.5)  # in centimetres
-PRINTED = ["claim", "verdict", "after Holm", "ours", "interval", "claimed", "paper"]
+WIDTHS = (1.5, 1.4, 2.9, 2.0, 1.2, 1.2, 1.8, 2.4, 1.4, 1.2, 1.5)  # in centimetres
+PRINTED = ["verdict", "after Holm", "claim", "ours", "interval", "claimed", "paper"]
 PRINTED += ["quantity", "model", "metric", "where"]
 TEXTS = ["quantity", "model", "metric", "paper", "claimed", "why"]  # empty where there is none
 

@@ -84,7 +84,10 @@ def quantity(claim: Claim) -> str:
         case "dependence":
             return f"{claim['left']} less the same answers to other {claim['query']} queries"
         case "override":
-            return f"right for the patched task less for the prompted, {claim['left']} patched"
+            return (
+                f"right for the patched task alone, {claim['left']} patched, less half of what the "
+                "prompt gives, patched or not"
+            )
         case measure:
             return QUANTITIES[measure]
 

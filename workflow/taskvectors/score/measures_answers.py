@@ -15,6 +15,7 @@ from taskvectors.score.dependence import dependence as measure_dependence
 from taskvectors.score.evidence import Claim, Evidence, Found, NotMeasured
 from taskvectors.study.metrics import CASELESS, METRICS
 from taskvectors.study.predictions import method_name
+from taskvectors.study.tables import UNPATCHED
 from taskvectors.study.vectors import split_samples
 
 
@@ -123,26 +124,40 @@ def dependence(claim: Claim, evidence: Evidence) -> list[Found]:
 
 
 def override(claim: Claim, evidence: Evidence) -> list[Found]:
-    """Share of answers that are right for the patched task alone, less that for the prompted one
-    alone, where a specification's vector is patched; averaged over pairs of tasks."""
+    """Share of answers that are right for the patched task alone, less half of what the prompt
+    gives; averaged over pairs of tasks.
+
+    What the prompt gives is what is right for its own task where nothing is patched, or for either
+    task where a vector is, whichever is more: found anew in each draw.
+    """
     if evidence.conflicts is None:
         raise NotMeasured("no two tasks of this experiment ask about one entity set")
     shares = {
-        (metric, outcome): by_pair.get(AVERAGE)
+        (specification, metric, outcome): by_pair.get(AVERAGE)
         for (specification, _), metric, outcome, by_pair in outcome_estimates(
             evidence.conflicts, evidence.bootstrap
         )
-        if specification == claim["left"]
     }
+
+    def share(specification: str, metric: str, outcome: str) -> Estimate:
+        found = shares.get((specification, metric, outcome))
+        if found is None:
+            raise NotMeasured(f"{specification} was not patched in every pair of tasks")
+        return found
+
     found = []
     for metric in METRICS:
-        patch, prompt = shares.get((metric, "patch")), shares.get((metric, "prompt"))
-        if patch is None or prompt is None:
-            raise NotMeasured(f"{claim['left']} was not patched in every pair of tasks")
-        won = patch.less(prompt)
-        draws, kind = won.deciding
-        about = (metric, won.spread, won.items, won.seeds, won.over_items)
-        found.append(Found(won.mean, draws, kind, *about))
+        won, lost, both = (share(claim["left"], metric, o) for o in ("patch", "prompt", "both"))
+        alone = [share(UNPATCHED, metric, outcome) for outcome in ("prompt", "both")]
+        given = max(sum(part.mean for part in parts) for parts in (alone, (won, lost, both)))
+        if not given:
+            raise NotMeasured("the prompt gives nothing that a patch could override")
+        over_items, draws = (
+            drawn(won) - np.maximum(sum(map(drawn, alone)), sum(map(drawn, (won, lost, both)))) / 2
+            for drawn in (lambda part: part.over_items, _over_both)
+        )
+        about = (metric, won.spread, won.items, won.seeds, over_items)
+        found.append(Found(won.mean - given / 2, draws, won.deciding[1], *about))
     return found
 
 

@@ -57,9 +57,12 @@ def read_manifest(manifest: Path, entity_set: str | None = None) -> list[Collect
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    """A CSV file's rows as text. Raises `UserError` where it cannot be read."""
+    """A CSV file's rows as text, without a mark that it is UTF-8.
+
+    Raises `UserError` where it cannot be read.
+    """
     try:
-        with path.open(encoding="utf-8", newline="") as handle:
+        with path.open(encoding="utf-8-sig", newline="") as handle:
             return list(csv.DictReader(handle))
     except (FileNotFoundError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}); make or restore it.") from error

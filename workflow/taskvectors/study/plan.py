@@ -17,6 +17,7 @@ from taskvectors.base.files import sha256
 from taskvectors.base.pages import template_files
 from taskvectors.study import entities
 from taskvectors.study.config import ModelSource
+from taskvectors.study.contact import check_contact
 from taskvectors.study.datasets import SPLITS
 from taskvectors.study.items import (
     CLAIMS,
@@ -309,6 +310,11 @@ class Plan:
         files = Path(self.results, "benchmarks").rglob("*.jsonl")
         written = [path.stat().st_mtime_ns for path in files]
         return [len(written), max(written, default=0)]
+
+    def check_contact(self) -> None:
+        """Raise `UserError` where Wikipedia is to be asked, and nobody is named who asks."""
+        if self.config["refresh"] or not Path(self.manifest("wikipedia")).exists():
+            check_contact(self.config["wikipedia"]["contact"])
 
     def wikipedia_options(self) -> list[str]:
         """Command line options that say who collects from Wikipedia, and how fast."""
