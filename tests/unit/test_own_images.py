@@ -182,8 +182,8 @@ def test_a_folder_of_hugging_face_is_taken_as_it_is(tmp_path, kind):
 @pytest.mark.parametrize(
     ("table", "complaint"),
     [
-        ("name,file\nCow,a.png\n", r"column entity is missing; the header needs it, and has name"),
-        ("entity;file\nCow;a.png\n", r"column entity is missing; .* has entity;file\."),
+        ("name,file\nCow,a.png\n", r"column entity is missing; the header needs it\."),
+        ("entity;file\nCow;a.png\n", r"columns are parted by ';'; save the table with commas"),
         ("entity,file,file_name\nCow,a,b\n", r"row 1: two columns file; keep one"),
         ("entity,home,file\nCow,,a.png\n", r"row 2, column home: the cell is empty; fill it"),
     ],

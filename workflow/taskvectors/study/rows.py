@@ -58,7 +58,8 @@ def read_rows(table: Path) -> tuple[list[str], list[TableRow]]:
 
     Text is taken as composed Unicode (NFC), however its file writes accents, but for the names of
     one's own files, which the disk writes as it does; a mark at the file's beginning that it is
-    UTF-8, as spreadsheets write it, is no part of it. Raises `UserError` naming table and row where it is missing or cannot be read as a table.
+    UTF-8, as spreadsheets write it, is no part of it. Raises `UserError` naming table and row where
+    it is missing or cannot be read as a table.
     """
     try:
         text = table.read_text(encoding="utf-8-sig")
@@ -102,8 +103,8 @@ def _of_csv(table: Path, text: str) -> tuple[list[str], list[TableRow]]:
             rows.append((reader.line_num, cells))
     except csv.Error as error:
         raise UserError(
-            f"{table}, row {reader.line_num} or before it: {error}; a cell in quotes ends with one, "
-            "and writes a quote within it twice."
+            f"{table}, row {reader.line_num} or before it: {error}; a cell in quotes ends with "
+            "one, and writes a quote within it twice."
         ) from error
     for column in header:
         if not column or header.count(column) > 1:
