@@ -319,7 +319,8 @@ class Plan:
 
     def check_contact(self) -> None:
         """Raise `UserError` where Wikipedia is to be asked, and nobody is named who asks."""
-        if self.config["refresh"] or not Path(self.manifest("wikipedia")).exists():
+        collected = Path(self.results, "collect/wikipedia/manifest.csv")
+        if self.config["refresh"] or not collected.exists():
             check_contact(self.config["wikipedia"]["contact"])
 
     def wikipedia_options(self) -> list[str]:

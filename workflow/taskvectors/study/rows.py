@@ -66,7 +66,9 @@ def read_rows(table: Path) -> tuple[list[str], list[TableRow]]:
     except FileNotFoundError as error:
         raise UserError(f"{table} is missing; an entity set needs its table there.") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{table} is not in UTF-8; save it in UTF-8.") from error
+        raise UserError(
+            f"{table} is not in UTF-8; save it as CSV or JSON lines in UTF-8."
+        ) from error
     columns, rows = _of_json(table, text) if table.suffix == ".jsonl" else _of_csv(table, text)
     names = [unicodedata.normalize("NFC", column) for column in columns]
     if not is_own(table):
