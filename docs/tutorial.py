@@ -15,7 +15,7 @@
 # among them. Does what it understood of the text help it with the picture?
 #
 # This notebook takes about ten minutes on a laptop. It needs the embedded model and its images, which
-# `make run` has made (or `snakemake --cores 2 results/embedded/prepare/embedded results/embedded/collect/twemoji/images`).
+# `make run` has made (or `snakemake --cores 2 results/embedded/prepare/embedded results/embedded/collect/twemoji/countries/images`).
 
 # %%
 from pathlib import Path
@@ -31,7 +31,7 @@ model
 # A `str` is text, a `Path` is an image.
 
 # %%
-FLAGS = next(Path("..").glob("results/*/collect/twemoji/images/countries"))
+FLAGS = next(Path("..").glob("results/*/collect/twemoji/countries/images"))
 CAPITALS = {
     "France": "Paris",
     "Japan": "Tokyo",

@@ -16,7 +16,9 @@ from taskvectors.base.packages import package_files
 from taskvectors.collect.__main__ import attribution, collect
 from taskvectors.collect.packages import RENDERINGS, read_image
 from taskvectors.models.embedded_vision import MARGIN, SIDE, fit_to_square
+from taskvectors.prepare.drawings import load_drawings
 from taskvectors.study.entities import Entity, read_entities
+from taskvectors.study.manifest import read_manifest
 
 GIRAFFE = Entity("Giraffe", "mammals", "Giraffe", "1F992", {"young": "calf"})
 FRANCE = Entity("France", "countries", "Flag of France", "1F1EB-1F1F7", {"capital": "Paris"})
@@ -35,6 +37,16 @@ def test_a_rendering_gives_images_and_a_manifest_that_matches_them(tmp_path, nam
         assert sha256(tmp_path / row.file) == row.sha256
         assert row.version and row.path and row.licence and row.author
     assert "3 images" in attribution(RENDERINGS[name], manifest)
+
+
+def test_a_rendering_without_any_of_the_entities_gives_an_empty_manifest(tmp_path):
+    manifest = collect(RENDERINGS["flagpy"], [GIRAFFE], tmp_path)
+    manifest.to_csv(tmp_path / "manifest.csv", index=False)
+    assert read_manifest(tmp_path / "manifest.csv") == []
+    assert list((tmp_path / "images").iterdir()) == []
+    assert "0 images" in attribution(RENDERINGS["flagpy"], manifest)
+    with pytest.raises(UserError, match=r"manifest\.csv: no image that a vision tower learns"):
+        load_drawings([tmp_path / "manifest.csv"], None)
 
 
 def test_flagpy_is_read_as_data_and_shows_the_right_flag(tmp_path):

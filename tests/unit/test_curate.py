@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from taskvectors.base.errors import UserError
 from taskvectors.curate.__main__ import curate
 from taskvectors.curate.draws import exemplar_sets, split_entities
+from taskvectors.jobs.queries import asked
 from taskvectors.study.datasets import Item
 from taskvectors.study.entities import Entity
+from taskvectors.study.prompts import Text
 from taskvectors.study.tasks import Task
 
 TASK = Task("country-capital", "countries", "capital", "The capital city of the country:")
@@ -60,6 +63,20 @@ def test_a_seeds_exemplars_do_not_depend_on_the_other_seeds():
     assert alone == among
     other = [drawn for drawn in exemplar_sets("t", asked, [1, 2, 3], 5) if drawn.seed == 1]
     assert [drawn.exemplars for drawn in alone] != [drawn.exemplars for drawn in other]
+
+
+def test_descriptions_are_asked_in_place_of_names_and_never_mixed_with_them():
+    images = {name: f"{name}.png" for name in NAMES}
+    sizes = {"validation": 4, "test": 6}
+    texts = {name: f"A land called number {name[5:]}." for name in NAMES[:12]}
+    kept, decisions = curate(TASK, entities(NAMES), images, sizes, 0, {}, texts)
+    assert {item.said for item in kept} <= set(texts.values())
+    assert [row["decision"] for row in decisions].count("left out: no description") == 28
+    assert asked(kept[0], "text") == Text(texts[kept[0].entity])
+    own = [replace(one, text=texts.get(one.name, "")) for one in entities(NAMES)]
+    assert curate(TASK, own, images, sizes, 0, {})[0] == kept
+    named, _ = curate(TASK, entities(NAMES), images, sizes, 0, {})
+    assert "text" not in named[0].as_row() and named[0].said == named[0].entity
 
 
 def test_every_entity_has_a_decision_and_tasks_of_a_set_share_the_splits():

@@ -32,7 +32,7 @@ def planned(root, monkeypatch):
 
 def test_what_has_nothing_to_show_is_left_out_with_what_to_run_instead(planned):
     plan = planned()
-    without = {"table_4", "table_6", "table_7", "table_gap"}
+    without = {"table_4", "table_6", "table_7", "table_gap", "table_wild"}
     without |= {item for items, _ in SWITCHED.values() for item in items}
     assert set(plan.left_out) == without
     for key, (items, reason) in SWITCHED.items():
@@ -67,6 +67,21 @@ def test_heads_are_shown_where_they_are_read_and_composition_where_tasks_share_e
     apart = planned(heads=True, tasks=["country-capital", "food-color"])
     assert "two tasks that ask about one entity set" in apart.left_out["table_composition"]
     assert set(apart.left_out) & set(HEADS) == {"table_composition"}
+
+
+def test_each_entity_set_has_a_manifest_of_its_own_and_wikipedia_one_for_all(planned):
+    plan = planned(tasks=["food-color", "animal-latin"])
+    collect = "results/embedded/collect"
+    assert plan.images.manifests(plan.entity_sets) == [
+        f"{collect}/twemoji/{name}/manifest.csv" for name in ("foods", "mammals")
+    ]
+    # Towers learn the same names whatever the tasks.
+    assert len(plan.manifests) == len({*plan.manifests}) == 4 * 3
+    paper = planned(experiment="paper")
+    assert paper.manifests == ["results/paper/collect/wikipedia/manifest.csv"]
+    assert paper.images.folders(paper.entity_sets) == ["results/paper/collect/wikipedia/images"]
+    assert paper.images.of_wikipedia(learned=False) == ["countries", "foods", "mammals"]
+    assert planned(tasks=["food-color"]).images.of_wikipedia(learned=False) == ["foods"]
 
 
 def test_inputs_come_model_by_model_and_task_by_task(planned):

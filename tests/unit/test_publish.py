@@ -10,6 +10,7 @@ import yaml
 from taskvectors.api.vectors import open_vector
 from taskvectors.base.tensors import read_metadata, write_tensors
 from taskvectors.publish import card, licences, published
+from taskvectors.study.manifest import read_manifest
 
 SIDECAR = {
     "model": "m",
@@ -60,8 +61,10 @@ def test_licences_are_those_of_the_entities_that_were_shown(tmp_path):
         "entity_set,entity,file,sha256,rendering,author,licence,licence_url,package,version,path"
     )
     rows = [("foods", "Apple", "CC0"), ("foods", "Pear", "MIT"), ("foods", "Fig", "GPL")]
-    rows += [("animals", "Plum", "BSD")]
+    rows += [("animals", "Plum", "BSD"), ("foods", "Lime", "")]
     lines = [f"{s},{e},{e}.png,0,x,a,{licence},u,p,1,q" for s, e, licence in rows]
     (tmp_path / "manifest.csv").write_text("\n".join([header, *lines]) + "\n")
     shown = ["Apple", "Pear", "Plum"]
-    assert licences(tmp_path / "manifest.csv", "foods", shown) == "CC0, MIT"
+    images = read_manifest(tmp_path / "manifest.csv")
+    assert licences(images, "foods", shown) == "CC0, MIT"
+    assert licences(images, "foods", ["Apple", "Lime"]) == "CC0, not stated"

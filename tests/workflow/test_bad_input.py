@@ -88,6 +88,7 @@ def test_from_another_folder_the_configuration_is_said_to_be_missing(pristine, t
         ("table_4", "experiment=transfer"),
         ("table_6", "experiment=templates"),
         ("table_gap", "experiment=gap"),
+        ("table_wild", "experiment=wild"),
         ("table_heads", "heads=true"),
         ("table_controls", "controls=true"),
     ],

@@ -77,7 +77,7 @@ def test_the_crate_has_every_job_with_what_it_read_and_made(crate):
     }
     for name in ("tables/table_3.csv", "figures/figure_8.pdf", "curate/croissant.json"):
         assert name in made and (crate / name).is_file()
-    twemoji = entities["collect/twemoji/images/"]
+    twemoji = entities["collect/twemoji/foods/images/"]
     assert twemoji["license"] == {"@id": "https://creativecommons.org/licenses/by/4.0/"}
     assert entities["curate/croissant.json"]["conformsTo"]["@id"].endswith("croissant/1.0")
     assert (crate / "source/workflow/rules/read.smk").is_file()
@@ -87,7 +87,8 @@ def test_the_crate_has_every_job_with_what_it_read_and_made(crate):
 
 def test_the_licence_page_has_every_image_of_the_datasets(crate):
     page = (crate / "ATTRIBUTION.html").read_text(encoding="utf-8")
-    manifest = pd.read_csv(crate / "collect/twemoji/manifest.csv").set_index("entity")
+    manifests = (crate / "collect/twemoji").glob("*/manifest.csv")
+    manifest = pd.concat(map(pd.read_csv, manifests)).set_index("entity")
     used = {
         item.entity
         for task in ("country-capital", "food-color")

@@ -36,7 +36,7 @@ def run_again(folder: Path, output: str, out: Path, threads: int) -> None:
 @pytest.mark.parametrize(
     ("output", "made", "threads"),
     [
-        ("collect/twemoji/images", "out/images", 1),
+        ("collect/twemoji/foods/images", "out/images", 1),
         ("curate/country-capital/exemplars.jsonl", "out/exemplars.jsonl", 1),
         ("prepare/embedded", "out", 2),
     ],

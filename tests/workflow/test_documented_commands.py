@@ -2,7 +2,8 @@
 
 Snakemake's are planned in a dry run, those with the same settings together; a command of the
 package or of `benchmarks/` must know each option that it is given; a target of make must be one.
-What they do is run in the tests of the demo, the audit and the cut-down experiment.
+docs/your-own-data.md is followed by test_own_data.py instead. What the others do is run in the
+tests of the demo, the audit and the cut-down experiment.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import pytest
 
 pytestmark = pytest.mark.workflow
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+FOLLOWED = ROOT / "docs/your-own-data.md"
+PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {FOLLOWED})]
 PROGRAMS = ("snakemake", "make", "python")
 # What the shell itself does in the documentation.
 SHELL = ("export", "cp")

@@ -29,7 +29,7 @@ KINDS = {
     "json lines": ("curate/food-color/exemplars.jsonl", ""),
     "json": ("score/embedded/spaced/layer.json", ""),
     "csv": ("score/embedded/spaced/accuracy.csv", ""),
-    "image": ("collect/twemoji/images", "foods/avocado.png"),
+    "image": ("collect/twemoji/foods/images", "avocado.png"),
     "checkpoint": ("prepare/embedded", "model.safetensors"),
 }
 

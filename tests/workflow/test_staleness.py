@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from guide import write_files
 
 from taskvectors.base.tensors import read_tensors
 from taskvectors.study.datasets import read_exemplar_sets
@@ -26,7 +27,7 @@ JOINED = {
     *("score_pairs", "score_power", "choose_injection", "score_function_vectors"),
     *("score_controls", "score_control_pairs"),
 }
-ABSENT = ("table_4", "table_6", "table_7", "table_gap")
+ABSENT = ("table_4", "table_6", "table_7", "table_gap", "table_wild")
 MADE = {item for item in ITEMS if item not in ABSENT}
 
 
@@ -183,6 +184,30 @@ def test_a_changed_instruction_rereads_its_task(copied):
             | jobs_of(EVERYTHING, {""})
         )
         assert planned(copied) == expected
+
+
+def test_a_new_entity_set_touches_its_own_data_only(copied):
+    tasks, own = copied.folder / "resources/tasks.yaml", "animal-home"
+    before, state = tasks.read_text(), tasks.stat()
+    write_files(copied.folder)
+    assert planned(copied) == set()
+    sizes = "countries: {validation: 4, test: 6}, foods: {validation: 4, test: 6}"
+    jobs = planned(
+        copied,
+        *("--config", "own_images=[my/animals]", f"tasks=[{','.join(TASKS)},{own}]"),
+        f"splits={{{sizes}, animals: {{validation: 4, test: 6}}}}",
+    )
+    assert {rule for rule, task in jobs if task == own} >= {
+        *("curate", "read", "average", "decode", "write_validation", "mediate", "write_test"),
+    }
+    # The layer is chosen over all tasks, so the other tasks are tested again.
+    assert {rule for rule, task in jobs if task in TASKS} == {"write_test", "controls", *INJECTS}
+    joined = EVERYTHING | {"collect_folder", "run_config", "render_naming"}
+    assert {rule for rule, task in jobs if task == ""} <= joined
+    shutil.rmtree(copied.folder / "my")
+    (copied.folder / "resources/experiments/zoo.yaml").unlink()
+    tasks.write_text(before)
+    os.utime(tasks, ns=(state.st_atime_ns, state.st_mtime_ns))
 
 
 def test_an_added_seed_leaves_the_other_seeds_as_they_are(copied):

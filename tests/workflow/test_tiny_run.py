@@ -29,10 +29,11 @@ def share_right(predictions: pd.DataFrame) -> float:
 
 
 def test_images_match_their_manifest_and_the_held_out_rendering_is_not_trained_on(tiny_run):
-    manifest = pd.read_csv(tiny_run.results / "collect/twemoji/manifest.csv")
-    assert manifest["entity_set"].value_counts()["countries"] == 197
+    collected = tiny_run.results / "collect/twemoji/countries"
+    manifest = pd.read_csv(collected / "manifest.csv")
+    assert manifest["entity_set"].value_counts().to_dict() == {"countries": 197}
     for row in manifest.sample(20, random_state=0).itertuples():
-        assert sha256(tiny_run.results / "collect/twemoji" / row.file) == row.sha256
+        assert sha256(collected / row.file) == row.sha256
     config = (tiny_run.results / "run_config.yaml").read_text()
     assert "evaluation: twemoji" in config
 

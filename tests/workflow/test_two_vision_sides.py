@@ -19,9 +19,8 @@ SHOWN = 24  # images of an entity set that are looked at here
 
 
 def some_images(manifest: Path) -> None:
-    """Leave the manifest only some images of each entity set."""
-    images = pd.read_csv(manifest)
-    images.groupby("entity_set").head(SHOWN).to_csv(manifest, index=False)
+    """Leave the manifest only some images."""
+    pd.read_csv(manifest).head(SHOWN).to_csv(manifest, index=False)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,8 @@ def compared(tiny_run, second_checkout) -> Path:
     assert lookup.returncode == 0, lookup.stdout[-3000:]
     seen = second_checkout.snakemake(f"{FOLDER}/prepare/{OPEN}", *SETTINGS)
     assert seen.returncode == 0, seen.stdout[-3000:]
-    some_images(results / "collect/twemoji/manifest.csv")
+    for manifest in results.glob("collect/twemoji/*/manifest.csv"):
+        some_images(manifest)
     models = [f"{FOLDER}/prepare/{model}" for model in (LOOKUP, OPEN)]
     touched = second_checkout.snakemake(*models, "--touch", *SETTINGS)
     assert touched.returncode == 0, touched.stdout[-3000:]

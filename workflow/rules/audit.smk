@@ -11,7 +11,7 @@
 
 rule attribution:
     input:
-        manifests=[PLAN.manifest(rendering) for rendering in PLAN.renderings],
+        manifests=PLAN.manifests,
         datasets=PLAN.datasets,
         models=PLAN.model_folders(),
         packages="envs/data.txt",
@@ -63,8 +63,8 @@ rule publish:
         vectors=of_models("average", "vectors.safetensors"),
         sidecars=of_models("read", "activations.json"),
         models=[PLAN.model_folder(model) for model in config["models"]],
-        tasks="resources/tasks.yaml",
-        manifest=PLAN.manifest(config["images"]["evaluation"]),
+        tasks=ancient("resources/tasks.yaml"),  # its lines that count are a param
+        manifests=PLAN.images.manifests(PLAN.entity_sets),
         tables=[PLAN.item_files(i)["md"] for i in PLAN.items if not i.startswith("figure")],
         attribution=f"{RESULTS}/ATTRIBUTION.html",
         croissant=f"{RESULTS}/curate/croissant.json",
@@ -75,16 +75,17 @@ rule publish:
     localrule: True
     params:
         experiment=config["experiment"],
+        definitions=PLAN.definitions(),
         code=code_hash("taskvectors.publish"),
     shell:
         recorded(
-            *("publish", "publish"),
+            *("publish", "publish", "definitions"),
             experiment="params.experiment",
             vectors="input.vectors",
             sidecars="input.sidecars",
             models="input.models",
             tasks="input.tasks",
-            manifest="input.manifest",
+            manifests="input.manifests",
             tables="input.tables",
             attribution="input.attribution",
             croissant="input.croissant",

@@ -1,34 +1,72 @@
 # Stage collect: one image per entity, with a manifest of where each came from.
 #
-# REQUIRED INPUTS: resources/entities/*.csv; the packages in envs/data.txt, or a network
-# OUTPUTS:         results/<experiment>/collect/<rendering>/{manifest.csv,ATTRIBUTION.md,images/}
-#                  and, from Wikipedia, missing.csv and infoboxes.csv beside them;
+# REQUIRED INPUTS: an entity table; the packages in envs/data.txt, a folder of one's own, or a
+#                  network
+# OUTPUTS:         results/<experiment>/collect/<rendering>/<entity set>/
+#                  {manifest.csv,ATTRIBUTION.md,images/}, from Wikipedia all sets in one folder with
+#                  missing.csv and infoboxes.csv beside them;
 #                  results/cache/wikipedia/ keeps what was fetched, for all experiments
+
+COLLECTED = f"{RESULTS}/collect/{{rendering}}/{{entity_set}}"
+# All that the experiment names, so that a label audit can be had whatever the images are.
+OF_WIKIPEDIA = PLAN.images.of_wikipedia(bool(PLAN.seeing))
+OWN = f"{RESULTS}/collect/folder/{{entity_set}}"
 
 
 rule collect:
     input:
-        tables=ancient(PLAN.entity_tables),  # what counts of them is a param
+        # What counts of the table is a param.
+        tables=lambda wildcards: ancient(PLAN.images.table(wildcards.entity_set)),
     output:
-        manifest=f"{RESULTS}/collect/{{rendering}}/manifest.csv",
-        attribution=f"{RESULTS}/collect/{{rendering}}/ATTRIBUTION.md",
-        images=directory(f"{RESULTS}/collect/{{rendering}}/images"),
+        manifest=f"{COLLECTED}/manifest.csv",
+        attribution=f"{COLLECTED}/ATTRIBUTION.md",
+        images=directory(f"{COLLECTED}/images"),
     log:
-        f"{LOGS}/collect/{{rendering}}.log",
+        f"{LOGS}/collect/{{rendering}}/{{entity_set}}.log",
     benchmark:
-        f"{BENCHMARKS}/collect/{{rendering}}.jsonl"
+        f"{BENCHMARKS}/collect/{{rendering}}/{{entity_set}}.jsonl"
     wildcard_constraints:
-        rendering="(?!wikipedia/)[a-z]+",
+        rendering="(?!folder/)[a-z]+",
     localrule: True
     params:
         out=subpath(output.manifest, parent=True),
-        entities=PLAN.entities_digest(),
+        entities=lambda wildcards: PLAN.images.entities_digest(wildcards.entity_set),
         code=code_hash("taskvectors.collect"),
     shell:
         recorded(
             *("collect", "collect", "entities"),
             rendering="wildcards.rendering",
             entities="input.tables",
+            out="params.out",
+        )
+
+
+# One's own images: the files that the folder's table names.
+rule collect_folder:
+    input:
+        # What counts of the table is a param.
+        table=lambda wildcards: ancient(PLAN.images.own_table(wildcards.entity_set)),
+        files=lambda wildcards: PLAN.images.own_files(wildcards.entity_set),
+    output:
+        manifest=f"{OWN}/manifest.csv",
+        attribution=f"{OWN}/ATTRIBUTION.md",
+        images=directory(f"{OWN}/images"),
+    log:
+        f"{LOGS}/collect/folder/{{entity_set}}.log",
+    benchmark:
+        f"{BENCHMARKS}/collect_folder/{{entity_set}}.jsonl"
+    wildcard_constraints:
+        entity_set=PLAN.images.own_pattern,
+    localrule: True
+    params:
+        out=subpath(output.manifest, parent=True),
+        own_rows=lambda wildcards: PLAN.images.own_rows(wildcards.entity_set),
+        code=code_hash("taskvectors.collect"),
+    shell:
+        recorded(
+            *("collect_folder", "collect", "own_rows"),
+            rendering="folder",
+            entities="input.table",
             out="params.out",
         )
 
@@ -51,7 +89,7 @@ rule collect_wikipedia:
     localrule: True
     params:
         out=subpath(output.manifest, parent=True),
-        entities=PLAN.entities_digest(),
+        entities=[PLAN.images.entities_digest(name) for name in OF_WIKIPEDIA],
         options=lambda wildcards, resources: PLAN.wikipedia_options(),
         code=code_hash("taskvectors.collect"),
     shell:

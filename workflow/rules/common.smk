@@ -41,6 +41,8 @@ os.environ.update(TASKVECTORS_CONFIG=json.dumps(config))
 
 PLAN = Plan(config, TASKS, SOURCES)
 EVALUATION = config["images"]["evaluation"]
+# The folders of the images that are evaluated.
+IMAGES = PLAN.images.folders(PLAN.entity_sets)
 RESULTS = PLAN.results
 LOGS = f"logs/{config['experiment']}"
 BENCHMARKS = f"{RESULTS}/benchmarks"
@@ -59,6 +61,7 @@ wildcard_constraints:
     task="|".join(TASKS),
     template="[a-z][a-z0-9_]*",
     rendering="[a-z]+",
+    entity_set="[a-z][a-z0-9_-]*",
 
 
 def model_folder(wildcards):
@@ -106,6 +109,14 @@ def irrelevant_items(wildcards):
     return [f"{RESULTS}/curate/{other}/validation.jsonl"] if unrelated else []
 
 
+def irrelevant_images(wildcards):
+    """The folder with the images of those."""
+    if not irrelevant_items(wildcards):
+        return []
+    other = TASKS[PLAN.other_task(wildcards.task)]
+    return ancient(PLAN.images.images(other.entity_set))
+
+
 def answers_with(stage):
     """An input function: what the model answered to all tasks, prompted, patched, and in a stage."""
     return lambda wildcards: [
@@ -117,6 +128,12 @@ def answers_with(stage):
             template=wildcards.template,
         ),
     ]
+
+
+def task_images(wildcards):
+    """The folder with the images of a job's task. Each image's hash is in the manifest: when that is
+    unchanged, so are they."""
+    return ancient(PLAN.images.images(TASKS[wildcards.task].entity_set))
 
 
 def queries(wildcards):
@@ -137,6 +154,12 @@ MODEL_JOBS = {
     "runtime": lambda wildcards, attempt: PLAN.runtime(wildcards.model, attempt),
 }
 GPU_JOB = {"gpu": lambda wildcards: SOURCES[wildcards.model].gpus, **MODEL_JOBS}
+
+
+def item_inputs(item):
+    """What a table or figure shows; what counts of the tasks' file is a param."""
+    inputs = PLAN.item_inputs(item)
+    return inputs | {"tasks": ancient(inputs["tasks"])} if "tasks" in inputs else inputs
 
 
 def item_outputs(item):
@@ -169,9 +192,9 @@ def refuse(item):
 
 
 def tables_for_wikipedia(wildcards):
-    """The entity tables, once it is known who collects: a dry run asks for it, too."""
+    """The tables of what it is asked about, once it is known who collects: a dry run asks, too."""
     try:
         PLAN.check_contact()
     except UserError as error:
         raise refused(error) from None
-    return PLAN.entity_tables
+    return [PLAN.images.table(name) for name in OF_WIKIPEDIA]

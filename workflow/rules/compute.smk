@@ -12,7 +12,7 @@ rule compute:
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{config['tasks'][0]}/test.jsonl",
         shown=f"{RESULTS}/curate/{config['tasks'][0]}/validation.jsonl",
-        images=ancient(PLAN.images),
+        images=ancient(PLAN.images.images(TASKS[config["tasks"][0]].entity_set)),
         descriptions="resources/qualitative/descriptions.yaml",
         vectors=f"{RESULTS}/average/{MODEL_JOB}/{config['tasks'][0]}/vectors.safetensors",
         layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",

@@ -6,15 +6,21 @@
 #                  curate/near_duplicates.csv, curate/label_audit.csv; curate/croissant.json
 
 
+# What stands in text prompts in place of names.
+DESCRIPTIONS = (
+    ["resources/qualitative/descriptions.yaml"] if config["texts"] == "descriptions" else []
+)
+
+
 rule curate:
     input:
         tasks=ancient("resources/tasks.yaml"),  # its one line that counts is a param
         # What counts of the table is a param, too.
         entities=lambda wildcards: ancient(PLAN.entity_table(wildcards.task)),
         dropped="resources/entities/dropped.csv",
-        # The manifest has the hash of every image: when it is unchanged, so are they.
-        manifest=PLAN.manifest(EVALUATION),
-        images=ancient(PLAN.images),
+        manifest=lambda wildcards: PLAN.images.manifest(TASKS[wildcards.task].entity_set),
+        images=task_images,
+        descriptions=DESCRIPTIONS,
     output:
         validation=f"{RESULTS}/curate/{{task}}/validation.jsonl",
         test=f"{RESULTS}/curate/{{task}}/test.jsonl",
@@ -34,11 +40,13 @@ rule curate:
         split_seed=config["split_seed"],
         seeds=config["seeds"],
         exemplars=config["exemplars"],
-        images_evaluation=EVALUATION,
+        texts=config["texts"],
+        options=["--descriptions", *DESCRIPTIONS] if DESCRIPTIONS else [],
+        rendering=lambda wildcards: PLAN.images.rendering(TASKS[wildcards.task].entity_set),
         code=code_hash("taskvectors.curate"),
     shell:
         recorded(
-            *("curate", "curate", "label", "labels", "images_evaluation"),
+            *("curate", "curate", "label", "labels", "rendering", "texts"),
             tasks="input.tasks",
             task="wildcards.task",
             entities="input.entities",
@@ -49,6 +57,7 @@ rule curate:
             split_seed="params.split_seed",
             seeds="params.seeds",
             exemplars="params.exemplars",
+            _options="params.options",
             out="params.out",
         )
 
@@ -62,9 +71,9 @@ rule contact_sheets:
 
 rule contact_sheet:
     input:
-        entities="resources/entities/{entity_set}.csv",
-        manifest=PLAN.manifest(EVALUATION),
-        images=ancient(PLAN.images),
+        entities=lambda wildcards: PLAN.images.table(wildcards.entity_set),
+        manifest=lambda wildcards: PLAN.images.manifest(wildcards.entity_set),
+        images=lambda wildcards: ancient(PLAN.images.images(wildcards.entity_set)),
     output:
         f"{RESULTS}/curate/contact_sheets/{{entity_set}}.png",
     log:
@@ -73,11 +82,10 @@ rule contact_sheet:
         f"{BENCHMARKS}/contact_sheet/{{entity_set}}.jsonl"
     localrule: True
     params:
-        images_evaluation=EVALUATION,
         code=code_hash("taskvectors.curate.sheets"),
     shell:
         recorded(
-            *("contact_sheet", "curate.sheets", "images_evaluation"),
+            *("contact_sheet", "curate.sheets"),
             entities="input.entities",
             manifest="input.manifest",
             out="output",
@@ -86,8 +94,8 @@ rule contact_sheet:
 
 rule near_duplicates:
     input:
-        manifest=PLAN.manifest(EVALUATION),
-        images=ancient(PLAN.images),
+        manifests=PLAN.images.manifests(PLAN.entity_sets),
+        images=ancient(IMAGES),
     output:
         f"{RESULTS}/curate/near_duplicates.csv",
     log:
@@ -96,12 +104,11 @@ rule near_duplicates:
         f"{BENCHMARKS}/near_duplicates/all.jsonl"
     localrule: True
     params:
-        images_evaluation=EVALUATION,
         code=code_hash("taskvectors.curate.duplicates"),
     shell:
         recorded(
-            *("near_duplicates", "curate.duplicates", "images_evaluation"),
-            manifest="input.manifest",
+            *("near_duplicates", "curate.duplicates"),
+            manifests="input.manifests",
             out="output",
         )
 
@@ -109,7 +116,7 @@ rule near_duplicates:
 # Our labels beside Wikipedia's infoboxes; needs wikipedia.contact, whatever the images are.
 rule label_audit:
     input:
-        entities=PLAN.entity_tables,
+        entities=[PLAN.images.table(name) for name in OF_WIKIPEDIA],
         infoboxes=f"{RESULTS}/collect/wikipedia/infoboxes.csv",
     output:
         f"{RESULTS}/curate/label_audit.csv",

@@ -14,7 +14,7 @@ rule mediate:
         model=model_folder,
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/validation.jsonl",
-        images=ancient(PLAN.images),
+        images=task_images,
         outputs=HEADS,
     output:
         f"{RESULTS}/heads/{TASK_JOB}/effects.parquet",
@@ -93,7 +93,7 @@ rule inject_validation:
         model=model_folder,
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/validation.jsonl",
-        images=ancient(PLAN.images),
+        images=task_images,
         vectors=f"{RESULTS}/average/{TASK_JOB}/vectors.safetensors",
         functions=f"{RESULTS}/heads/{MODEL_JOB}/function_vectors.safetensors",
     output:
@@ -123,7 +123,7 @@ rule inject_test:
         model=model_folder,
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/test.jsonl",
-        images=ancient(PLAN.images),
+        images=task_images,
         vectors=f"{RESULTS}/average/{TASK_JOB}/vectors.safetensors",
         others=lambda wildcards: PLAN.sibling_vectors(**wildcards),
         functions=f"{RESULTS}/heads/{MODEL_JOB}/function_vectors.safetensors",

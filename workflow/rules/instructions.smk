@@ -14,7 +14,7 @@ rule instructions:
         tasks=ancient("resources/tasks.yaml"),  # its lines that count are a param
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/test.jsonl",
-        images=ancient(PLAN.images),
+        images=task_images,
         layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
     output:
         f"{RESULTS}/instructions/{TASK_JOB}/test.parquet",

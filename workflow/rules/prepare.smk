@@ -7,6 +7,10 @@
 OPEN_VISION = "resources/vision/open.safetensors"
 OPEN_TRAINING = ["openmoji", "noto", "flagpy", "fluent", "fluentflat"]
 
+# What vision towers learn from, and are tested on: the same entity sets as they are evaluated.
+TRAINED_ON = PLAN.images.training(config["images"]["training"])
+HELD_OUT = PLAN.images.manifests(PLAN.images.learned)
+
 # What training a vision tower or tuning a language model takes.
 TRAINING = {
     "mem_mb": lambda wildcards, attempt: 5000 * attempt,
@@ -43,8 +47,8 @@ rule language_model:
 rule vision_tower:
     input:
         language_model=lambda wildcards: PLAN.model_folder(SOURCES[wildcards.model].language_model),
-        training=[PLAN.manifest(rendering) for rendering in config["images"]["training"]],
-        held_out=PLAN.manifest(EVALUATION),
+        training=TRAINED_ON,
+        held_out=HELD_OUT,
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:
@@ -60,6 +64,7 @@ rule vision_tower:
     params:
         images_evaluation=EVALUATION,
         images_training=config["images"]["training"],
+        learned_sets=config["learned_sets"],
         vision_tower_copies=config["vision_tower"]["copies"],
         vision_tower_steps=config["vision_tower"]["steps"],
         vision_tower_seed=config["vision_tower"]["seed"],
@@ -67,7 +72,8 @@ rule vision_tower:
         code=code_hash("taskvectors.prepare.vision"),
     shell:
         recorded(
-            *("vision_tower", "prepare.vision", "images_evaluation", "images_training"),
+            *("vision_tower", "prepare.vision"),
+            *("images_evaluation", "images_training", "learned_sets"),
             language_model="input.language_model",
             training="input.training",
             held_out="input.held_out",
@@ -84,7 +90,7 @@ rule open_vision:
     input:
         language_model=lambda wildcards: PLAN.model_folder(SOURCES[wildcards.model].open),
         weights=OPEN_VISION,
-        held_out=PLAN.manifest(EVALUATION),
+        held_out=HELD_OUT,
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:
@@ -111,8 +117,8 @@ rule open_vision:
 rule train_vision:
     input:
         language_model=lambda wildcards: PLAN.model_folder("smollm2"),
-        training=[PLAN.manifest(rendering) for rendering in OPEN_TRAINING],
-        held_out=PLAN.manifest(EVALUATION),
+        training=PLAN.images.training(OPEN_TRAINING),
+        held_out=HELD_OUT,
     output:
         f"{RESULTS}/prepare/open_vision.safetensors",
     log:
@@ -147,8 +153,8 @@ rule train_vision:
 rule tune:
     input:
         model=lambda wildcards: PLAN.model_folder(SOURCES[wildcards.model].tuned),
-        training=[PLAN.manifest(rendering) for rendering in config["images"]["training"]],
-        held_out=PLAN.manifest(EVALUATION),
+        training=TRAINED_ON,
+        held_out=HELD_OUT,
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),
     log:

@@ -10,12 +10,13 @@
 rule qualitative:
     input:
         model=model_folder,
-        tasks="resources/tasks.yaml",
+        tasks=ancient("resources/tasks.yaml"),  # its lines that count are a param
         templates="resources/templates.yaml",
-        entities=[f"resources/entities/{name}.csv" for name in PLAN.entity_sets],
+        # What counts of these is a param, too.
+        entities=ancient([PLAN.images.table(name) for name in PLAN.entity_sets]),
         descriptions="resources/qualitative/descriptions.yaml",
-        manifest=PLAN.manifest(config["images"]["evaluation"]),
-        images=ancient(PLAN.images),
+        manifests=PLAN.images.manifests(PLAN.entity_sets),
+        images=ancient(IMAGES),
         queries=expand(f"{RESULTS}/curate/{{task}}/test.jsonl", task=config["tasks"]),
         exemplars=expand(f"{RESULTS}/curate/{{task}}/exemplars.jsonl", task=config["tasks"]),
         vectors=of_tasks("average", "vectors.safetensors"),
@@ -37,11 +38,13 @@ rule qualitative:
         specifications=lambda wildcards: PLAN.specifications(wildcards.model),
         seeds=config["seeds"],
         exemplars=config["exemplars"],
+        definitions=PLAN.definitions(),
+        labels=[PLAN.labels_digest(task) for task in config["tasks"]],
         out=subpath(output.answers, parent=True),
         code=code_hash("taskvectors.qualitative"),
     shell:
         recorded(
-            *("qualitative", "qualitative"),
+            *("qualitative", "qualitative", "definitions", "labels"),
             **MODEL,
             **TEMPLATE,
             tasks="input.tasks",
@@ -52,7 +55,7 @@ rule qualitative:
             vectors="input.vectors",
             layer="input.layer",
             entities="input.entities",
-            manifest="input.manifest",
+            manifests="input.manifests",
             descriptions="input.descriptions",
             seeds="params.seeds",
             exemplars="params.exemplars",

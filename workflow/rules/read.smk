@@ -16,7 +16,7 @@ rule read:
         validation=f"{RESULTS}/curate/{{task}}/validation.jsonl",
         test=f"{RESULTS}/curate/{{task}}/test.jsonl",
         exemplars=f"{RESULTS}/curate/{{task}}/exemplars.jsonl",
-        images=ancient(PLAN.images),
+        images=task_images,
     output:
         **({"heads": HEADS} if config["heads"] else {}),
         activations=f"{RESULTS}/read/{TASK_JOB}/activations.safetensors",

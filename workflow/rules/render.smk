@@ -14,7 +14,7 @@ for item in PLAN.items:
         name:
             f"render_{item}"
         input:
-            **PLAN.item_inputs(item),
+            **item_inputs(item),
         output:
             **item_outputs(item),
         log:
@@ -29,6 +29,7 @@ for item in PLAN.items:
             models=PLAN.item_models(item),
             tasks=config["tasks"],
             seeing=PLAN.seeing,
+            definitions=PLAN.definitions() if "tasks" in ITEMS[item].inputs else "",
             options=PLAN.item_options(item),
             inputs=input_options(PLAN.item_inputs(item)),
             stem=subpath(output.md, strip_suffix=".md"),
@@ -36,7 +37,7 @@ for item in PLAN.items:
         # One text for all items: it is formatted when the loop is over.
         shell:
             recorded(
-                *("render_{params.item}", "render.{params.module}"),
+                *("render_{params.item}", "render.{params.module}", "definitions"),
                 item="params.item",
                 experiment="params.experiment",
                 models="params.models",

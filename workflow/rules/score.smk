@@ -74,7 +74,7 @@ rule score_pairs:
 rule score_power:
     input:
         predictions=answers_of_tasks,
-        tasks="resources/tasks.yaml",
+        tasks=ancient("resources/tasks.yaml"),  # its lines that count are a param
         paper="resources/experiments/paper.yaml",
     output:
         f"{RESULTS}/score/{MODEL_JOB}/power.csv",
@@ -87,10 +87,11 @@ rule score_power:
         tasks=config["tasks"],
         bootstrap_resamples=config["bootstrap"]["resamples"],
         bootstrap_seed=config["bootstrap"]["seed"],
+        definitions=PLAN.definitions(),
         code=code_hash("taskvectors.score.power"),
     shell:
         recorded(
-            *("score_power", "score.power"),
+            *("score_power", "score.power", "definitions"),
             predictions="input.predictions",
             task_file="input.tasks",
             paper="input.paper",
@@ -242,13 +243,17 @@ rule score_context:
         )
 
 
-# What a model sees in the images that are evaluated, and whether it uses it.
+# The entity sets that are evaluated, and those that vision towers learnt.
+SEEN = {*PLAN.entity_sets, *PLAN.images.learned}
+
+
+# What a model sees in the images of these, and whether it uses it.
 rule score_sight:
     input:
         model=model_folder,
         templates="resources/templates.yaml",
-        manifest=PLAN.manifest(EVALUATION),
-        images=ancient(PLAN.images),
+        manifests=PLAN.images.manifests(SEEN),
+        images=ancient(PLAN.images.folders(SEEN)),
         neutral="resources/neutral.yaml",
     output:
         f"{RESULTS}/score/{MODEL_JOB}/sight.csv",
@@ -266,7 +271,7 @@ rule score_sight:
             *("score_sight", "score.sight"),
             **MODEL,
             **TEMPLATE,
-            manifest="input.manifest",
+            manifests="input.manifests",
             neutral="input.neutral",
             out="output",
         )

@@ -17,7 +17,7 @@ use rule write_validation as transfer_validation with:
         model=model_folder,
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/validation.jsonl",
-        images=ancient(PLAN.images),
+        images=task_images,
         vectors=READ_IN,
     output:
         f"{RESULTS}/write/{TASK_JOB}/{FROM}/validation.parquet",
@@ -44,7 +44,7 @@ use rule write_test as transfer_test with:
         model=model_folder,
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/test.jsonl",
-        images=ancient(PLAN.images),
+        images=task_images,
         vectors=READ_IN,
         layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
     output:

@@ -20,7 +20,7 @@ rule write_validation:
         model=model_folder,
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/validation.jsonl",
-        images=ancient(PLAN.images),
+        images=task_images,
         vectors=f"{RESULTS}/average/{TASK_JOB}/vectors.safetensors",
     output:
         f"{RESULTS}/write/{TASK_JOB}/validation.parquet",
@@ -69,7 +69,7 @@ rule write_test:
         model=model_folder,
         templates="resources/templates.yaml",
         queries=f"{RESULTS}/curate/{{task}}/test.jsonl",
-        images=ancient(PLAN.images),
+        images=task_images,
         vectors=f"{RESULTS}/average/{TASK_JOB}/vectors.safetensors",
         layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
     output:

@@ -20,7 +20,7 @@ from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import folder_written_whole, read_json, write_text
 from taskvectors.base.progress import track
 from taskvectors.base.tensors import read_tensors
-from taskvectors.study.manifest import read_manifest
+from taskvectors.study.manifest import NOT_STATED, CollectedImage, read_manifest
 from taskvectors.study.predictions import ICL_MODALITY
 from taskvectors.study.tasks import read_tasks
 from taskvectors.study.vectors import EXEMPLAR_SITE, INSTRUCTION, parse_vector_name
@@ -44,10 +44,10 @@ def revision_of(folder: Path) -> str | None:
     return read_json(source).get("revision") if source.is_file() else None
 
 
-def licences(manifest: Path, entity_set: str, entities: Sequence[str]) -> str:
-    """The licences of some entities' images, one after the other."""
-    wanted = set(entities)
-    found = {i.licence for i in read_manifest(manifest, entity_set) if i.entity in wanted}
+def licences(images: Sequence[CollectedImage], entity_set: str, entities: Sequence[str]) -> str:
+    """The licences of some entities' images, one after the other; some may not be stated."""
+    wanted = {(entity_set, entity) for entity in entities}
+    found = {i.licence or NOT_STATED for i in images if (i.entity_set, i.entity) in wanted}
     return ", ".join(sorted(found))
 
 
@@ -122,7 +122,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sidecars", required=True, type=Path, nargs="+", help="likewise")
     parser.add_argument("--models", required=True, type=Path, nargs="+", help="their folders")
     parser.add_argument("--tasks", required=True, type=Path, help="resources/tasks.yaml")
-    parser.add_argument("--manifest", required=True, type=Path)
+    parser.add_argument("--manifests", required=True, nargs="+", type=Path)
     parser.add_argument("--tables", required=True, type=Path, nargs="+", help="Markdown")
     parser.add_argument("--attribution", required=True, type=Path)
     parser.add_argument("--croissant", required=True, type=Path)
@@ -134,11 +134,12 @@ def main() -> None:
     args = arguments()
     revisions = {folder.name: revision_of(folder) for folder in args.models}
     tasks = read_tasks(args.tasks)
+    images = [image for path in args.manifests for image in read_manifest(path)]
     found: list[PublishedVector] = []
     for vectors, path in zip(args.vectors, args.sidecars, strict=True):
         sidecar = read_json(path)
         task, shown = tasks[sidecar["task"]], sidecar["rows"]["validation"]
-        licence = licences(args.manifest, task.entity_set, shown)
+        licence = licences(images, task.entity_set, shown)
         found += published(vectors, sidecar, revisions[sidecar["model"]], licence)
     with folder_written_whole(args.out) as folder:
         for one in track(found, len(found), f"publish {args.experiment}"):

@@ -156,14 +156,17 @@ def _licences(builder: Builder, records: Iterable[Record]) -> None:
                 name=image.licence,
             )
             for image in images
+            if image.licence
         )
         # A page of Wikipedia names people; a package's art is a group's or a firm's.
         kinds = {image.author: "Person" if image.revision else "Organization" for image in images}
-        authors = [builder.named("#author/", kind, name) for name, kind in kinds.items()]
+        authors = [builder.named("#author/", kind, name) for name, kind in kinds.items() if name]
         folder = builder.files.get(f"{PurePosixPath(record.path).parent}/images")
         if folder is not None:
-            folder["license"] = single(list(licences))
-            folder["author"] = single(authors)
+            said = {"license": single(list(licences)), "author": single(authors)}
+            for key, value in said.items():
+                if value:
+                    folder[key] = value
 
 
 def _workflow(builder: Builder, records: list[Record]) -> Entity:

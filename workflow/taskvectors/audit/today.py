@@ -13,7 +13,6 @@ from typing import Any
 from taskvectors.audit.lineage import Record
 from taskvectors.base.schemas import read_yaml
 from taskvectors.record.code import code_hash
-from taskvectors.study import entities
 from taskvectors.study.config import read_models, resolve
 from taskvectors.study.plan import Plan
 from taskvectors.study.tasks import read_tasks
@@ -36,7 +35,7 @@ def read_plan(root: Path, results: str) -> Plan:
     else:
         config = read_yaml(root / results / "run_config.yaml")
     tasks, models = read_tasks(resources / "tasks.yaml"), read_models(resources / "models.yaml")
-    return Plan(config, tasks, models)
+    return Plan(config, tasks, models, resources)
 
 
 def code_of(record: Record) -> str | None:
@@ -48,9 +47,9 @@ def code_of(record: Record) -> str | None:
         return None
 
 
-def changed_settings(record: Record, plan: Plan, root: Path) -> list[str]:
+def changed_settings(record: Record, plan: Plan) -> list[str]:
     """What bears on a record's output and is not as it was, in words."""
-    now = settings_of(record.wildcards, plan, root)
+    now = settings_of(record.wildcards, plan)
     return [
         f"{name} was {was!r} and is {now[name]!r}"
         for name, was in record.settings.items()
@@ -58,22 +57,37 @@ def changed_settings(record: Record, plan: Plan, root: Path) -> list[str]:
     ]
 
 
-def settings_of(wildcards: dict[str, str], plan: Plan, root: Path) -> dict[str, Any]:
+def settings_of(wildcards: dict[str, str], plan: Plan) -> dict[str, Any]:
     """All that could be a param of the job with these wildcards, by the params' names."""
     config = {key: value for key, value in plan.config.items() if key not in COLLECTING}
     below = {key: value for key, value in config.items() if isinstance(value, dict)}
     found = {**config, "template": config["templates"][0]}
     found |= {f"{key}_{name}": one for key, value in below.items() for name, one in value.items()}
-    found["entities"] = [entities.digest(root / table) for table in plan.entity_tables]
+    found["definitions"] = plan.definitions()
+    found["labels"] = [plan.labels_digest(name) for name in config["tasks"]]
     if task := plan.tasks.get(wildcards.get("task", "")):
-        table = root / plan.entity_table(task.name)
         found |= {**vars(task), **config["splits"].get(task.entity_set, {})}
-        found["labels"] = entities.digest(table, [task.label])
+        found["labels"] = plan.labels_digest(task.name)
         for words in ("wordings", "tokens"):
             found[words] = json.dumps(getattr(task, words), sort_keys=True)
+        found["rendering"] = plan.images.rendering(task.entity_set)
+    found |= _tables_of(wildcards.get("entity_set"), plan)
     if model := plan.sources.get(wildcards.get("model", "")):
         found |= {**vars(model), "specifications": plan.specifications(model.name)}
     return found
+
+
+def _tables_of(entity_set: str | None, plan: Plan) -> dict[str, Any]:
+    """What collecting takes of tables: of one entity set's, or of all that Wikipedia shows."""
+    images = plan.images
+    if entity_set is None:
+        asked = images.of_wikipedia(bool(plan.seeing))
+        return {"entities": [images.entities_digest(name) for name in asked]}
+    if not (images.root / images.table(entity_set)).is_file():
+        return {"entities": None}
+    found = {"entities": images.entities_digest(entity_set)}
+    own = entity_set in images.own_tables
+    return {**found, "own_rows": images.own_rows(entity_set)} if own else found
 
 
 def _texts(value: Any) -> list[str]:

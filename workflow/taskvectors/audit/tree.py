@@ -6,7 +6,7 @@ from typing import Any
 
 from taskvectors.audit.labels import Label, is_entity_table, read_labels
 from taskvectors.audit.lineage import Lineage, Record
-from taskvectors.study.manifest import CollectedImage, is_manifest, read_manifest
+from taskvectors.study.manifest import NOT_STATED, CollectedImage, is_manifest, read_manifest
 
 # Parameters that say where a model is from.
 ORIGIN = ("hub", "folder", "revision", "package", "file")
@@ -139,8 +139,8 @@ def image_lines(images: Sequence[CollectedImage], everything: bool) -> list[str]
     if everything:
         return [
             f"{p.entity} ({p.entity_set}): {p.title}, {p.source}"
-            f"{f', revision {p.revision}' if p.revision else ''}, {p.author}, "
-            f"{p.licence} {p.licence_url}"
+            f"{f', revision {p.revision}' if p.revision else ''}, {p.author or NOT_STATED}, "
+            f"{p.licence or NOT_STATED} {p.licence_url}"
             for p in images
         ]
     return [f"{n} images: {text}" for text, n in _counted(images, lambda p: p.origin)]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from taskvectors.audit.labels import is_entity_table
 from taskvectors.audit.lineage import Lineage, Record, open_results, read_record
 from taskvectors.audit.today import changed_settings, code_of, read_plan
 from taskvectors.base.errors import UserError
@@ -27,10 +28,10 @@ from taskvectors.study.plan import Plan
 # Made after the run, from what it left; and what jobs took.
 UNRECORDED, MEASURED = {"report.html"}, "benchmarks"
 # Of these inputs only what a param says counts for a job: a task's line, the labels of a column.
-TASKS, TABLES = "resources/tasks.yaml", "resources/entities"
+TASKS, TABLES = "resources/tasks.yaml", "tables"
 SAID_BY_PARAMS = {
-    TASKS: {"label", "instruction", "wordings", "tokens"},
-    TABLES: {"labels", "entities"},
+    TASKS: {"label", "instruction", "wordings", "tokens", "definitions"},
+    TABLES: {"labels", "entities", "own_rows"},
 }
 
 
@@ -125,7 +126,7 @@ def origin_findings(record: Record, disk: Disk, plan: Plan) -> Iterator[Finding]
     path, rule = record.path, record.rule
     again = f"run again, if need be with `--forcerun {rule}`"
     for entry in record.inputs:
-        place = TABLES if entry["path"].startswith(f"{TABLES}/") else entry["path"]
+        place = TABLES if is_entity_table(entry["path"]) else entry["path"]
         if SAID_BY_PARAMS.get(place, set()) & set(record.params):
             continue
         present = disk.hash(entry["path"])
@@ -135,7 +136,7 @@ def origin_findings(record: Record, disk: Disk, plan: Plan) -> Iterator[Finding]
             yield Finding(path, f"its input {entry['path']} is not what it was made from", again)
     if record.code != code_of(record):
         yield Finding(path, f"the code of the rule {rule} has changed", again)
-    for change in changed_settings(record, plan, disk.root):
+    for change in changed_settings(record, plan):
         yield Finding(path, f"made with other settings: {change}", again)
 
 

@@ -1,4 +1,4 @@
-"""``python -m taskvectors.collect``: images of one rendering, a manifest, the attribution."""
+"""``python -m taskvectors.collect``: images of entities, a manifest, the attribution."""
 
 import argparse
 import logging
@@ -8,34 +8,38 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.errors import UserError
 from taskvectors.base.files import sha256, write_text
 from taskvectors.base.frames import write_frame
 from taskvectors.base.images import save_png
 from taskvectors.base.packages import package_files
 from taskvectors.base.progress import track
-from taskvectors.collect import wikipedia
+from taskvectors.collect import folder, wikipedia
 from taskvectors.collect.packages import RENDERINGS, Rendering, read_image
 from taskvectors.collect.wikipedia_cache import Cache
 from taskvectors.collect.wikipedia_client import API_URL, Client, Politeness
 from taskvectors.study.entities import Entity, read_entities
 
 log = logging.getLogger("taskvectors")
+COLUMNS = [
+    *("entity_set", "entity", "file", "rendering", "package", "version", "path", "author"),
+    *("licence", "licence_url", "width", "height", "source_sha256", "sha256"),
+]
 
 
 def collect(rendering: Rendering, entities: list[Entity], out: Path) -> pd.DataFrame:
-    """Write ``out/images/<entity set>/<slug>.png`` (RGBA, 224 px wide); return the manifest.
+    """Write ``out/images/<slug>.png`` (RGBA, 224 px wide); return the manifest.
 
-    An entity that the rendering lacks has no row. Raises `UserError` if it lacks them all.
+    An entity that the rendering lacks has no row.
     """
     version, root, files = package_files(rendering.package)
+    (out / "images").mkdir(parents=True, exist_ok=True)
     rows = []
     for entity in track(entities, len(entities), f"collect {rendering.name}"):
         source = rendering.locate(entity, files)
         if source is None:
             continue
         image = read_image(root / source)
-        file = Path("images") / entity.entity_set / f"{entity.slug}.png"
+        file = Path("images") / f"{entity.slug}.png"
         save_png(image, out / file)
         rows.append(
             {
@@ -56,20 +60,18 @@ def collect(rendering: Rendering, entities: list[Entity], out: Path) -> pd.DataF
             }
         )
     if not rows:
-        raise UserError(
-            f"the package {rendering.package} has no image of any entity; reinstall it with "
-            "`make setup`."
-        )
-    return pd.DataFrame(rows)
+        log.warning("the package %s has no image of these entities", rendering.package)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def attribution(rendering: Rendering, manifest: pd.DataFrame) -> str:
     """The notice that goes with the images, as the licence asks for it."""
+    version, _, _ = package_files(rendering.package)
     asked = "asks for this notice" if rendering.asks_for_attribution else "asks for no notice"
     return (
         f"# Images of the rendering {rendering.name}\n\n"
         f"{len(manifest)} images by {rendering.author}, from the package {rendering.package} "
-        f"{manifest['version'].iloc[0]}, under {rendering.licence} ({rendering.licence_url}), "
+        f"{version}, under {rendering.licence} ({rendering.licence_url}), "
         f"which {asked}.\n\nChanges: rasterised or resized to 224 pixels wide. "
         "Each image's source is a row of manifest.csv.\n"
     )
@@ -86,7 +88,9 @@ def report_missing(entities: Iterable[Entity], manifest: pd.DataFrame) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = command_parser(__doc__)
-    parser.add_argument("--rendering", required=True, choices=[*sorted(RENDERINGS), "wikipedia"])
+    parser.add_argument(
+        "--rendering", required=True, choices=[*sorted(RENDERINGS), "folder", "wikipedia"]
+    )
     parser.add_argument("--entities", required=True, nargs="+", type=Path)
     parser.add_argument("--out", required=True, type=Path)
     only = parser.add_argument_group("only for the rendering wikipedia")
@@ -123,8 +127,18 @@ def from_wikipedia(args: argparse.Namespace, entities: list[Entity]) -> None:
     write_frame(args.out / "manifest.csv", manifest)
 
 
+def from_folder(args: argparse.Namespace) -> None:
+    """Write the images of a folder of one's own, which its table names."""
+    (table,) = args.entities
+    manifest = folder.collect_folder(table, args.out)
+    write_text(args.out / "ATTRIBUTION.md", folder.attribution(table, manifest))
+    write_frame(args.out / "manifest.csv", manifest)
+
+
 def main() -> None:
     args = arguments()
+    if args.rendering == "folder":
+        return from_folder(args)
     entities = [entity for table in args.entities for entity in read_entities(table)]
     if args.rendering == "wikipedia":
         from_wikipedia(args, entities)

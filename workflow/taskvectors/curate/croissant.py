@@ -50,8 +50,10 @@ def _file(path: Path, place: str) -> mlc.FileObject:
 
 
 def _rows(path: Path, place: str) -> mlc.RecordSet:
-    """A record set with one field per property of the item schema."""
+    """A record set with one field per property of the item schema that the file has."""
     name = place.removesuffix(".jsonl")
+    items = read_items(path)
+    columns = {column for item in items for column in item.as_row()}
     fields = [
         mlc.Field(
             id=f"{name}/{key}",
@@ -61,8 +63,9 @@ def _rows(path: Path, place: str) -> mlc.RecordSet:
             source=mlc.Source(file_object=place, extract=mlc.Extract(column=key)),
         )
         for key, about in load_schema("item")["properties"].items()
+        if key in columns
     ]
-    description = f"{len(read_items(path))} items."
+    description = f"{len(items)} items."
     return mlc.RecordSet(id=name, name=name, description=description, fields=fields)
 
 

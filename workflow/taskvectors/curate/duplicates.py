@@ -52,10 +52,11 @@ def near_duplicates(images: list[CollectedImage]) -> pd.DataFrame:
 
 def main() -> None:
     parser = command_parser(__doc__)
-    parser.add_argument("--manifest", required=True, type=Path)
+    parser.add_argument("--manifests", required=True, nargs="+", type=Path)
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
-    write_frame(args.out, near_duplicates(read_manifest(args.manifest)))
+    images = [image for path in args.manifests for image in read_manifest(path)]
+    write_frame(args.out, near_duplicates(images))
 
 
 if __name__ == "__main__":

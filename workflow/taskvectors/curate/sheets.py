@@ -10,6 +10,7 @@ from taskvectors.base.images import open_rgb, save_png
 from taskvectors.base.progress import track
 from taskvectors.study.entities import Entity, read_entities
 from taskvectors.study.manifest import read_manifest
+from taskvectors.study.rows import entity_set_of
 
 COLUMNS = 10
 TILE = 140  # pixels a side of an image's place
@@ -57,7 +58,7 @@ def main() -> None:
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
     entities = read_entities(args.entities)
-    images = read_manifest(args.manifest, args.entities.stem)
+    images = read_manifest(args.manifest, entity_set_of(args.entities))
     save_png(contact_sheet(entities, {image.entity: image.path for image in images}), args.out)
 
 

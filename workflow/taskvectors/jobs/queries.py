@@ -15,7 +15,7 @@ from taskvectors.study.prompts import EXEMPLARS_END, QUERY, ImageInput, Prompt, 
 
 def asked(item: Item, modality: str) -> Text | ImageInput:
     """The item as a query's input in one modality."""
-    return Text(item.entity) if modality == "text" else ImageInput(item.image)
+    return Text(item.said) if modality == "text" else ImageInput(item.image)
 
 
 def encode_query(

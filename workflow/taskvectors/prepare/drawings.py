@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from taskvectors.base.command import command_parser
+from taskvectors.base.errors import UserError
 from taskvectors.base.images import open_rgba
 from taskvectors.models.embedded_vision import fit_to_square, normalised, on_background
 from taskvectors.study.manifest import read_manifest
@@ -32,11 +33,17 @@ class Drawings:
 def load_drawings(manifests: list[Path], names: list[str] | None) -> tuple[Drawings, list[str]]:
     """Read images by their manifests. ``names`` None collects the names from these images.
 
-    Images whose name is unknown are left out: the vision tower cannot name them.
+    Images whose name is unknown are left out: the vision tower cannot name them. Raises
+    `UserError` where none is left.
     """
     images = [image for path in manifests for image in read_manifest(path)]
     known = sorted({image.entity for image in images}) if names is None else names
     images = [image for image in images if image.entity in known]
+    if not images:
+        raise UserError(
+            f"{', '.join(map(str, manifests))}: no image that a vision tower learns or can name; "
+            "see `images` and `learned_sets` in the configuration."
+        )
     squares = torch.stack([fit_to_square(open_rgba(image.path)) for image in images])
     labels = torch.tensor([known.index(image.entity) for image in images])
     return Drawings(squares, labels, [image.entity_set for image in images]), known
@@ -56,7 +63,7 @@ def training_parser(documentation: str | None) -> argparse.ArgumentParser:
     """A command's parser with what every training needs."""
     parser = command_parser(documentation)
     parser.add_argument("--training", required=True, type=Path, nargs="+", help="manifests")
-    parser.add_argument("--held-out", required=True, type=Path, help="manifest")
+    parser.add_argument("--held-out", required=True, type=Path, nargs="+", help="manifests")
     parser.add_argument("--steps", required=True, type=int)
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--out", required=True, type=Path)

@@ -162,7 +162,7 @@ def main() -> None:
     torch.set_float32_matmul_precision("high")  # of a GPU's products, as the weights were trained
     rng = Generator().manual_seed(args.seed)
     drawings, names = load_drawings(args.training, None)
-    held_out, _ = load_drawings([args.held_out], names)
+    held_out, _ = load_drawings(args.held_out, names)
     log.info("%d training images of %d names", len(drawings.names), len(names))
     language_model, processor = load_language_model(args.language_model)
     with torch.random.fork_rng(devices=[]):

@@ -143,7 +143,7 @@ def main() -> None:
     model = load_weights(AutoModelForImageTextToText, args.model, "float32").eval()
     processor = AutoProcessor.from_pretrained(args.model)
     drawings, names = load_drawings(args.training, None)
-    held_out, _ = load_drawings([args.held_out], names)
+    held_out, _ = load_drawings(args.held_out, names)
     features = in_passes(model.get_image_features, held_out.squares[::EVERY])
     shown = [names[index] for index in held_out.names[::EVERY]]
     found = {"before": perplexities(model, processor.tokenizer, features, shown)}

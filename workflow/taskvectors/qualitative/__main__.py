@@ -25,22 +25,24 @@ from taskvectors.study.descriptions import read_descriptions
 from taskvectors.study.entities import read_entities
 from taskvectors.study.manifest import read_manifest
 from taskvectors.study.predictions import write_predictions
+from taskvectors.study.rows import entity_set_of
 from taskvectors.study.tasks import find_task
 
 log = logging.getLogger("taskvectors")
 
 
 def describe_all(
-    studied: list[Studied], entities: list[Path], manifest: Path, descriptions: Path
+    studied: list[Studied], entities: list[Path], manifests: list[Path], descriptions: Path
 ) -> list[DescribedTask]:
     """Every task with its descriptions; a task of an undescribed entity set has none."""
     found = read_descriptions(descriptions)
-    tables = {path.stem: path for path in entities}
+    tables = {entity_set_of(path): path for path in entities}
+    shown = [image for path in manifests for image in read_manifest(path)]
     described = []
     for one in studied:
         name = one.task.entity_set
         table = read_entities(tables[name])
-        images = {one.entity: one.path.as_posix() for one in read_manifest(manifest, name)}
+        images = {one.entity: one.path.as_posix() for one in shown if one.entity_set == name}
         described.append(describe(one, found.get(name, {}), table, images))
     return described
 
@@ -57,7 +59,7 @@ def main() -> None:
     parser.add_argument("--vectors", required=True, type=Path, nargs="+", help="likewise")
     parser.add_argument("--layer", required=True, type=Path, help="JSON with the chosen layer")
     parser.add_argument("--entities", required=True, type=Path, nargs="+", help="entity tables")
-    parser.add_argument("--manifest", required=True, type=Path)
+    parser.add_argument("--manifests", required=True, type=Path, nargs="+")
     parser.add_argument("--descriptions", required=True, type=Path)
     parser.add_argument("--seeds", required=True, type=int, nargs="+")
     parser.add_argument("--exemplars", required=True, type=int)
@@ -69,7 +71,7 @@ def main() -> None:
     setting = Setting(adapter, args.name, template, layer, tuple(args.seeds))
     paths = zip(args.studied, args.items, args.exemplar_sets, args.vectors, strict=True)
     studied = [read_studied(adapter, find_task(args.tasks, task), *files) for task, *files in paths]
-    described = describe_all(studied, args.entities, args.manifest, args.descriptions)
+    described = describe_all(studied, args.entities, args.manifests, args.descriptions)
     icl = [name for name in args.specifications if name != "instruction"]
     conflicts = answer_conflicts(setting, studied)
     write_conflicts(args.out / "conflict.parquet", conflicts)

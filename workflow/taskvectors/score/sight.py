@@ -194,7 +194,9 @@ def arguments() -> argparse.Namespace:
     parser = command_parser(__doc__)
     add_model(parser)
     add_template(parser)
-    parser.add_argument("--manifest", required=True, type=Path, help="of the images evaluated")
+    parser.add_argument(
+        "--manifests", required=True, type=Path, nargs="+", help="of the images evaluated"
+    )
     parser.add_argument("--neutral", required=True, type=Path, help="resources/neutral.yaml")
     parser.add_argument("--out", required=True, type=Path)
     return parse(parser)
@@ -203,7 +205,7 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     args = arguments()
     adapter = load_model(args)
-    images = read_manifest(args.manifest)
+    images = [image for path in args.manifests for image in read_manifest(path)]
     sighted = Sighted(adapter, load_template(args, adapter), images)
     questions = read_neutral(args.neutral, images)
     rows = []

@@ -16,7 +16,9 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_text
 from taskvectors.base.schemas import check, read_yaml
 from taskvectors.study.entities import read_entities
+from taskvectors.study.images import ImagePlan
 from taskvectors.study.instructions import check_wordings
+from taskvectors.study.own_images import check_own_images
 from taskvectors.study.prompts import read_templates
 from taskvectors.study.tasks import Task, read_tasks
 
@@ -141,7 +143,9 @@ def _check_names(config: dict[str, Any], resources: Path) -> None:
                 f"the configuration's splits: the task {name} needs sizes for the entity set "
                 f"{tasks[name].entity_set!r}; add them."
             )
-    _check_sizes(config, tasks, resources)
+    images = ImagePlan(config, {tasks[name].entity_set for name in config["tasks"]}, resources)
+    _check_tables(images)
+    _check_sizes(config, tasks, images)
     if config["instructions"]:
         check_wordings(tasks[name] for name in config["tasks"])
     if config["images"]["evaluation"] in config["images"]["training"]:
@@ -151,11 +155,29 @@ def _check_names(config: dict[str, Any], resources: Path) -> None:
         )
 
 
-def _check_sizes(config: dict[str, Any], tasks: dict[str, Task], resources: Path) -> None:
+def _check_tables(images: ImagePlan) -> None:
+    """Each folder is of an entity set that a task asks about, and the tables are there."""
+    for name, table in images.own_tables.items():
+        if name not in images.entity_sets:
+            raise UserError(
+                f"the configuration's own_images: no task asks about {name!r}, the entity set of "
+                f"{table.parent}; add one under `tasks`, or name the folder after the entity set "
+                f"({', '.join(sorted(images.entity_sets))})."
+            )
+        check_own_images(images.root / table, images.root / images.table(name))
+    for name in images.learned:
+        if not (images.root / images.table(name)).is_file():
+            raise UserError(
+                f"the configuration's learned_sets: {name!r} has no table; it needs "
+                f"{images.table(name)}, or a folder under `own_images`."
+            )
+
+
+def _check_sizes(config: dict[str, Any], tasks: dict[str, Task], images: ImagePlan) -> None:
     """What can be drawn of an entity set, as far as its table tells."""
     for name in sorted({tasks[task].entity_set for task in config["tasks"]}):
         sizes = config["splits"][name]
-        entities = len(read_entities(resources / f"entities/{name}.csv"))
+        entities = len(read_entities(images.root / images.table(name)))
         if sum(sizes.values()) > entities:
             raise UserError(
                 f"the configuration's splits: {name} has {entities} entities, fewer than the "

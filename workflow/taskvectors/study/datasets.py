@@ -12,17 +12,24 @@ SPLITS = ("validation", "test")
 
 @dataclass(frozen=True)
 class Item:
-    """One query of a task: the entity's name or image is asked, the label is the answer."""
+    """One query of a task: the entity's name or image is asked, the label is the answer. ``text``
+    is asked in place of the name where it is not empty."""
 
     task: str
     split: str
     entity: str
     image: str
     label: str
+    text: str = ""
+
+    @property
+    def said(self) -> str:
+        """What is asked in text."""
+        return self.text or self.entity
 
     def as_row(self) -> dict[str, str]:
         """The item as a line of ``<split>.jsonl``."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if value}
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The dense descriptions in ``resources/qualitative/descriptions.yaml``."""
+"""Dense descriptions of entities, which stand in text prompts in place of names."""
 
 from pathlib import Path
 

@@ -1,6 +1,8 @@
-"""The entity tables in ``resources/entities``: what there is to ask about, and the labels."""
+"""The entity tables: what there is to ask about, and the labels.
 
-import csv
+They lie in ``resources/entities``, or in a folder of one's own images.
+"""
+
 import hashlib
 import json
 import re
@@ -10,10 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskvectors.base.errors import UserError
+from taskvectors.study.rows import TableRow, entity_set_of, is_own, read_rows
 
 IDENTITY_COLUMNS = ("entity", "title", "emoji")
 OPTIONAL_COLUMNS = ("file",)
+# What a table with one's own images may say of them besides; none of it needs be known.
+OWN_COLUMNS = ("author", "licence", "source")
+TEXT = "text"
 MAY_BE_EMPTY = ("emoji", "file")
+MAY_BE_EMPTY_IN_OWN = (*MAY_BE_EMPTY, "title", TEXT, *OWN_COLUMNS)
 JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))  # unseen, and part of some emoji and scripts
 
 
@@ -21,7 +28,8 @@ JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))  # unseen, and part of some em
 class Entity:
     """One row of an entity table; ``labels`` maps a label column to its value.
 
-    ``file`` names an image file on Wikipedia to take in place of the article's own.
+    ``file`` names an image file on Wikipedia to take in place of the article's own. ``text`` is
+    what stands in prompts in place of the name, where a table of one's own has it: a description.
     """
 
     name: str
@@ -30,6 +38,7 @@ class Entity:
     emoji: str
     labels: dict[str, str]
     file: str = ""
+    text: str = ""
 
     @property
     def slug(self) -> str:
@@ -55,40 +64,35 @@ def slugify(name: str) -> str:
 
 
 def read_entities(path: Path) -> list[Entity]:
-    """Read and check one entity table; its file name without ``.csv`` is the entity set.
+    """Read and check one entity table.
 
     Cells are taken as composed Unicode (NFC), however their file writes accents. Raises
     `UserError` naming file, row (the line in the file) and column for a duplicate entity, an
     empty label, a cell with stray spaces or characters that nobody sees, a row with too many or
     few cells, and a file that is no table.
     """
-    header, rows = _read(path)
+    header, rows = read_rows(path)
     _check_header(path, header)
-    label_columns = [name for name in header if _is_label(name)]
+    label_columns = [name for name in header if _is_label(path, name)]
     seen: dict[str, int] = {}
     entities = []
-    for line, cells in rows:
-        if len(cells) != len(header):
-            raise UserError(
-                f"{path}, row {line}: {len(cells)} cells where the header has {len(header)}; "
-                "quote cells that hold a comma."
-            )
-        row = dict(zip(header, cells, strict=True))
-        _check_cells(path, line, row)
+    for row in rows:
+        _check_cells(path, row)
         entity = Entity(
-            name=row["entity"],
-            entity_set=path.stem,
-            title=row["title"],
-            emoji=row["emoji"],
-            labels={column: row[column] for column in label_columns},
-            file=row.get("file", "").removeprefix("File:"),
+            name=row.cells["entity"],
+            entity_set=entity_set_of(path),
+            title=row.cells.get("title", ""),
+            emoji=row.cells.get("emoji", ""),
+            labels={column: row.cells[column] for column in label_columns},
+            file="" if is_own(path) else row.cells.get("file", "").removeprefix("File:"),
+            text=row.cells.get(TEXT, "") if is_own(path) else "",
         )
         if entity.slug in seen:
             raise UserError(
-                f"{path}, row {line}, column entity: {entity.name!r} stands already in row "
+                f"{path}, row {row.line}, column entity: {entity.name!r} stands already in row "
                 f"{seen[entity.slug]}; keep one of the two."
             )
-        seen[entity.slug] = line
+        seen[entity.slug] = row.line
         entities.append(entity)
     return entities
 
@@ -98,42 +102,15 @@ def digest(path: Path, labels: Iterable[str] = ()) -> str:
 
     It says whether that changed, not whether it is right: whoever reads the table checks it.
     """
-    header, lines = _read(path)
-    kept = (*IDENTITY_COLUMNS, *OPTIONAL_COLUMNS, *labels)
-    rows = [dict(zip(header, cells, strict=False)) for _, cells in lines]
-    names = [name for name in header if _is_label(name)]
-    said = [names, [[row.get(column) for column in kept] for row in rows]]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+    _, rows = read_rows(path)
+    kept = (*IDENTITY_COLUMNS, *OPTIONAL_COLUMNS, *((TEXT,) if is_own(path) else ()), *labels)
+    cells = [[row.cells.get(column) for column in kept] for row in rows]
+    return hashlib.sha256(json.dumps(cells).encode()).hexdigest()[:16]
 
 
-def _read(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """The header, and each other row that is not blank with its line in the file.
-
-    A mark at the file's beginning that it is UTF-8, as spreadsheets write it, is no part of it.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            reader = csv.reader(handle, strict=True)
-            header = _composed(next(reader, []))
-            return header, [(reader.line_num, _composed(row)) for row in reader if row]
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; an entity set needs its table there.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not in UTF-8; save it as CSV in UTF-8.") from error
-    except csv.Error as error:
-        raise UserError(
-            f"{path}, row {reader.line_num} or before it: {error}; a cell in quotes ends with one, "
-            "and writes a quote within it twice."
-        ) from error
-
-
-def _composed(cells: list[str]) -> list[str]:
-    return [unicodedata.normalize("NFC", cell) for cell in cells]
-
-
-def _is_label(column: str) -> bool:
+def _is_label(path: Path, column: str) -> bool:
     about = ("_source", "_method", "_url")
-    known = (*IDENTITY_COLUMNS, *OPTIONAL_COLUMNS)
+    known = (*IDENTITY_COLUMNS, *OPTIONAL_COLUMNS, *((TEXT, *OWN_COLUMNS) if is_own(path) else ()))
     return column not in known and not column.endswith(about)
 
 
@@ -142,19 +119,17 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise UserError(
             f"{path}, row 1: columns are parted by {parted[0]!r}; save the table with commas."
         )
-    for column in IDENTITY_COLUMNS:
+    for column in ("entity", "file") if is_own(path) else IDENTITY_COLUMNS:
         if column not in header:
             raise UserError(f"{path}, row 1: column {column} is missing; the header needs it.")
-    for column in header:
-        if not column or header.count(column) > 1:
-            fault = "stands twice" if column else "has no name"
-            raise UserError(f"{path}, row 1: column {column!r} {fault}; name each column once.")
 
 
-def _check_cells(path: Path, line: int, row: dict[str, str]) -> None:
-    for column, value in row.items():
-        place = f"{path}, row {line}, column {column}"
-        if not value and column not in MAY_BE_EMPTY:
+def _check_cells(path: Path, row: TableRow) -> None:
+    may_be_empty = MAY_BE_EMPTY_IN_OWN if is_own(path) else MAY_BE_EMPTY
+    for column, value in row.cells.items():
+        place = f"{path}, row {row.line}, column {column}"
+        about = is_own(path) and column.endswith(("_source", "_method", "_url"))
+        if not value and column not in may_be_empty and not about:
             raise UserError(f"{place}: the cell is empty; fill it.")
         if value != " ".join(value.split()):
             raise UserError(f"{place}: {value!r} has stray spaces; remove them.")

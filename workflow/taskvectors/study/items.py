@@ -85,6 +85,7 @@ ITEMS = {
     "table_function_vectors": CatalogueEntry("function_vectors", _FUNCTION_VECTORS),
     "table_composition": CatalogueEntry("function_vectors", _FUNCTION_VECTORS),
     "naming": CatalogueEntry("tables"),
+    "table_wild": CatalogueEntry("tables", _SCORES),
     "table_gap": CatalogueEntry("gap", {"gap": f"{SCORE}/gap.csv"}),
     "table_controls": CatalogueEntry(
         "controls", {"scores": f"{SCORE}/controls.csv", "pairs": f"{SCORE}/control_pairs.csv"}
@@ -140,6 +141,8 @@ CLAIMS: Patterns = {
 TRANSFER = ("table_4", "table_7")
 # What there is only where two models of this project's own see differently.
 GAP = ("table_gap",)
+# What there is only where descriptions stand in text prompts.
+WILD = ("table_wild",)
 # What there is only where two tasks ask about one entity set.
 CONFLICT = ("table_conflict", "figure_9", "figure_conflict")
 # What there is only where attention heads are read; the last needs two such tasks besides.

@@ -7,15 +7,16 @@ from pathlib import Path, PurePosixPath
 from taskvectors.base.errors import UserError
 
 MANIFEST = "manifest.csv"
-TAKEN = ("entity_set", "entity", "sha256", "rendering", "author", "licence", "licence_url")
+TAKEN = ("entity_set", "entity", "sha256", "rendering", "author", "licence")
+NOT_STATED = "not stated"
 
 
 @dataclass(frozen=True)
 class CollectedImage:
     """One image of a manifest. ``path`` is where it lies, from where the manifest was named;
-    ``source`` names its page, or the package, version and file that it was taken from;
-    ``revision`` is the page's, or empty; ``free`` is False where Wikipedia says that the image
-    is not free."""
+    ``source`` names its page, or the package and version, or the folder, and the file that it was
+    taken from; ``revision`` is the page's, or empty; ``author`` and ``licence`` are empty where
+    they are not known; ``free`` is False where Wikipedia says that the image is not free."""
 
     entity_set: str
     entity: str
@@ -35,7 +36,8 @@ class CollectedImage:
     def origin(self) -> str:
         """What images that came together have in common."""
         collection = self.source.partition(":")[0] if self.revision == "" else "Wikipedia"
-        return f"{collection}, {self.author}, {self.licence}"
+        stated = (self.author or f"author {NOT_STATED}", self.licence or f"licence {NOT_STATED}")
+        return ", ".join([collection, *stated])
 
 
 def is_manifest(path: str) -> bool:
@@ -74,12 +76,25 @@ def _image(manifest: Path, row: dict[str, str]) -> CollectedImage:
         raise UserError(f"{manifest} names {row['file']}, outside its folder; collect again.")
     if "file_page" in row:  # from Wikipedia
         title, source, url = row["wiki_file"], row["file_page"], row["file_page"]
-        revision, free = row["revision"], row["free"] == "True"
+        revision, free, licence_url = row["revision"], row["free"] == "True", row["licence_url"]
+    elif "folder" in row:  # of one's own
+        title, source = row["entity"], f"{row['folder']}: {row['path']}"
+        linked = row["source"].startswith(("https://", "http://"))
+        url = row["source"] if linked else ""
+        source += f" ({row['source']})" if row["source"] and not linked else ""
+        revision, free, licence_url = "", True, ""
     else:
         title, source = row["entity"], f"{row['package']} {row['version']}: {row['path']}"
         url = f"https://pypi.org/project/{row['package']}/{row['version']}/"
-        revision, free = "", True
+        revision, free, licence_url = "", True, row["licence_url"]
     taken = {column: row[column] for column in TAKEN}
     return CollectedImage(
-        path=path, title=title, source=source, url=url, revision=revision, free=free, **taken
+        path=path,
+        title=title,
+        source=source,
+        url=url,
+        revision=revision,
+        free=free,
+        licence_url=licence_url,
+        **taken,
     )

@@ -19,6 +19,7 @@ from taskvectors.study import entities
 from taskvectors.study.config import ModelSource
 from taskvectors.study.contact import check_contact
 from taskvectors.study.datasets import SPLITS
+from taskvectors.study.images import ImagePlan
 from taskvectors.study.items import (
     CLAIMS,
     COMPOSITION,
@@ -27,6 +28,7 @@ from taskvectors.study.items import (
     ITEMS,
     SWITCHED,
     TRANSFER,
+    WILD,
     Patterns,
 )
 from taskvectors.study.tasks import Task
@@ -42,6 +44,7 @@ class Plan:
     config: dict[str, Any]
     tasks: dict[str, Task]
     sources: dict[str, ModelSource]
+    resources: Path = Path("resources")
 
     # -- what is studied -------------------------------------------------------------------
 
@@ -53,6 +56,11 @@ class Plan:
     def entity_sets(self) -> list[str]:
         return sorted({self.tasks[task].entity_set for task in self.config["tasks"]})
 
+    @cached_property
+    def images(self) -> ImagePlan:
+        """Where the images and tables of the entity sets are from."""
+        return ImagePlan(self.config, set(self.entity_sets), self.resources)
+
     @property
     def seeing(self) -> list[str]:
         """The models whose vision tower is this project's own: how well it sees stands beside
@@ -63,12 +71,6 @@ class Plan:
         """The model that a model with this project's own vision tower is made from."""
         source = self.sources[model]
         return [base for base in (source.language_model, source.open, source.tuned) if base]
-
-    @property
-    def renderings(self) -> list[str]:
-        """The renderings that are collected: the evaluation's, and those that towers learn from."""
-        images = self.config["images"]
-        return [images["evaluation"], *(images["training"] if self.seeing else [])]
 
     def specifications(self, model: str) -> list[str]:
         """The configured specifications that a model can take."""
@@ -98,14 +100,15 @@ class Plan:
             waiting += bases
         return [self.model_folder(model) for model in used]
 
-    def manifest(self, rendering: str) -> str:
-        """The manifest of a rendering's images."""
-        return f"{self.results}/collect/{rendering}/manifest.csv"
-
     @property
-    def images(self) -> str:
-        """The folder of the images that are evaluated."""
-        return f"{self.results}/collect/{self.config['images']['evaluation']}/images"
+    def manifests(self) -> list[str]:
+        """The manifests of all images: of those evaluated, and of those that towers learn from and
+        are tested on."""
+        images, training = self.images, self.config["images"]["training"]
+        seen = [*images.training(training), *images.manifests(images.learned)]
+        return list(
+            dict.fromkeys([*images.manifests(self.entity_sets), *(seen if self.seeing else [])])
+        )
 
     @property
     def datasets(self) -> list[str]:
@@ -118,7 +121,7 @@ class Plan:
 
     def entity_table(self, task: str) -> str:
         """The entity table of a task."""
-        return f"resources/entities/{self.tasks[task].entity_set}.csv"
+        return self.images.table(self.tasks[task].entity_set)
 
     def other_task(self, task: str) -> str | None:
         """The task whose vectors are this one's control: of another entity set where there is one,
@@ -133,14 +136,9 @@ class Plan:
         """Whether two tasks ask about different entity sets."""
         return self.tasks[task].entity_set != self.tasks[other].entity_set
 
-    @cached_property
-    def entity_tables(self) -> list[str]:
-        """The entity tables of all tasks, configured or not."""
-        return sorted({self.entity_table(task) for task in self.tasks})
-
     def sibling_task(self, task: str) -> str | None:
         """The next configured task that asks about the same entities, if there is one."""
-        same = [t for t in self.config["tasks"] if self.entity_table(t) == self.entity_table(task)]
+        same = [t for t in self.config["tasks"] if not self.unrelated(t, task)]
         sibling = same[(same.index(task) + 1) % len(same)]
         return None if sibling == task else sibling
 
@@ -174,6 +172,12 @@ class Plan:
                 GAP,
                 "compares two models whose vision towers are this project's own; "
                 "run it with `--config experiment=gap`",
+            )
+        if not all(map(self.images.described, self.entity_sets)):
+            absent |= dict.fromkeys(
+                WILD,
+                "needs tasks whose text exemplars are descriptions; "
+                "run it with `--config experiment=wild`",
             )
         for key, (items, reason) in SWITCHED.items():
             if not self.config[key]:
@@ -244,7 +248,7 @@ class Plan:
             "template": [template],
             "each_template": self.config["templates"],
             "task": self.config["tasks"],
-            "images": [self.images],
+            "images": self.images.folders(self.entity_sets),
             "vlm": list(pairs),
             "transfer": [f"{vlm}/{template}/from_{reader}" for vlm, reader in pairs.items()],
             "transfer_task": [
@@ -265,11 +269,13 @@ class Plan:
 
     def labels_digest(self, task: str) -> str:
         """Changes with the labels of this task or its entities, not with another task's labels."""
-        return entities.digest(Path(self.entity_table(task)), [self.tasks[task].label])
+        table = self.resources.parent / self.entity_table(task)
+        return entities.digest(table, [self.tasks[task].label])
 
-    def entities_digest(self) -> list[str]:
-        """Changes with the entities, not with any label."""
-        return [entities.digest(Path(table)) for table in self.entity_tables]
+    def definitions(self) -> str:
+        """Changes with what resources/tasks.yaml says of a configured task."""
+        configured = [self.tasks[task] for task in self.config["tasks"]]
+        return hashlib.sha256(repr(configured).encode()).hexdigest()[:16]
 
     def cache_key(self, wildcards: dict[str, str], inputs: Iterable[str]) -> str:
         """What --cache has to tell apart and Snakemake's hash of a job does not see: the wildcards,
@@ -313,7 +319,8 @@ class Plan:
 
     def check_contact(self) -> None:
         """Raise `UserError` where Wikipedia is to be asked, and nobody is named who asks."""
-        if self.config["refresh"] or not Path(self.manifest("wikipedia")).exists():
+        collected = Path(self.results, "collect/wikipedia/manifest.csv")
+        if self.config["refresh"] or not collected.exists():
             check_contact(self.config["wikipedia"]["contact"])
 
     def wikipedia_options(self) -> list[str]:
