@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REPORT := results/embedded/report.html
 
-.PHONY: setup run test train-data lint bench bench-gpu bench-peers lock clean
+.PHONY: setup run test train-data config lint bench bench-gpu bench-peers lock clean
 
 setup: $(VENV)/.ready
 
@@ -42,6 +42,10 @@ test: setup .venv-validator/.ready
 # Images that only `snakemake train_vision` needs; takes npm.
 train-data:
 	npm ci --prefix envs/npm --ignore-scripts --no-audit --no-fund
+
+# Writes config.yaml anew: defaults and comments from workflow/schemas/config.schema.yaml.
+config: setup
+	$(BIN)/python -m taskvectors.study.keys --out config.yaml
 
 lint: setup
 	$(BIN)/ruff check .
