@@ -68,7 +68,7 @@ def test_ci_runs_targets_that_there_are_on_the_stated_pythons(text):
 
 def test_badges_state_what_the_code_states(text):
     badges = dict(re.findall(r"img\.shields\.io/badge/(\w+)-([^-\s]+)-\w+\)", text("README.md")))
-    snakemake = re.search(r'min_version\("([\d.]+)"\)', text("Snakefile"))[1]
+    snakemake = re.search(r'min_version\("([\d.]+)"\)', text("workflow/Snakefile"))[1]
     project = tomllib.loads(text("pyproject.toml"))["project"]
     licence = yaml.safe_load(text("CITATION.cff"))["license"]
     assert text("LICENSE").startswith(f"{licence} License")

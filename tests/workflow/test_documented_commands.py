@@ -18,7 +18,10 @@ import pytest
 
 pytestmark = pytest.mark.workflow
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 PROGRAMS = ("snakemake", "make", "python")
 # What the shell itself does in the documentation.
 SHELL = ("export", "cp")
@@ -29,6 +32,7 @@ FLAGS = {
         "--profile": 1,
         "--rulegraph": 1,
         "--configfile": 1,
+        "--directory": 1,
         "--report": 1,
         "--resources": 1,
     },
