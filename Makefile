@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REPORT := results/embedded/report.html
 
-.PHONY: setup run test train-data lint bench bench-gpu bench-peers lock clean
+.PHONY: setup run test docs train-data config lint bench bench-gpu bench-peers lock clean
 
 setup: $(VENV)/.ready
 
@@ -30,7 +30,7 @@ run: setup
 	@echo "Site:    results/embedded/site/index.html"
 	@echo "Report:  $(REPORT)"
 
-test: setup .venv-validator/.ready
+test: setup .venv-validator/.ready .venv-docs/.ready
 	$(BIN)/pytest --numprocesses $(CORES) --dist loadgroup
 
 # roc-validator, which a test holds crates to, wants other versions than the workflow has.
@@ -39,9 +39,23 @@ test: setup .venv-validator/.ready
 	.venv-validator/bin/pip install --quiet --no-deps --requirement envs/validator.txt
 	touch $@
 
+# The site of docs/: results/docs/index.html. Strict, so that no link or reference is broken.
+docs: .venv-docs/.ready
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict --quiet
+	@echo "Docs:    results/docs/index.html"
+
+.venv-docs/.ready: envs/docs.txt
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/pip install --quiet --no-deps --requirement envs/docs.txt
+	touch $@
+
 # Images that only `snakemake train_vision` needs; takes npm.
 train-data:
 	npm ci --prefix envs/npm --ignore-scripts --no-audit --no-fund
+
+# Writes config.yaml anew: defaults and comments from workflow/schemas/config.schema.yaml.
+config: setup
+	$(BIN)/python -m taskvectors.study.keys --out config.yaml
 
 lint: setup
 	$(BIN)/ruff check .

@@ -174,7 +174,8 @@ weights* says where it was asked here at all.
 *Real tokenizer*: from which package; elsewhere a tiny one is trained in the test. *Images in a
 prompt*: several where it was trained on several, so that it can be given image
 examples. *Sweep*: one pass for all layers, or, where the decoder cannot hold branches, a pass
-and then one token for each layer. *Heads*: whether function vectors can be made (`docs/heads.md`).
+and then one token for each layer. *Heads*: whether function vectors can be made
+([docs/heads.md](heads.md)).
 The vision tower sees every image alone.
 
 ## What cannot be studied

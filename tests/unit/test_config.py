@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 import pytest
 import yaml
+from jsonschema import Draft202012Validator
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.schemas import load_schema
+from taskvectors.collect.wikipedia_client import Politeness
 from taskvectors.study.config import resolve
+from taskvectors.study.keys import config_text, keys
 
 
 @pytest.fixture
@@ -19,12 +24,27 @@ def test_the_committed_configuration_is_valid_and_unchanged(root, settings):
     assert resolve(settings, {}, root / "resources") == settings
 
 
-def test_every_key_of_the_schema_stands_commented_in_config_yaml(root, settings):
+def test_config_yaml_is_what_the_schema_describes(root, settings):
+    text = (root / "config.yaml").read_text(encoding="utf-8")
+    assert text == config_text(), "run `make config`"
     assert set(settings) == set(load_schema("config")["properties"])
-    lines = (root / "config.yaml").read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines):
-        if line and line[0].isalpha():
-            assert lines[number - 1].startswith("#"), f"{line} has no comment"
+
+
+@pytest.mark.parametrize("key", keys(), ids=lambda key: key.name)
+def test_every_key_has_a_description_and_a_default_that_it_allows(key, settings):
+    assert key.description[-1] in ".!?" and key.description[0].isupper()
+    if not key.group:
+        Draft202012Validator(key.schema).validate(key.default)
+        value = reduce(lambda at, name: at.get(name, {}), key.name.split("."), settings)
+        assert value == ({} if key.hidden else key.default)
+
+
+def test_the_keys_that_may_be_left_out_have_the_commands_own_defaults():
+    defaults = {key.name: key.default for key in keys() if key.name.startswith("wikipedia.")}
+    politeness = Politeness("Somebody <a@b.org>")
+    assert defaults["wikipedia.rate"] == politeness.rate
+    assert defaults["wikipedia.api_url"] == politeness.api_url
+    assert [key.name for key in keys() if key.hidden] == ["wikipedia.api_url"]
 
 
 def test_the_paper_experiment_takes_the_papers_sizes_and_the_command_line_wins(root, settings):
@@ -64,7 +84,18 @@ def test_every_committed_experiment_resolves(root, settings, name):
         ),
         ({"models": ["smollm2"], "language_models": {"smollm2": "smollm2"}}, r"is no VLM"),
         ({"splits": {"foods": {"validation": 5, "test": 5}}}, r"task country-capital needs sizes"),
-        ({"seeds": []}, r"seeds: "),
+        (
+            {"seeds": []},
+            r"seeds: .*; seeds is described as 'Seeds of the .*', by default \[1, 2, 3\]",
+        ),
+        (
+            {"images": {"evaluation": "emoji", "training": []}},
+            r"images\.evaluation: 'emoji' is not one of .*; evaluation is described as 'The ",
+        ),
+        (
+            {"splits": {"foods": {"validation": 1, "test": 5}}},
+            r"splits\.foods\.validation: 1 is less .*; splits is described as 'Validation and test",
+        ),
         ({"exemplars": 1000}, r"exemplars: a split of 30 countries cannot give 1000 exemplars"),
         (
             {"heads": True, "mediation": {"prompts": 1, "exemplars": 12, "seed": 0}},

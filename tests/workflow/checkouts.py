@@ -18,8 +18,11 @@ NEEDED = (
     "envs",
     "profiles",
     "slurm",
+    ".test",
     "tests/workflow",
 )
+# What a run in .test leaves there.
+MADE = ("results", "logs", ".snakemake")
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ def copy_of_the_workflow(folder: Path) -> Checkout:
     for name in NEEDED:
         source, target = ROOT / name, folder / name
         if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
-            shutil.copytree(source, target, ignore=ignored)
+            ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", *MADE)
+            shutil.copytree(source, target, ignore=ignored, symlinks=True)
         elif source.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from browsing import opened
 from checkouts import Checkout, copy_of_the_workflow
 
 
@@ -31,3 +32,9 @@ def tiny_run(tmp_path_factory) -> Checkout:
     done = checkout.tiny()
     assert done.returncode == 0, done.stdout[-6000:]
     return checkout
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory):
+    """A real browser, shared by all tests that look at pages."""
+    yield from opened(tmp_path_factory.mktemp("chromium"))

@@ -1,9 +1,9 @@
 """Every command that README and docs name is one that there is: planned, or known to its program.
 
 Snakemake's are planned in a dry run, those with the same settings together; a command of the
-package or of `benchmarks/` must know each option that it is given; a target of make must be one.
-docs/your-own-data.md is followed by test_own_data.py instead. What the others do is run in the
-tests of the demo, the audit and the cut-down experiment.
+package, of `benchmarks/` or `hf` must know each option that it is given; a target of make must
+be one. docs/your-own-data.md is followed by test_own_data.py instead. What the others do is run in
+the tests of the demo, the audit and the cut-down experiment.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shlex
 import subprocess
 import sys
 from collections import defaultdict
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
@@ -20,8 +21,11 @@ import pytest
 pytestmark = pytest.mark.workflow
 ROOT = Path(__file__).resolve().parents[2]
 FOLLOWED = ROOT / "docs/your-own-data.md"
-PAGES = [ROOT / "README.md", *sorted({*(ROOT / "docs").glob("*.md")} - {FOLLOWED})]
-PROGRAMS = ("snakemake", "make", "python")
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")),
+    *sorted({*(ROOT / "docs").glob("*.md")} - {FOLLOWED}),
+]
+PROGRAMS = ("snakemake", "make", "python", "hf")
 # What the shell itself does in the documentation.
 SHELL = ("export", "cp")
 # Options of snakemake that say how a job runs, not which; a dry run knows them as well.
@@ -31,6 +35,7 @@ FLAGS = {
         "--profile": 1,
         "--rulegraph": 1,
         "--configfile": 1,
+        "--directory": 1,
         "--report": 1,
         "--resources": 1,
     },
@@ -131,3 +136,14 @@ def test_documented_options_are_known(name):
     )
     assert done.returncode == 0, done.stderr
     assert options_by_command()[name] <= set(re.findall(r"--[a-z-]+", done.stdout))
+
+
+@pytest.mark.parametrize("words", words_of("hf"), ids=" ".join)
+def test_the_hubs_own_program_knows_what_it_is_given(words):
+    named = takewhile(lambda word: word.isalpha(), words[1:])
+    program = Path(sys.executable).with_name("hf")
+    done = subprocess.run([program, *named, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert {word for word in words if word.startswith("--")} <= set(
+        re.findall(r"--[a-z-]+", done.stdout)
+    )

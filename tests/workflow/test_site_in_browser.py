@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-import shutil
 import subprocess
 
 import pandas as pd
 import pytest
+from browsing import requested
 from checkouts import ROOT
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
@@ -23,30 +21,6 @@ pytestmark = pytest.mark.workflow
 # The cut-down experiment has one template and no language model beside the VLM.
 ABSENT = ("table_4", "table_6", "table_7", "table_gap", "table_wild")
 MADE = [item for item in ITEMS if item not in ABSENT]
-OPTIONS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,900",
-)
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    need(["chromium", "chromedriver"], ["chromium", "chromium-driver"])
-    options = webdriver.ChromeOptions()
-    options.binary_location = shutil.which("chromium")
-    for option in (*OPTIONS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
-        options.add_argument(option)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(executable_path=shutil.which("chromedriver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture(scope="module")
@@ -68,16 +42,6 @@ def page(browser, tiny_run):
     """The site, opened anew from its file."""
     browser.get((tiny_run.results / "site/index.html").as_uri())
     return browser
-
-
-def requested(browser) -> list[str]:
-    """Addresses outside this machine that pages asked for since the last look."""
-    entries = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
-    sent = [entry for entry in entries if entry["method"] == "Network.requestWillBeSent"]
-    urls = [entry["params"]["request"]["url"] for entry in sent]
-    assert any(url.startswith("file:") for url in urls)
-    own = ("data:", "file:", "chrome:", "chrome-untrusted:")  # the browser's pages among them
-    return [url for url in urls if not url.startswith(own)]
 
 
 def shown(page, selector: str) -> list:

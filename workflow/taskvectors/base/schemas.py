@@ -1,6 +1,7 @@
 """Checking what people write by hand against ``workflow/schemas``, in words they can use."""
 
 import difflib
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ def check(value: Any, schema_name: str, place: str) -> None:
     """Raise `UserError` naming ``place``, the key and a remedy where ``value`` is not valid."""
     error = first_fault(value, schema_name)
     if error is not None:
-        raise UserError(f"{place}: {_sentence(error)}")
+        raise UserError(f"{place}: {_sentence(error, load_schema(schema_name))}")
 
 
 def first_fault(value: Any, schema_name: str) -> ValidationError | None:
@@ -33,7 +34,7 @@ def first_fault(value: Any, schema_name: str) -> ValidationError | None:
     return errors[0] if errors else None
 
 
-def _sentence(error: ValidationError) -> str:
+def _sentence(error: ValidationError, schema_of_all: dict[str, Any]) -> str:
     key = ".".join(str(part) for part in error.absolute_path)
     value, schema = error.instance, error.schema
     unwanted = error.validator == "additionalProperties"
@@ -43,7 +44,24 @@ def _sentence(error: ValidationError) -> str:
         near = difflib.get_close_matches(str(unknown), known, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
         return f"unknown key {f'{key}.{unknown}' if key else unknown!r}; {hint}"
-    return f"{key or 'the whole'}: {error.message}; see workflow/schemas for what is allowed."
+    about = _about(list(error.absolute_path), schema_of_all)
+    return (
+        f"{key or 'the whole'}: {error.message}; {about}see workflow/schemas for what is allowed."
+    )
+
+
+def _about(path: list[str | int], schema: dict[str, Any]) -> str:
+    """What the schema says of the innermost key on ``path`` that it describes; empty for none."""
+    said = ""
+    for part in path:
+        inner = schema.get("properties", {}).get(part, schema.get("additionalProperties"))
+        if not isinstance(inner, dict):
+            break
+        schema = inner
+        if "description" in schema:
+            default = f", by default {json.dumps(schema['default'])}" if "default" in schema else ""
+            said = f"{part} is described as {schema['description'].strip('.')!r}{default}; "
+    return said
 
 
 def read_yaml(path: Path) -> Any:
