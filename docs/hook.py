@@ -1,4 +1,5 @@
-"""Pages of the site that are made from the code: keys, arguments, errors; and two of the root's."""
+"""Pages of the site that are made from the code (keys, arguments, errors), of the notebook, and two
+of the root's."""
 
 import ast
 import html
@@ -46,6 +47,7 @@ def pages() -> dict[str, str]:
     return {
         "config-keys.md": config_keys(),
         "errors.md": errors(),
+        "tutorial.md": tutorial(),
         "contributing.md": (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"),
         "changelog.md": (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"),
     }
@@ -55,6 +57,27 @@ def cell(text: str) -> str:
     """Text as a table's cell: outside of backticks, nothing is HTML."""
     parts = " ".join(text.split()).replace("|", "\\|").split("`")
     return "`".join(part if n % 2 else html.escape(part, False) for n, part in enumerate(parts))
+
+
+def tutorial() -> str:
+    """The notebook with its outputs, as it ran."""
+    notebook = json.loads((ROOT / "docs/tutorial.ipynb").read_text(encoding="utf-8"))
+    parts = []
+    for one in notebook["cells"]:
+        text = "".join(one["source"])
+        if one["cell_type"] == "markdown":
+            parts.append(text)
+        else:
+            parts += [f"```python\n{text}\n```", *map(output, one["outputs"])]
+    return "\n\n".join([*parts, "This page is [a notebook](tutorial.ipynb)."]) + "\n"
+
+
+def output(one: dict[str, Any]) -> str:
+    """What a cell of the notebook put out, as Markdown."""
+    data = {kind: "".join(value) for kind, value in one["data"].items()}
+    if "image/png" in data:
+        return f'<img alt="plot" src="data:image/png;base64,{data["image/png"].strip()}">'
+    return data.get("text/html") or f"```text\n{data['text/plain']}\n```"
 
 
 def config_keys() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 
 import pytest
@@ -55,3 +56,13 @@ def test_arguments_of_commands_are_read_from_their_source(hook):
 
 def test_pipes_and_angles_do_not_break_a_table(hook):
     assert hook.cell("a | b <c> `<d>`") == "a \\| b &lt;c&gt; `<d>`"
+
+
+def test_the_tutorial_has_the_notebooks_cells_and_what_they_put_out(hook, root):
+    page = hook.tutorial()
+    notebook = json.loads((root / "docs/tutorial.ipynb").read_text("utf-8"))
+    for cell in notebook["cells"]:
+        assert "".join(cell["source"]) in page
+    assert "<VLM embedded: 30 layers, 576 wide, spaced>" in page
+    assert page.count("data:image/png;base64,") == 2  # a flag, and the plot
+    assert "<th>specification</th><td>text_icl</td>" in page
