@@ -73,6 +73,7 @@ class Sweep:
         return f"<{queries} queries at {self.rows['layer'].nunique()} layers>"
 
     def _repr_html_(self) -> str:
-        if "paper" in self.rows:
-            return str(self.accuracy().to_frame("accuracy").T.to_html())
-        return str(self.rows.to_html())
+        shown = self.rows
+        if "paper" in shown:
+            shown = self.accuracy().round(2).to_frame("accuracy").T
+        return f'<div style="overflow-x: auto">{shown.to_html()}</div>'
