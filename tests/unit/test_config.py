@@ -71,6 +71,8 @@ def test_every_committed_experiment_resolves(root, settings, name):
             r"unknown key 'vision_tower.sed'; did you mean",
         ),
         ({"zzz": 1}, r"unknown key 'zzz'; known keys: bootstrap, .*tasks"),
+        ({"judge": "gpt"}, r"judge: unknown model 'gpt'; resources/models.yaml has embedded"),
+        ({"captioner": "smollm2"}, r"captioner: 'smollm2' takes no images; name a VLM"),
         ({"models": ["gpt"]}, r"models: unknown model 'gpt'; resources/models.yaml has embedded"),
         ({"tasks": ["sky-color"]}, r"tasks: unknown task 'sky-color'"),
         ({"templates": ["haiku"]}, r"templates: unknown template 'haiku'"),

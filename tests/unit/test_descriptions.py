@@ -8,11 +8,10 @@ from taskvectors.base.errors import UserError
 from taskvectors.qualitative.descriptions import (
     describe,
     draw_exemplars,
-    leaks,
 )
 from taskvectors.qualitative.studied import Studied
 from taskvectors.study.datasets import Item
-from taskvectors.study.descriptions import read_descriptions
+from taskvectors.study.descriptions import leaks, read_descriptions
 from taskvectors.study.entities import read_entities
 from taskvectors.study.tasks import Task
 

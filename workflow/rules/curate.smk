@@ -7,9 +7,11 @@
 
 
 # What stands in text prompts in place of names.
-DESCRIPTIONS = (
-    ["resources/qualitative/descriptions.yaml"] if config["texts"] == "descriptions" else []
-)
+DESCRIPTIONS = {
+    "names": [],
+    "descriptions": ["resources/qualitative/descriptions.yaml"],
+    "captions": [f"{RESULTS}/describe/{config['captioner']}/descriptions.yaml"],
+}[config["texts"]]
 
 
 rule curate:

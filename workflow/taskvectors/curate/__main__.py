@@ -79,7 +79,7 @@ def said_in_text(entities: list[Entity], texts: dict[str, str] | None) -> dict[s
     own = {entity.name: entity.text for entity in entities if entity.text}
     if texts is None and not own:
         return {entity.name: "" for entity in entities}
-    return {**(texts or {}), **own}
+    return {**own, **(texts or {})}
 
 
 def read_reasons(missing: Path, entity_set: str) -> dict[str, str]:

@@ -1,13 +1,16 @@
 """An instruction alone, whose vector is read, and before a query, which is prompting."""
 
+from pathlib import Path
+
 from torch import Tensor
 
 from taskvectors.engine.forward import run
 from taskvectors.engine.trees import whole
 from taskvectors.jobs.queries import asked
 from taskvectors.models.base import Adapter
+from taskvectors.models.chat import fitted
 from taskvectors.study.datasets import Item
-from taskvectors.study.prompts import QUERY, Prompt, Template, Text, instruction
+from taskvectors.study.prompts import QUERY, Prompt, Template, Text, find_template, instruction
 
 
 def read_instruction(adapter: Adapter, text: str) -> Tensor:
@@ -15,6 +18,12 @@ def read_instruction(adapter: Adapter, text: str) -> Tensor:
     encoded = adapter.encode(instruction(text))
     read, _ = run(adapter, [whole(encoded)], [(0, encoded.marks[QUERY.name])])
     return read
+
+
+def own_or_spaced(adapter: Adapter, templates: Path) -> Template:
+    """The model's own chat template where it has one, for what is no experiment; else `spaced`."""
+    own = adapter.tokenizer.chat_template or getattr(adapter.processor, "chat_template", None)
+    return fitted(find_template(templates, "chat" if own else "spaced"), adapter)
 
 
 def instructed(text: str, template: Template, item: Item, modality: str) -> Prompt:

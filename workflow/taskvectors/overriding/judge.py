@@ -16,12 +16,12 @@ from taskvectors.base.progress import track
 from taskvectors.engine.generate import generate
 from taskvectors.engine.heads import plain_probability
 from taskvectors.jobs.arguments import add_model, load_model
+from taskvectors.jobs.instructed import own_or_spaced
 from taskvectors.jobs.queries import encode_query
 from taskvectors.models.base import Adapter
-from taskvectors.models.chat import fitted
 from taskvectors.study.judging import meets
 from taskvectors.study.overriding import Criterion
-from taskvectors.study.prompts import Template, Text, find_template
+from taskvectors.study.prompts import Template, Text
 
 log = logging.getLogger("taskvectors")
 TOKENS = 4  # of a raw answer
@@ -59,12 +59,6 @@ class Judge:
             chances.append(plain_probability(self.adapter, encoded, token))
         (ids,) = generate(self.adapter, [encoded], TOKENS)
         return Opinion(words, self.adapter.tokenizer.decode(ids), *chances)
-
-
-def judge_of(adapter: Adapter, templates: Path) -> Judge:
-    """A loaded model as a judge."""
-    own = adapter.tokenizer.chat_template or getattr(adapter.processor, "chat_template", None)
-    return Judge(adapter, fitted(find_template(templates, "chat" if own else "spaced"), adapter))
 
 
 def judged(line: dict[str, Any], judge: Judge) -> dict[str, Any]:
@@ -105,7 +99,8 @@ def main() -> None:
     lines = read_jsonl(args.answers)
     if not lines:
         raise UserError(f"{args.answers} has no answers; make it again.")
-    judge = judge_of(load_model(args), args.templates)
+    adapter = load_model(args)
+    judge = Judge(adapter, own_or_spaced(adapter, args.templates))
     known = known_texts(lines)
     tests: list[dict[str, Any]] = [
         {"question": question, "text": text, "expected": expected}

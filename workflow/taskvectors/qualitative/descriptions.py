@@ -7,7 +7,6 @@ dealt out to the seeds in turn: one forward pass asks many queries after one con
 
 import logging
 import random
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
@@ -21,6 +20,7 @@ from taskvectors.jobs.arguments import Context
 from taskvectors.jobs.queries import Query, asked_together, encode_query, prediction
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.study.datasets import Item
+from taskvectors.study.descriptions import leaks
 from taskvectors.study.entities import Entity
 from taskvectors.study.predictions import Prediction, method_name
 from taskvectors.study.prompts import QUERY, ImageInput, Prompt, Text
@@ -28,8 +28,6 @@ from taskvectors.study.vectors import parse_vector_name
 
 log = logging.getLogger("taskvectors")
 QUERIES_PER_ROW = 12
-ENDINGS = "(s|es|y|ish|ness)?"
-SMALL_WORDS = {"and", "the"}
 
 
 @dataclass(frozen=True)
@@ -51,24 +49,6 @@ class DescribedTask:
     @property
     def name(self) -> str:
         return self.studied.task.name
-
-
-def leaks(description: str, name: str, label: str) -> list[str]:
-    """Words of the entity's name or of the label that the description gives away.
-
-    A word of the label counts with its commonest endings, a longer word of the name as the
-    beginning of any word; words of one or two letters and case do not matter.
-    """
-    patterns = [(word, rf"{word}{ENDINGS}\b") for word in _words(label)]
-    patterns += [(word, word if len(word) > 3 else rf"{word}s?\b") for word in _words(name)]
-    return [
-        word for word, pattern in patterns if re.search(rf"\b{pattern}", description, re.IGNORECASE)
-    ]
-
-
-def _words(text: str) -> list[str]:
-    words = re.findall(r"\w{3,}", text)
-    return [word for word in words if word.lower() not in SMALL_WORDS]
 
 
 def describe(

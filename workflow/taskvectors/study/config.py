@@ -132,10 +132,15 @@ def _check_names(config: dict[str, Any], resources: Path) -> None:
                     f"resources/{key}.yaml has {', '.join(known)}."
                 )
     _check_pairs(config, models)
-    if config["judge"] not in models:
+    for key in ("judge", "captioner"):
+        if config[key] not in models:
+            raise UserError(
+                f"the configuration's {key}: unknown model {config[key]!r}; "
+                f"resources/models.yaml has {', '.join(models)}."
+            )
+    if models[config["captioner"]].vision_model is None:
         raise UserError(
-            f"the configuration's judge: unknown model {config['judge']!r}; "
-            f"resources/models.yaml has {', '.join(models)}."
+            f"the configuration's captioner: {config['captioner']!r} takes no images; name a VLM."
         )
     for name in config["tasks"]:
         if tasks[name].entity_set not in config["splits"]:

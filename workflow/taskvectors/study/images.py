@@ -122,7 +122,7 @@ class ImagePlan:
 
     def described(self, entity_set: str) -> bool:
         """Whether descriptions stand in text prompts in place of the names."""
-        if self.config["texts"] == "descriptions":
+        if self.config["texts"] != "names":
             return True
         table = self.root / self.table(entity_set)
         return is_own(table) and entities.TEXT in read_rows(table)[0]

@@ -91,8 +91,11 @@ class Plan:
     def model_folders(self) -> list[str]:
         """The folders of all models in use, and of those that they are made from."""
         pairs = self.config["language_models"]
-        judge = [self.config["judge"]] if self.config["overriding"] else []
-        used = dict.fromkeys([*self.config["models"], *pairs.values(), *judge])
+        used = dict.fromkeys([*self.config["models"], *pairs.values()])
+        if self.config["overriding"]:
+            used[self.config["judge"]] = None
+        if self.config["texts"] == "captions":
+            used[self.config["captioner"]] = None
         waiting = list(used)
         while waiting:
             bases = [base for base in self.bases(waiting.pop()) if base not in used]
