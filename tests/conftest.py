@@ -33,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What one of several processes does on its own: all that looks at the cut-down experiment,
     which is run once; the tests of the wiki, which is one server; a family's, whose model is loaded

@@ -55,10 +55,14 @@ def test_the_paper_experiment_takes_the_papers_sizes_and_the_command_line_wins(r
     assert config["seeds"] == [7]
 
 
-@pytest.mark.parametrize("name", ["paper", "paper_templates", "transfer", "templates", "today"])
+@pytest.mark.parametrize(
+    "name", ["paper", "paper_authors", "paper_templates", "transfer", "templates", "today"]
+)
 def test_every_committed_experiment_resolves(root, settings, name):
     config = resolve({**settings, "experiment": name}, {}, root / "resources")
-    assert bool(config["language_models"]) == (name in ("paper", "transfer", "today"))
+    assert bool(config["language_models"]) == (
+        name in ("paper", "paper_authors", "transfer", "today")
+    )
     assert ("chat" in config["templates"]) == name.endswith("templates")
 
 

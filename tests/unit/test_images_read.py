@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.images import decoded, fault_of, open_rgb, open_rgba, save_png
+from taskvectors.base.images import RESIZES, decoded, fault_of, open_rgb, open_rgba, save_png
 
 GREY = (120, 120, 120)
 
@@ -195,3 +195,15 @@ def test_a_persons_own_image_is_never_said_to_be_collected(tmp_path):
     said = fault_of(bad)
     assert said is not None and said.startswith("is corrupt (") and "collect" not in said
     assert decoded(good).mode == "RGBA"
+
+
+def test_the_released_code_drops_transparency_rounds_down_and_is_bicubic():
+    """As its ``image.convert("RGB")`` and ``resize((224, int(height * 224 / width)))`` do."""
+    noise = np.random.default_rng(0).integers(0, 256, (101, 150, 4), dtype=np.uint8)
+    noise[..., 3] = 0  # transparent, over colours that nobody was meant to see
+    image = Image.fromarray(noise)
+    found = RESIZES["released"](image)
+    assert (found.mode, found.size) == ("RGB", (224, 150))  # 150.83
+    assert RESIZES["lanczos"](image).size == (224, 151)
+    by_hand = Image.fromarray(noise[..., :3]).resize((224, 150))  # Pillow's default
+    assert np.array_equal(np.asarray(found), np.asarray(by_hand))

@@ -31,12 +31,14 @@ rule collect:
     params:
         out=subpath(output.manifest, parent=True),
         entities=lambda wildcards: PLAN.images.entities_digest(wildcards.entity_set),
+        resized=config["resized"],
         code=code_hash("taskvectors.collect"),
     shell:
         recorded(
             *("collect", "collect", "entities"),
             rendering="wildcards.rendering",
             entities="input.tables",
+            resized="params.resized",
             out="params.out",
         )
 
@@ -61,12 +63,14 @@ rule collect_folder:
     params:
         out=subpath(output.manifest, parent=True),
         own_rows=lambda wildcards: PLAN.images.own_rows(wildcards.entity_set),
+        resized=config["resized"],
         code=code_hash("taskvectors.collect"),
     shell:
         recorded(
             *("collect_folder", "collect", "own_rows"),
             rendering="folder",
             entities="input.table",
+            resized="params.resized",
             out="params.out",
         )
 
@@ -91,6 +95,7 @@ rule collect_wikipedia:
         out=subpath(output.manifest, parent=True),
         entities=[PLAN.images.entities_digest(name) for name in OF_WIKIPEDIA],
         options=lambda wildcards, resources: PLAN.wikipedia_options(),
+        resized=config["resized"],
         code=code_hash("taskvectors.collect"),
     shell:
         recorded(
@@ -98,5 +103,6 @@ rule collect_wikipedia:
             rendering="wikipedia",
             _options="params.options",
             entities="input.tables",
+            resized="params.resized",
             out="params.out",
         )

@@ -1,5 +1,6 @@
 """Images on disk: how they are opened, and how they are written."""
 
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
@@ -107,6 +108,19 @@ def resize_to_width(image: Image.Image) -> Image.Image:
     """Resize to 224 pixels wide, the height in proportion."""
     height = max(1, round(image.height * WIDTH / image.width))
     return image.resize((WIDTH, height), Image.Resampling.LANCZOS)
+
+
+def resize_as_released(image: Image.Image) -> Image.Image:
+    """The same as the paper's released code: bicubic, the height rounded down, and transparency
+    dropped before, so that whatever colour lies below it is seen."""
+    opaque = image.convert("RGB")
+    height = max(1, int(opaque.height * WIDTH / opaque.width))
+    return opaque.resize((WIDTH, height), Image.Resampling.BICUBIC)
+
+
+#: What an image becomes before it is kept.
+Resize = Callable[[Image.Image], Image.Image]
+RESIZES: dict[str, Resize] = {"lanczos": resize_to_width, "released": resize_as_released}
 
 
 def save_png(image: Image.Image, path: Path) -> None:

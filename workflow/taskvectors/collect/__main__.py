@@ -10,7 +10,7 @@ import pandas as pd
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import sha256, write_text
 from taskvectors.base.frames import write_frame
-from taskvectors.base.images import save_png
+from taskvectors.base.images import RESIZES, Resize, resize_to_width, save_png
 from taskvectors.base.packages import package_files
 from taskvectors.base.progress import track
 from taskvectors.collect import folder, wikipedia
@@ -26,8 +26,10 @@ COLUMNS = [
 ]
 
 
-def collect(rendering: Rendering, entities: list[Entity], out: Path) -> pd.DataFrame:
-    """Write ``out/images/<slug>.png`` (RGBA, 224 px wide); return the manifest.
+def collect(
+    rendering: Rendering, entities: list[Entity], out: Path, resize: Resize = resize_to_width
+) -> pd.DataFrame:
+    """Write ``out/images/<slug>.png`` (224 px wide); return the manifest.
 
     An entity that the rendering lacks has no row.
     """
@@ -38,7 +40,7 @@ def collect(rendering: Rendering, entities: list[Entity], out: Path) -> pd.DataF
         source = rendering.locate(entity, files)
         if source is None:
             continue
-        image = read_image(root / source)
+        image = read_image(root / source, resize)
         file = Path("images") / f"{entity.slug}.png"
         save_png(image, out / file)
         rows.append(
@@ -92,6 +94,7 @@ def arguments() -> argparse.Namespace:
         "--rendering", required=True, choices=[*sorted(RENDERINGS), "folder", "wikipedia"]
     )
     parser.add_argument("--entities", required=True, nargs="+", type=Path)
+    parser.add_argument("--resized", required=True, choices=sorted(RESIZES))
     parser.add_argument("--out", required=True, type=Path)
     only = parser.add_argument_group("only for the rendering wikipedia")
     only.add_argument("--contact", default="", help='who is collecting: "name <e-mail>"')
@@ -105,7 +108,7 @@ def arguments() -> argparse.Namespace:
 def from_packages(args: argparse.Namespace, entities: list[Entity]) -> None:
     """Write the images of one package's rendering."""
     rendering = RENDERINGS[args.rendering]
-    manifest = collect(rendering, entities, args.out)
+    manifest = collect(rendering, entities, args.out, RESIZES[args.resized])
     report_missing(entities, manifest)
     write_text(args.out / "ATTRIBUTION.md", attribution(rendering, manifest))
     write_frame(args.out / "manifest.csv", manifest)
@@ -116,7 +119,9 @@ def from_wikipedia(args: argparse.Namespace, entities: list[Entity]) -> None:
     client = Client(Politeness(args.contact, args.api_url, args.rate))
     cache = Cache(args.cache, args.api_url)
     with cache.only_one():
-        done = wikipedia.collect_wikipedia(client, cache, entities, args.out, args.refresh)
+        done = wikipedia.collect_wikipedia(
+            client, cache, entities, args.out, args.refresh, RESIZES[args.resized]
+        )
     manifest = pd.DataFrame(done.rows)
     report_missing(entities, manifest)
     write_text(args.out / "ATTRIBUTION.md", wikipedia.attribution(manifest))
@@ -130,7 +135,7 @@ def from_wikipedia(args: argparse.Namespace, entities: list[Entity]) -> None:
 def from_folder(args: argparse.Namespace) -> None:
     """Write the images of a folder of one's own, which its table names."""
     (table,) = args.entities
-    manifest = folder.collect_folder(table, args.out)
+    manifest = folder.collect_folder(table, args.out, RESIZES[args.resized])
     write_text(args.out / "ATTRIBUTION.md", folder.attribution(table, manifest))
     write_frame(args.out / "manifest.csv", manifest)
 

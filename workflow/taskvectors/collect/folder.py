@@ -6,7 +6,7 @@ import pandas as pd
 from PIL import Image
 
 from taskvectors.base.files import folder_written_whole, sha256
-from taskvectors.base.images import FAULTS, decoded, resize_to_width, save_png
+from taskvectors.base.images import FAULTS, Resize, decoded, resize_to_width, save_png
 from taskvectors.base.progress import track
 from taskvectors.study.entities import slugify
 from taskvectors.study.manifest import NOT_STATED
@@ -20,8 +20,8 @@ COLUMNS = [
 ]
 
 
-def collect_folder(table: Path, out: Path) -> pd.DataFrame:
-    """Write ``out/images/<slug>.png`` (RGBA, 224 px wide, upright); return the manifest.
+def collect_folder(table: Path, out: Path, resize: Resize = resize_to_width) -> pd.DataFrame:
+    """Write ``out/images/<slug>.png`` (224 px wide, upright); return the manifest.
 
     Raises `UserError` naming each file that is no usable image; then nothing is written.
     """
@@ -29,7 +29,7 @@ def collect_folder(table: Path, out: Path) -> pd.DataFrame:
     with folder_written_whole(out / "images") as folder:
         for one in track(images, len(images), f"collect {table.parent}"):
             try:
-                image = read_own_image(one.path)
+                image = read_own_image(one.path, resize)
             except FAULTS as error:
                 faults.append(f"row {one.row}: {one.file} is no usable image ({error})")
                 continue
@@ -40,8 +40,8 @@ def collect_folder(table: Path, out: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def read_own_image(path: Path) -> Image.Image:
-    """One image as RGBA, 224 pixels wide; of several frames, the first.
+def read_own_image(path: Path, resize: Resize) -> Image.Image:
+    """One image, 224 pixels wide; of several frames, the first.
 
     Raises one of `FAULTS` where it cannot be decoded, or is far longer than wide or wider than
     long, which no model sees.
@@ -50,7 +50,7 @@ def read_own_image(path: Path) -> Image.Image:
     if max(image.size) > MOST_SIDES * min(image.size):
         width, height = image.size
         raise ValueError(f"{width} x {height}, one side over {MOST_SIDES} times the other")
-    return resize_to_width(image)
+    return resize(image)
 
 
 def _row(table: Path, one: OwnImage, image: Image.Image, file: Path) -> dict[str, str | int]:

@@ -14,7 +14,7 @@ import resvg_py
 from PIL import Image
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.images import WIDTH, open_rgba, resize_to_width
+from taskvectors.base.images import WIDTH, Resize, open_rgba, resize_to_width
 from taskvectors.study.entities import Entity, slugify
 
 Locate = Callable[[Entity, list[str]], str | None]
@@ -116,8 +116,8 @@ RENDERINGS = {
 }  # fmt: skip
 
 
-def read_image(file: Path) -> Image.Image:
-    """One image of a package as RGBA, 224 pixels wide."""
+def read_image(file: Path, resize: Resize = resize_to_width) -> Image.Image:
+    """One image of a package, 224 pixels wide."""
     if file.suffix == ".svg":
         try:
             png = resvg_py.svg_to_bytes(svg_path=str(file), width=WIDTH, skip_system_fonts=True)
@@ -125,10 +125,10 @@ def read_image(file: Path) -> Image.Image:
             raise UserError(
                 f"the image {file} is not a valid SVG ({error}); reinstall its package."
             ) from error
-        return resize_to_width(open_rgba(png, str(file)))
+        return resize(open_rgba(png, str(file)))
     if file.suffix == ".pkl":
-        return resize_to_width(_pickled_pixels(file).convert("RGBA"))
-    return resize_to_width(open_rgba(file))
+        return resize(_pickled_pixels(file).convert("RGBA"))
+    return resize(open_rgba(file))
 
 
 def _pickled_pixels(file: Path) -> Image.Image:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import sha256
-from taskvectors.base.images import save_png
+from taskvectors.base.images import Resize, resize_to_width, save_png
 from taskvectors.base.progress import track
 from taskvectors.collect.wikipedia_api import ask_articles, ask_files, ask_infobox, batches
 from taskvectors.collect.wikipedia_cache import Article, Cache, Download, Kept, WikiFile, changes
@@ -30,9 +30,14 @@ class Collection:
 
 
 def collect_wikipedia(
-    client: Client, cache: Cache, entities: list[Entity], out: Path, refresh: bool = False
+    client: Client,
+    cache: Cache,
+    entities: list[Entity],
+    out: Path,
+    refresh: bool = False,
+    resize: Resize = resize_to_width,
 ) -> Collection:
-    """Write ``out/images/<entity set>/<slug>.png`` (RGBA, 224 px wide) and say what is there.
+    """Write ``out/images/<entity set>/<slug>.png`` (224 px wide) and say what is there.
 
     With ``refresh`` pages and files are asked about again, and what changed is logged.
     Raises `UserError` where the servers refuse or give no image of any entity, and at its end
@@ -52,7 +57,7 @@ def collect_wikipedia(
         article = articles[entity.title]
         try:
             file = _file_of(article, files.get(name))
-            saved = _save(entity, *images.get(file), out)
+            saved = _save(entity, *images.get(file), out, resize)
         except TransientError as error:
             passing.append(f"{entity.name}: {error}")
             continue
@@ -141,9 +146,11 @@ def _file_of(article: Article, file: WikiFile | None) -> WikiFile:
     return file
 
 
-def _save(entity: Entity, download: Download, body: bytes, out: Path) -> dict[str, object]:
+def _save(
+    entity: Entity, download: Download, body: bytes, out: Path, resize: Resize
+) -> dict[str, object]:
     """Write the image, resized; where it is and its size. Raises `RefusedError`."""
-    image = decode(body)
+    image = decode(body, resize=resize)
     place = Path("images") / entity.entity_set / f"{entity.slug}.png"
     save_png(image, out / place)
     return {

@@ -9,7 +9,7 @@ from io import BytesIO
 from PIL import Image, UnidentifiedImageError
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.images import FAULTS, as_seen, resize_to_width
+from taskvectors.base.images import FAULTS, Resize, as_seen, resize_to_width
 from taskvectors.collect.wikipedia_cache import Cache, Download, WikiFile
 from taskvectors.collect.wikipedia_client import Client, RefusedError, Reply, TransientError
 
@@ -122,8 +122,10 @@ def _type(reply: Reply) -> str:
     return reply.headers.get("Content-Type", "").partition(";")[0].strip().lower()
 
 
-def decode(body: bytes, declared: str | None = None) -> Image.Image:
-    """The bytes as an RGBA image 224 pixels wide.
+def decode(
+    body: bytes, declared: str | None = None, resize: Resize = resize_to_width
+) -> Image.Image:
+    """The bytes as an image 224 pixels wide.
 
     Raises `RefusedError` saying what is wrong, which is `CutOffError` where it begins as an image.
     """
@@ -137,7 +139,7 @@ def decode(body: bytes, declared: str | None = None) -> Image.Image:
                     raise RefusedError(f"{image.width} x {image.height} pixels are too many")
                 if getattr(image, "n_frames", 1) > 1:
                     raise RefusedError("the image is animated")
-                return resize_to_width(as_seen(image))
+                return resize(as_seen(image))
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise RefusedError("the image unpacks to too many pixels") from error
     except (*FAULTS, EOFError) as error:
