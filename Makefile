@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 REPORT := results/embedded/report.html
 
-.PHONY: setup run test docs train-data config lint bench bench-gpu bench-peers lock clean
+.PHONY: setup run test test-tiny test-others docs train-data config lint bench bench-gpu bench-peers lock clean
 
 setup: $(VENV)/.ready
 
@@ -31,7 +31,14 @@ run: setup
 	@echo "Report:  $(REPORT)"
 
 test: setup .venv-validator/.ready .venv-docs/.ready
-	$(BIN)/pytest --numprocesses $(CORES) --dist loadgroup
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-tiny test-others
+
+# What looks at the one run of the cut-down experiment, and all else beside it.
+test-tiny:
+	$(BIN)/pytest -m tiny
+
+test-others:
+	$(BIN)/pytest -m "not tiny"
 
 # roc-validator, which a test holds crates to, wants other versions than the workflow has.
 .venv-validator/.ready: envs/validator.txt

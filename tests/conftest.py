@@ -33,15 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
         )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What one of several processes does on its own: all that looks at the cut-down experiment,
-    which is run once; the tests of the wiki, which is one server; a family's, whose model is loaded
-    once; otherwise those of one file."""
-    for item in items:
-        shared = [name for name in ("tiny_run", "server") if name in item.fixturenames]
-        family = getattr(item, "callspec", None) and item.callspec.params.get("family")
-        item.add_marker(pytest.mark.xdist_group([*shared, family or item.path.stem][0]))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark what looks at the cut-down experiment: `make test` has one process for that, and one for
+    all else."""
+    if "tiny_run" in getattr(item, "fixturenames", ()):
+        item.add_marker(pytest.mark.tiny)
 
 
 @pytest.fixture(scope="session", autouse=True)
