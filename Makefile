@@ -31,7 +31,7 @@ run: setup
 	@echo "Report:  $(REPORT)"
 
 test: setup .venv-validator/.ready .venv-docs/.ready
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line test-tiny test-others
+	@$(MAKE) --no-print-directory --jobs=2 test-tiny test-others
 
 # What looks at the one run of the cut-down experiment, and all else beside it.
 test-tiny:
