@@ -50,3 +50,18 @@ def test_a_held_patch_gives_the_sweeps_answer_first_and_stays_for_the_rest(adapt
         _, (second,) = run(adapter, [type(longer)(span)], patches=[patch], answers=[(0, at)])
         ended = second.token_id in adapter.end_ids
         assert found[number][1:] == ([] if ended else [second.token_id])
+
+
+def test_one_line_ends_with_the_token_that_ends_it(adapter, images, monkeypatch):
+    """The tokenizer is made to say a line break with the third token that is written."""
+    prompts = queries(adapter, images)[:1]
+    (whole_text,) = generate(adapter, prompts, 6)
+    real = adapter.tokenizer.decode
+
+    def broken(ids, **given):
+        text = "".join(real([token], **given) for token in ids[:2]).replace("\n", "") + "x"
+        return "\n " + text + ("\n" if len(ids) > 2 else "")
+
+    monkeypatch.setattr(adapter.tokenizer, "decode", broken, raising=False)
+    (one_line,) = generate(adapter, prompts, 6, one_line=True)
+    assert one_line == whole_text[:3]

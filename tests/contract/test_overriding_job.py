@@ -89,7 +89,9 @@ def test_every_prompt_is_answered_by_every_method_as_in_one_plain_generation(
         prompt = (*in_front, *query) if line["method"] == "system_prompt" else query
         vector = read_instruction(adapter, line["instruction"])[0, LAYER]
         patch = (vector, LAYER) if line["method"] == "patch" else (None, None)
-        (ids,) = generate(adapter, [adapter.encode(prompt)], overriding.TOKENS, *patch)
+        (ids,) = generate(
+            adapter, [adapter.encode(prompt)], overriding.TOKENS, *patch, one_line=True
+        )
         assert line["written"] == adapter.tokenizer.decode(ids)
         assert line["layer"] == LAYER
     by_method = {line["method"]: line["written"] for line in answers if line["kind"] == "factual"}

@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parents[2]
 NEEDED = (
     "Snakefile",
@@ -52,7 +54,8 @@ class Checkout:
 
 
 def copy_of_the_workflow(folder: Path) -> Checkout:
-    """Copy what Snakemake needs, without results."""
+    """Copy what Snakemake needs, without results; of the prompts that a vector contradicts, each of
+    which is answered in full, the first two of every block."""
     for name in NEEDED:
         source, target = ROOT / name, folder / name
         if source.is_dir():
@@ -61,4 +64,9 @@ def copy_of_the_workflow(folder: Path) -> Checkout:
         elif source.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
+    conflicts = folder / "resources/qualitative/conflicts.yaml"
+    blocks = yaml.safe_load(conflicts.read_text(encoding="utf-8"))
+    for block in (block for kind in blocks.values() for block in kind):
+        del block["prompts"][2:]
+    conflicts.write_text(yaml.safe_dump(blocks), encoding="utf-8")
     return Checkout(folder)

@@ -73,7 +73,7 @@ def described(
     for image in track(images, len(images), f"describe {adapter.name}"):
         shown = ImageInput(image.path.as_posix())
         prompt = (template.system_prompt(ASKED), *template.query(shown))
-        (ids,) = generate(adapter, [adapter.encode(prompt)], TOKENS)
+        (ids,) = generate(adapter, [adapter.encode(prompt)], TOKENS, one_line=True)
         written = adapter.tokenizer.decode(ids)
         text = sentences(written)
         reason = why_not(text, image.entity, labels[image.entity_set].get(image.entity, []))

@@ -153,6 +153,7 @@ def _reply(
         here.vector if here else None,
         here.layer if here else None,
         added=bool(here and here.added),
+        one_line=True,
     )
     lines = adapter.tokenizer.decode(ids).strip().splitlines()
     token = adapter.tokenizer.decode([first.token_id])

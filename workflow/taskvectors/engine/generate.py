@@ -22,9 +22,11 @@ def generate(
     vector: Tensor | None = None,
     layer: int | None = None,
     added: bool = False,
+    one_line: bool = False,
 ) -> list[list[int]]:
     """Up to ``tokens`` greedy token ids for each prompt, ending before an end-of-text token, or
-    before an image's placeholder, which stands for no text.
+    before an image's placeholder, which stands for no text; with ``one_line`` ending with the token
+    that ends the first line that has any text.
 
     With ``vector`` (width,) and ``layer``, the residual stream after it at each prompt's last
     token is replaced by the vector throughout, or the vector ``added`` to it.
@@ -34,10 +36,12 @@ def generate(
     patches = []
     if vector is not None and layer is not None:
         patches = [Patch(0, 0, layer, vector, added)]
-    return [_written(adapter, prompt, tokens, patches) for prompt in prompts]
+    return [_written(adapter, prompt, tokens, patches, one_line) for prompt in prompts]
 
 
-def _written(adapter: Adapter, prompt: Encoded, tokens: int, patches: Sequence[Patch]) -> list[int]:
+def _written(
+    adapter: Adapter, prompt: Encoded, tokens: int, patches: Sequence[Patch], one_line: bool
+) -> list[int]:
     cache = prefilled(adapter, prompt)
     token = prompt.ids[-1]
     written: list[int] = []
@@ -49,4 +53,6 @@ def _written(adapter: Adapter, prompt: Encoded, tokens: int, patches: Sequence[P
         if token in adapter.end_ids or token == adapter.placeholder_id:
             break
         written.append(token)
+        if one_line and "\n" in adapter.tokenizer.decode(written).lstrip():
+            break
     return written
