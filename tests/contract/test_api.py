@@ -67,13 +67,21 @@ def test_the_examples_are_right(name, model, vector, tiny_folder, picture, tmp_p
 def test_every_function_has_an_example_and_the_package_gives_it_by_its_name():
     finder = doctest.DocTestFinder(recurse=False)
     for name in api.__all__:
-        assert getattr(taskvectors, name) is getattr(api, name)
+        assert taskvectors.__getattr__(name) is getattr(api, name)
         if name[0].islower():
             (found,) = finder.find(getattr(api, name), name)
             assert found.examples, name
     assert taskvectors.__all__ == api.__all__
     with pytest.raises(AttributeError, match="has no attribute 'reed'"):
         _ = taskvectors.reed
+
+
+def test_the_functions_come_before_the_stages_of_the_same_name():
+    """`read` and `average` are stages, too, which nothing but their commands imports."""
+    code = (
+        "from taskvectors import average, load, read; assert callable(read) and callable(average)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_the_package_alone_does_not_load_torch():

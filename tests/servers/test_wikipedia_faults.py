@@ -57,6 +57,7 @@ def command(wiki: Wiki, folder: Path, titles: list[str], *more: str) -> list[str
     table.write_text(f"entity,title,emoji,latin\n{rows}", encoding="utf-8")
     return [
         *(sys.executable, "-m", "taskvectors.collect", "--rendering", "wikipedia"),
+        *("--resized", "lanczos"),
         *("--entities", str(table), "--out", str(folder / "out"), "--api-url", wiki.url),
         *("--cache", str(folder / "cache"), *more),
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
+import yaml
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.frames import read_frame, write_frame
@@ -31,7 +32,8 @@ def task(name: str, **wordings: list[str]) -> Task:
 
 
 def test_every_task_of_the_paper_has_at_least_eight_wordings_and_all_kinds(root):
-    tasks = read_tasks(root / "resources/tasks.yaml")
+    studied = yaml.safe_load((root / "config.yaml").read_text())["tasks"]
+    tasks = {name: read_tasks(root / "resources/tasks.yaml")[name] for name in studied}
     for one in tasks.values():
         named = wordings_of(one)
         assert next(iter(named.items())) == ("instruction", one.instruction)

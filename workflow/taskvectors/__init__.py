@@ -3,6 +3,7 @@
 The package knows nothing of Snakemake. Each stage is a command,
 ``python -m taskvectors.<stage>``, and the workflow's rules call those commands. For notebooks there
 is `taskvectors.api`, whose names are had from here: ``from taskvectors import load, read, patch``.
+(Who imports the modules of the stages `read` and `average` takes those two from the API itself.)
 """
 
 from importlib import import_module

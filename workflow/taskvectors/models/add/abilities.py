@@ -95,10 +95,14 @@ def takes_several_images(model_type: str, adapter: Adapter, said: bool | None) -
 
 
 def exemplars_of_all_tasks(resources: Path) -> list[tuple[str, str]]:
-    """Every entity with its label, for every task."""
+    """Every entity with its label, for every task whose entity table stands in ``resources``, and
+    not in a folder of one's own."""
     pairs = []
     for task in read_tasks(resources / "tasks.yaml").values():
-        entities = read_entities(resources / "entities" / f"{task.entity_set}.csv")
+        table = resources / "entities" / f"{task.entity_set}.csv"
+        if not table.is_file():
+            continue
+        entities = read_entities(table)
         pairs += [(entity.name, entity.labels[task.label]) for entity in entities]
     return pairs
 
