@@ -50,6 +50,8 @@ def code_of(record: Record) -> str | None:
 def changed_settings(record: Record, plan: Plan) -> list[str]:
     """What bears on a record's output and is not as it was, in words."""
     now = settings_of(record.wildcards, plan)
+    if not record.settings.get("definitions"):  # rendered, and shows nothing of tasks.yaml
+        del now["definitions"]
     return [
         f"{name} was {was!r} and is {now[name]!r}"
         for name, was in record.settings.items()
