@@ -19,7 +19,7 @@ from taskvectors.study.predictions import read_predictions
 
 pytestmark = pytest.mark.workflow
 # The cut-down experiment has one template and no language model beside the VLM.
-ABSENT = ("table_4", "table_6", "table_7", "table_gap", "table_wild")
+ABSENT = ("table_4", "table_6", "table_7", "table_gap", "table_wild", "table_compute")
 MADE = [item for item in ITEMS if item not in ABSENT]
 
 

@@ -25,10 +25,14 @@ JOINED = {
     *("choose_layer", "qualitative", "score", "score_conflict", "score_descriptions"),
     *("score_samples", "score_curves", "score_evolution", "score_claims", "site"),
     *("score_pairs", "score_power", "choose_injection", "score_function_vectors"),
-    *("score_controls", "score_control_pairs"),
+    *("score_controls", "score_control_pairs", "score_context", "score_instructions"),
+    *("overriding", "judge", "score_overriding"),
 }
-ABSENT = ("table_4", "table_6", "table_7", "table_gap", "table_wild")
+ABSENT = ("table_4", "table_6", "table_7", "table_gap", "table_wild", "table_compute")
 MADE = {item for item in ITEMS if item not in ABSENT}
+
+
+CHANGED = 'instruction: "The food\'s color:"'
 
 
 def renders(items: set[str]) -> set[str]:
@@ -40,7 +44,7 @@ OF_THE_INPUTS = {"table_1", "table_5", "figure_tsne"}
 # What is found of attention heads before any vector is written.
 OF_HEADS = {"figure_heads", "table_heads"}
 # What writes vectors into queries once layer, strength or heads were chosen over all tasks.
-INJECTS = {"inject_validation", "inject_test"}
+INJECTS = {"inject_validation", "inject_test", "instructions"}
 FIGURES = {item for item in MADE if item.startswith("figure")}
 FOLLOWS = JOINED | renders(MADE - OF_THE_INPUTS - OF_HEADS - {"naming"})
 EVERYTHING = JOINED | {"score_tsne", "score_heads", "function_vectors"} | renders(MADE - {"naming"})
@@ -151,7 +155,7 @@ def test_a_changed_function_of_a_stage_reruns_that_stage_and_what_follows(copied
             "base/figures.py",
             '"font.size": 8',
             '"font.size": 9',
-            FIGURES | {"table_conflict", "table_heads"},
+            FIGURES | {"table_conflict", "table_heads", "table_instructions", "table_overriding"},
         ),
     ],
     ids=["one figure", "style"],
@@ -176,7 +180,7 @@ def test_a_changed_label_reruns_its_task_and_what_joins_all_tasks(copied):
 
 
 def test_a_changed_instruction_rereads_its_task(copied):
-    with edited(copied, "resources/tasks.yaml", "The color of the food:", "The food's color:"):
+    with edited(copied, "resources/tasks.yaml", 'instruction: "The color of the food:"', CHANGED):
         task = {"read", "average", "decode", "write_validation", "mediate"}
         expected = (
             jobs_of(task, {COLOR})
@@ -194,14 +198,20 @@ def test_a_new_entity_set_touches_its_own_data_only(copied):
     sizes = "countries: {validation: 4, test: 6}, foods: {validation: 4, test: 6}"
     jobs = planned(
         copied,
-        *("--config", "own_images=[my/animals]", f"tasks=[{','.join(TASKS)},{own}]"),
+        *(
+            "--config",
+            "instructions=false",
+            "own_images=[my/animals]",
+            f"tasks=[{','.join(TASKS)},{own}]",
+        ),
         f"splits={{{sizes}, animals: {{validation: 4, test: 6}}}}",
     )
     assert {rule for rule, task in jobs if task == own} >= {
         *("curate", "read", "average", "decode", "write_validation", "mediate", "write_test"),
     }
     # The layer is chosen over all tasks, so the other tasks are tested again.
-    assert {rule for rule, task in jobs if task in TASKS} == {"write_test", "controls", *INJECTS}
+    again = {"write_test", "controls", *INJECTS} - {"instructions"}
+    assert {rule for rule, task in jobs if task in TASKS} == again
     joined = EVERYTHING | {"collect_folder", "run_config", "render_naming"}
     assert {rule for rule, task in jobs if task == ""} <= joined
     shutil.rmtree(copied.folder / "my")

@@ -37,7 +37,8 @@ def test_the_notebook_runs(notebook, tiny_run, monkeypatch, tmp_path):
     monkeypatch.setenv("PYTHONPATH", str(tiny_run.folder / "workflow"))
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(folder)}}).execute()
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    first, last = code[0].outputs[0].data["text/plain"], code[-1].outputs[0].data["text/plain"]
+    found = [[o.data for o in c.outputs if o.output_type == "execute_result"] for c in code]
+    first, last = found[0][0]["text/plain"], found[-1][0]["text/plain"]
     assert first == "<VLM embedded: 30 layers, 576 wide, spaced>"
     assert last == "<text_icl vector of embedded: 30 layers, 10 prompts>"
     assert (folder / "capital.safetensors").is_file()

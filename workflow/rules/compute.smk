@@ -22,7 +22,8 @@ rule compute:
         f"{LOGS}/compute/{MODEL_JOB}.log",
     benchmark:
         f"{BENCHMARKS}/compute/{MODEL_JOB}.jsonl"
-    threads: workflow.cores  # alone on the machine, which is what is measured
+    # Alone on the machine, which is what is measured; --unlock is given no cores.
+    threads: workflow.resource_settings.cores or 1
     resources:
         **GPU_JOB,
     params:
