@@ -144,10 +144,10 @@ def render_table(item: ShownItem) -> None:
 
 
 def render_figure(item: ShownItem) -> None:
-    """Write the figure, with the table's rows of one metric as its data."""
+    """Write the figure of one metric, with the table's rows as its data."""
     table, samples = instruction_table(item)
     drawn = table[table["metric"] == DRAWN]
-    write_figure(item, [draw_instructions(drawn, item.models)], drawn, samples)
+    write_figure(item, [draw_instructions(drawn, item.models)], table, samples)
 
 
 if __name__ == "__main__":
