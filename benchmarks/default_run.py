@@ -1,6 +1,6 @@
 """Time and memory of the default run, in a copy of the repository without results.
 
-Prints one ``name: value`` a line. Memory is that of all processes together, sampled twice a
+Prints one ``name: value`` a line. Memory is that of all processes together, sampled_tree twice a
 second: the sum of their proportional sets on Linux, in which a shared page counts once, of their
 resident sets elsewhere. ``records_percent`` is what writing the records adds to the time of the
 jobs' own commands.
@@ -16,7 +16,7 @@ import time
 from datetime import datetime
 from pathlib import Path
 
-from memory import sampled
+from memory import sampled_tree
 
 from taskvectors.record.provenance import read_record
 
@@ -28,7 +28,7 @@ def timed(folder: Path, cores: int) -> tuple[float, float]:
     began = time.monotonic()
     command = [sys.executable, "-m", "snakemake", "--cores", str(cores), "--quiet", "all"]
     process = subprocess.Popen(command, cwd=folder)
-    with sampled(process.pid) as peak:
+    with sampled_tree(process.pid) as peak:
         status = process.wait()
     if status:
         sys.exit(f"error: the run in {folder} failed with status {status}; see its logs.")

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from functools import partial
 
 import psutil
 
+from taskvectors.engine.memory import PeakMemory, sampled
+
 INTERVAL = 0.5  # seconds
-
-
-@dataclass
-class PeakMemory:
-    """The largest sum so far, in bytes."""
-
-    value: int = 0
 
 
 def memory_of(process: psutil.Process) -> int:
@@ -38,20 +32,7 @@ def memory_of_tree(process: psutil.Process) -> int:
 
 
 @contextmanager
-def sampled(pid: int) -> Iterator[PeakMemory]:
+def sampled_tree(pid: int) -> Iterator[PeakMemory]:
     """Twice a second, the memory of a process and its descendants; gives the peak."""
-    peak, done = PeakMemory(), threading.Event()
-
-    def watch() -> None:
-        process, ended = psutil.Process(pid), False
-        while not ended:
-            ended = done.wait(INTERVAL)
-            peak.value = max(peak.value, memory_of_tree(process))
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
+    with sampled(partial(memory_of_tree, psutil.Process(pid)), INTERVAL) as peak:
         yield peak
-    finally:
-        done.set()
-        watcher.join()

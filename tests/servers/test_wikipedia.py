@@ -7,7 +7,6 @@ import re
 import signal
 import struct
 import subprocess
-import sys
 import time
 import zlib
 from collections import Counter
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from collecting import command
 from mediawiki.server import Fault, Wiki, what_is_missing
 from PIL import Image
 
@@ -47,19 +47,6 @@ def collect(wiki: Wiki, folder: Path, *entities: Entity, refresh: bool = False) 
     client = Client(Politeness(CONTACT, wiki.url, rate=100, first_pause=0.1, slow_pause=1.5))
     cache = Cache(folder / "cache", wiki.url)
     return collect_wikipedia(client, cache, list(entities), folder / "out", refresh)
-
-
-def command(wiki: Wiki, folder: Path, titles: list[str], *more: str) -> list[str]:
-    """The command line for a table of ``titles``."""
-    table = folder / "mammals.csv"
-    rows = "".join(f"{title},{title},,Genus species\n" for title in titles)
-    table.write_text(f"entity,title,emoji,latin\n{rows}", encoding="utf-8")
-    return [
-        *(sys.executable, "-m", "taskvectors.collect", "--rendering", "wikipedia"),
-        *("--resized", "lanczos"),
-        *("--entities", str(table), "--out", str(folder / "out"), "--api-url", wiki.url),
-        *("--cache", str(folder / "cache"), *more),
-    ]
 
 
 def by_entity(rows: list[dict]) -> dict[str, dict]:

@@ -10,13 +10,13 @@ import itertools
 import json
 import os
 import subprocess
-import sys
 import typing
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import requests
+from collecting import command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mediawiki.server import Fault, Wiki, what_is_missing
@@ -48,19 +48,6 @@ def collect(wiki: Wiki, folder: Path, *entities: Entity, refresh: bool = False) 
     client = Client(Politeness(CONTACT, wiki.url, rate=200, first_pause=0.01, slow_pause=0.1))
     cache = Cache(folder / "cache", wiki.url)
     return collect_wikipedia(client, cache, list(entities), folder / "out", refresh)
-
-
-def command(wiki: Wiki, folder: Path, titles: list[str], *more: str) -> list[str]:
-    """The command line for a table of ``titles``."""
-    table = folder / "mammals.csv"
-    rows = "".join(f"{title},{title},,Genus species\n" for title in titles)
-    table.write_text(f"entity,title,emoji,latin\n{rows}", encoding="utf-8")
-    return [
-        *(sys.executable, "-m", "taskvectors.collect", "--rendering", "wikipedia"),
-        *("--resized", "lanczos"),
-        *("--entities", str(table), "--out", str(folder / "out"), "--api-url", wiki.url),
-        *("--cache", str(folder / "cache"), *more),
-    ]
 
 
 def disk(folder: Path, kind: str) -> list[Path]:

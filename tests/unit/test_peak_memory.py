@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import psutil
 import pytest
-from memory import memory_of, memory_of_tree, sampled
+from memory import memory_of, memory_of_tree, sampled_tree
 
 MB = 10**6
 # A process that holds 200 MB until its stdin is closed, alone or with another one.
@@ -53,7 +53,7 @@ def test_pages_that_two_processes_share_count_once():
 
 
 def test_the_peak_stays_when_the_process_has_ended():
-    with holding(ALONE) as process, sampled(process.pid) as peak:
+    with holding(ALONE) as process, sampled_tree(process.pid) as peak:
         while peak.value < 200 * MB:
             assert process.poll() is None
             time.sleep(0.05)

@@ -5,16 +5,18 @@
 #                  score/.../layer.json
 # OUTPUTS:         results/<experiment>/compute/<model>/<template>/costs.csv
 
+MEASURED = config["tasks"][0]
+
 
 rule compute:
     input:
         model=model_folder,
         templates="resources/templates.yaml",
-        queries=f"{RESULTS}/curate/{config['tasks'][0]}/test.jsonl",
-        shown=f"{RESULTS}/curate/{config['tasks'][0]}/validation.jsonl",
-        images=ancient(PLAN.images.images(TASKS[config["tasks"][0]].entity_set)),
+        queries=f"{RESULTS}/curate/{MEASURED}/test.jsonl",
+        shown=f"{RESULTS}/curate/{MEASURED}/validation.jsonl",
+        images=ancient(PLAN.images.images(TASKS[MEASURED].entity_set)),
         descriptions="resources/qualitative/descriptions.yaml",
-        vectors=f"{RESULTS}/average/{MODEL_JOB}/{config['tasks'][0]}/vectors.safetensors",
+        vectors=f"{RESULTS}/average/{MODEL_JOB}/{MEASURED}/vectors.safetensors",
         layer=f"{RESULTS}/score/{MODEL_JOB}/layer.json",
     output:
         f"{RESULTS}/compute/{MODEL_JOB}/costs.csv",
@@ -28,7 +30,7 @@ rule compute:
         **GPU_JOB,
     params:
         dtype=lambda wildcards: SOURCES[wildcards.model].dtype,
-        entity_set=TASKS[config["tasks"][0]].entity_set,
+        entity_set=TASKS[MEASURED].entity_set,
         code=code_hash("taskvectors.compute"),
     shell:
         recorded(

@@ -38,6 +38,7 @@ from taskvectors.models.base import Adapter
 from taskvectors.study.datasets import Item, read_items
 from taskvectors.study.descriptions import read_descriptions
 from taskvectors.study.prompts import QUERY, Prompt, Template, Text
+from taskvectors.study.vectors import parse_vector_name
 
 log = logging.getLogger("taskvectors")
 EXEMPLARS = (5, 10, 30)
@@ -102,7 +103,7 @@ def measured(
             run(adapter, [whole(encoded)], patches=here, answers=[(0, at)])
             seconds.append(time.perf_counter() - start)
         tokens = max(tokens, len(encoded.ids))
-        peaks.append(peak.bytes)
+        peaks.append(peak.value)
     return seconds[1:], max(peaks[1:]), tokens
 
 
@@ -147,7 +148,7 @@ def arguments() -> argparse.Namespace:
 def text_vector(vectors: dict[str, Tensor], path: Path) -> Tensor:
     """The first seed's text ICL vector (layers, width). Raises `UserError` where there is none."""
     for name, vector in vectors.items():
-        if name.startswith("text_icl/"):
+        if parse_vector_name(name)[0] == "text_icl":
             return vector
     raise UserError(f"{path} has no text_icl vector; add text_icl to `specifications`.")
 

@@ -17,7 +17,7 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_jsonl, write_text
 from taskvectors.base.progress import track
 from taskvectors.base.schemas import load_schema
-from taskvectors.engine.generate import generate
+from taskvectors.engine.generate import first_line, generate
 from taskvectors.jobs.arguments import add_model, load_model
 from taskvectors.jobs.instructed import own_or_spaced
 from taskvectors.models.base import Adapter
@@ -25,6 +25,7 @@ from taskvectors.study.descriptions import leaks
 from taskvectors.study.entities import read_entities
 from taskvectors.study.manifest import CollectedImage, read_manifest
 from taskvectors.study.prompts import ImageInput, Template
+from taskvectors.study.rows import entity_set_of
 from taskvectors.study.tasks import find_task
 
 log = logging.getLogger("taskvectors")
@@ -39,7 +40,7 @@ def labels_of(tasks: Path, studied: Sequence[str], tables: Iterable[Path]) -> La
     for name in studied:
         task = find_task(tasks, name)
         columns.setdefault(task.entity_set, []).append(task.label)
-    by_set = {path.stem if path.stem in columns else path.parent.name: path for path in tables}
+    by_set = {entity_set_of(path): path for path in tables}
     return {
         entity_set: {
             entity.name: [entity.labels[column] for column in wanted]
@@ -51,8 +52,7 @@ def labels_of(tasks: Path, studied: Sequence[str], tables: Iterable[Path]) -> La
 
 def sentences(written: str) -> str:
     """The first line of what was written, up to the end of its last whole sentence."""
-    lines = written.strip().splitlines()
-    line = lines[0].strip() if lines else ""
+    line = first_line(written)
     return line[: line.rfind(".") + 1]
 
 

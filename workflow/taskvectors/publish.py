@@ -15,18 +15,18 @@ from typing import Any
 
 import yaml
 
-from taskvectors.api.vectors import About, TaskVector
+from taskvectors.api.vectors import LAST_TOKEN, About, TaskVector
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import folder_written_whole, read_json, write_text
 from taskvectors.base.progress import track
 from taskvectors.base.tensors import read_tensors
+from taskvectors.models.checkpoint import revision_of
 from taskvectors.study.manifest import NOT_STATED, CollectedImage, read_manifest
 from taskvectors.study.predictions import ICL_MODALITY
 from taskvectors.study.tasks import read_tasks
 from taskvectors.study.vectors import EXEMPLAR_SITE, INSTRUCTION, parse_vector_name
 
 log = logging.getLogger("taskvectors")
-LAST_TOKEN = "last token"
 TAGS = ["task-vectors", "interpretability", "vision-language-models"]
 
 
@@ -36,12 +36,6 @@ class PublishedVector:
 
     path: Path
     vector: TaskVector
-
-
-def revision_of(folder: Path) -> str | None:
-    """The commit or hash of a prepared model; None of one that was made in the experiment."""
-    source = folder / "source.json"
-    return read_json(source).get("revision") if source.is_file() else None
 
 
 def licences(images: Sequence[CollectedImage], entity_set: str, entities: Sequence[str]) -> str:

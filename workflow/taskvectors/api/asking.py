@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from taskvectors.api.model import Model, Shown
 from taskvectors.api.replies import ModelReply
-from taskvectors.api.vectors import About, TaskVector, check_fits
+from taskvectors.api.vectors import LAST_TOKEN, About, TaskVector, check_fits
 from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Patch, run
-from taskvectors.engine.generate import generate
+from taskvectors.engine.generate import first_line, generate
 from taskvectors.engine.trees import whole
 from taskvectors.jobs.instructed import read_instruction
 from taskvectors.models.base import Encoded
@@ -15,7 +15,6 @@ from taskvectors.study.prompts import EXEMPLAR, QUERY, ImageInput, Prompt, Text
 from taskvectors.study.vectors import EXEMPLAR_SITE, INSTRUCTION
 
 Exemplars = Sequence[tuple[Shown, str]]  # inputs and outputs
-LAST_TOKEN = "last token"
 
 
 def read(
@@ -155,6 +154,6 @@ def _reply(
         added=bool(here and here.added),
         one_line=True,
     )
-    lines = adapter.tokenizer.decode(ids).strip().splitlines()
+    text = first_line(adapter.tokenizer.decode(ids))
     token = adapter.tokenizer.decode([first.token_id])
-    return ModelReply(asked, how, lines[0].strip() if lines else "", token, first.logit_difference)
+    return ModelReply(asked, how, text, token, first.logit_difference)

@@ -20,6 +20,7 @@ from taskvectors.base.tensors import read_metadata, read_tensors, write_tensors
 log = logging.getLogger("taskvectors")
 NAME = "vector"  # of the tensor in a file
 FORMAT = "taskvectors/1"
+LAST_TOKEN = "last token"  # the site of an instruction's vector
 
 
 @dataclass(frozen=True)

@@ -56,3 +56,10 @@ def _written(
         if one_line and "\n" in adapter.tokenizer.decode(written).lstrip():
             break
     return written
+
+
+def first_line(text: str) -> str:
+    """What is written before a line ends. Models that are not tuned to chat go on with questions of
+    their own."""
+    lines = text.strip().splitlines()
+    return lines[0].strip() if lines else ""

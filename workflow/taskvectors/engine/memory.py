@@ -48,30 +48,22 @@ def within_memory(
 
 
 @dataclass
-class PeakInUse:
-    """The most bytes that were in use at a time."""
+class PeakMemory:
+    """The most bytes so far."""
 
-    bytes: int = 0
+    value: int = 0
 
 
 @contextmanager
-def peak_memory(device: torch.device) -> Iterator[PeakInUse]:
-    """The most memory in use within: allocated on a GPU, to the byte; on a CPU the resident memory
-    of this process, which is sampled."""
-    peak = PeakInUse()
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-        yield peak
-        peak.bytes = torch.cuda.max_memory_allocated(device)
-        return
-    done = threading.Event()
-    process = psutil.Process()
+def sampled(measure: Callable[[], int], seconds: float) -> Iterator[PeakMemory]:
+    """The largest number of bytes that ``measure`` gives within, asked every so many seconds."""
+    peak, done = PeakMemory(), threading.Event()
 
     def watch() -> None:
         ended = False
         while not ended:
-            peak.bytes = max(peak.bytes, process.memory_info().rss)
-            ended = done.wait(SAMPLED_EVERY)
+            peak.value = max(peak.value, measure())
+            ended = done.wait(seconds)
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -80,6 +72,21 @@ def peak_memory(device: torch.device) -> Iterator[PeakInUse]:
     finally:
         done.set()
         watcher.join()
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[PeakMemory]:
+    """The most memory in use within: allocated on a GPU, to the byte; on a CPU the resident memory
+    of this process, which is sampled."""
+    if device.type == "cuda":
+        peak = PeakMemory()
+        torch.cuda.reset_peak_memory_stats(device)
+        yield peak
+        peak.value = torch.cuda.max_memory_allocated(device)
+        return
+    process = psutil.Process()
+    with sampled(lambda: process.memory_info().rss, SAMPLED_EVERY) as peak:
+        yield peak
 
 
 def device_name(device: torch.device) -> str:

@@ -7,11 +7,11 @@ from pathlib import Path
 from torch import Tensor
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import read_json
 from taskvectors.base.tensors import read_tensors
 from taskvectors.engine.load import load_adapter
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
+from taskvectors.models.checkpoint import revision_of
 from taskvectors.models.weights import DTYPES
 from taskvectors.record.loaded import LoadedModel, report_loaded
 from taskvectors.study.prompts import Template, find_template
@@ -53,10 +53,9 @@ def load_template(args: argparse.Namespace, adapter: Adapter) -> Template:
 
 def as_loaded(adapter: Adapter, folder: Path, dtype: str) -> LoadedModel:
     """What the records say of a loaded model."""
-    source = folder / "source.json"
     return LoadedModel(
         name=adapter.name,
-        revision=read_json(source).get("revision") if source.is_file() else None,
+        revision=revision_of(folder),
         dtype=str(adapter.dtype).removeprefix("torch."),
         quantisation="nf4" if dtype == "nf4" else None,
         image_backend=adapter.image_backend,

@@ -7,7 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import listing_hash, sha256
+from taskvectors.base.files import listing_hash, read_json, sha256
 
 DESCRIBING = ["*.json", "*.model", "*.txt", "*.jinja"]
 WEIGHTS = "*.safetensors"
@@ -39,3 +39,9 @@ def checkpoint_files(folder: Path) -> list[Path]:
 def folder_revision(folder: Path) -> str:
     """A checkpoint folder's hash: 64 hexadecimal digits over its files' names and contents."""
     return listing_hash({path.name: sha256(path) for path in checkpoint_files(folder)})
+
+
+def revision_of(folder: Path) -> str | None:
+    """The commit or hash of a prepared model; None of one that was made in the experiment."""
+    source = folder / "source.json"
+    return read_json(source).get("revision") if source.is_file() else None

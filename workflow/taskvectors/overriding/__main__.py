@@ -15,7 +15,7 @@ from typing import Any
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import read_json, write_jsonl
 from taskvectors.base.progress import track
-from taskvectors.engine.generate import generate
+from taskvectors.engine.generate import first_line, generate
 from taskvectors.jobs.arguments import add_model, add_template, load_model, load_template
 from taskvectors.jobs.instructed import read_instruction
 from taskvectors.models.base import Adapter
@@ -32,13 +32,6 @@ def prompt_of(template: Template, override: Override, method: str) -> Prompt:
     if method != SYSTEM_PROMPT:
         return query
     return (template.system_prompt(override.instruction), *query)
-
-
-def first_line(text: str) -> str:
-    """An answer as it is judged: what is written before a line ends. Models that are not tuned to
-    chat go on with questions of their own."""
-    lines = text.strip().splitlines()
-    return lines[0].strip() if lines else ""
 
 
 def answer_overrides(

@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from taskvectors.base.figures import (
     SPECIFICATION_MARKERS,
@@ -18,6 +17,7 @@ from taskvectors.base.figures import (
 from taskvectors.render.captions import sets_sentences
 from taskvectors.render.drawn import write_figure
 from taskvectors.render.item import ShownItem, render_command
+from taskvectors.render.tsne import places_legend, silhouette_texts
 
 PANELS = {"context": "mean of the context", "vector": "task vector"}
 
@@ -33,21 +33,9 @@ def draw_contexts(data: pd.DataFrame, models: Sequence[str], tasks: Sequence[str
             part = data[(data["model"] == model) & (data["read"] == read)]
             _draw_panel(axis, part, title, tasks)
         line[0].set_ylabel(model)
-    colours = dict(zip(tasks, cycle(TASK_COLOURS), strict=False))
-    handles = [_point(colour, "o", task) for task, colour in colours.items()] + [
-        _point("#404040", marker, specification)
-        for specification, marker in SPECIFICATION_MARKERS.items()
-        if specification in set(data["specification"])
-    ]
-    figure.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=3, frameon=False
-    )
+    places_legend(figure, data, tasks, columns=3)
     figure.tight_layout()
     return figure
-
-
-def _point(colour: str, marker: str, label: str) -> Line2D:
-    return Line2D([], [], color=colour, marker=marker, lw=0, markersize=4, label=label)
 
 
 def _draw_panel(axis: Axes, part: pd.DataFrame, title: str, tasks: Sequence[str]) -> None:
@@ -60,13 +48,10 @@ def _draw_panel(axis: Axes, part: pd.DataFrame, title: str, tasks: Sequence[str]
         for specification, marker in SPECIFICATION_MARKERS.items():
             chosen = part[(part["task"] == task) & (part["specification"] == specification)]
             axis.scatter(chosen["x"], chosen["y"], color=colour, marker=marker, s=8, alpha=0.7)
-    first = part.iloc[0]
-    by_task, by_modality = (
-        "–" if pd.isna(score) else f"{round(score, 2) + 0.0:.2f}"
-        for score in (first["silhouette_task"], first["silhouette_specification"])
-    )
+    by_task, by_modality = silhouette_texts(part)
     axis.set_title(
-        f"{title}, layer {first['layer']}\ntask {by_task}, modality {by_modality}", fontsize=7
+        f"{title}, layer {part.iloc[0]['layer']}\ntask {by_task}, modality {by_modality}",
+        fontsize=7,
     )
 
 

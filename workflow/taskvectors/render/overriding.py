@@ -12,24 +12,19 @@ from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.outcomes import draw_outcomes, outcome_legend
 from taskvectors.render.printed import write_table
 from taskvectors.study.overriding import METHODS
-from taskvectors.study.tables import OUTCOMES, as_printed
+from taskvectors.study.tables import OUTCOMES, as_printed, outcome_columns
 
 KEYS = ["model", "kind", "method"]
 DIFFERENCE = ["difference", "difference_low", "difference_high"]
-BESIDE = ["share", "low", "high"]
+BESIDE = ["low", "high"]
 
 
 def overriding_table(shares: pd.DataFrame) -> pd.DataFrame:
     """A row per model, kind and method: each outcome's share with its interval, and how much more
     often patching has its way than the system prompt."""
-    wide = shares.pivot(index=KEYS, columns="outcome", values=BESIDE)
+    wide = shares.pivot(index=KEYS, columns="outcome", values=["share", *BESIDE])
     rows = shares[shares["outcome"] == "patch"][[*KEYS, "interval", "prompts", *DIFFERENCE]]
-    columns = {
-        (outcome if name == "share" else f"{outcome}_{name}"): wide[name, outcome]
-        for outcome in OUTCOMES
-        for name in BESIDE
-    }
-    return rows.merge(pd.DataFrame(columns).reset_index(), on=KEYS, validate="one_to_one")
+    return rows.merge(outcome_columns(wide, BESIDE), on=KEYS, validate="one_to_one")
 
 
 def printed_overriding(table: pd.DataFrame) -> pd.DataFrame:

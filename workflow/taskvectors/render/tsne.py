@@ -38,27 +38,37 @@ def draw_figure_tsne(data: pd.DataFrame, models: Sequence[str], tasks: Sequence[
             else:
                 axis.axis("off")
         line[0].set_ylabel(model)
-    handles = [
-        Line2D(
-            [],
-            [],
-            color=TASK_COLOURS[i % len(TASK_COLOURS)],
-            marker="o",
-            lw=0,
-            markersize=4,
-            label=task,
-        )
-        for i, task in enumerate(tasks)
-    ] + [
-        Line2D([], [], color="#404040", marker=marker, lw=0, markersize=4, label=specification)
-        for specification, marker in SPECIFICATION_MARKERS.items()
-        if specification in set(data["specification"])
-    ]
-    figure.legend(
-        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=5, frameon=False
-    )
+    places_legend(figure, data, tasks, columns=5)
     figure.tight_layout()
     return figure
+
+
+def places_legend(figure: Figure, data: pd.DataFrame, tasks: Sequence[str], columns: int) -> None:
+    """Below the panels: the colours of tasks, and the shapes of the specifications in ``data``."""
+    present = set(data["specification"])
+    points = [
+        (colour, "o", task) for task, colour in zip(tasks, cycle(TASK_COLOURS), strict=False)
+    ] + [
+        ("#404040", marker, name)
+        for name, marker in SPECIFICATION_MARKERS.items()
+        if name in present
+    ]
+    handles = [
+        Line2D([], [], color=colour, marker=marker, lw=0, markersize=4, label=label)
+        for colour, marker, label in points
+    ]
+    figure.legend(
+        handles=handles, loc="upper center", bbox_to_anchor=(0.5, 0), ncols=columns, frameon=False
+    )
+
+
+def silhouette_texts(part: pd.DataFrame) -> tuple[str, str]:
+    """A panel's mean silhouettes by task and by specification, in words."""
+    scores = [part.iloc[0][f"silhouette_{key}"] for key in ("task", "specification")]
+    by_task, by_specification = (
+        "–" if pd.isna(score) else f"{round(score, 2) + 0.0:.2f}" for score in scores
+    )
+    return by_task, by_specification
 
 
 def _draw_panel(axis: Axes, part: pd.DataFrame, tasks: Sequence[str]) -> None:
@@ -76,12 +86,8 @@ def _draw_panel(axis: Axes, part: pd.DataFrame, tasks: Sequence[str]) -> None:
                 edgecolor="black" if alone else "none",
                 linewidth=0.5,
             )
-    first = part.iloc[0]
-    scores = [first[f"silhouette_{key}"] for key in ("task", "specification")]
-    by_task, by_specification = (
-        "–" if pd.isna(score) else f"{round(score, 2) + 0.0:.2f}" for score in scores
-    )
-    title = f"layer {first['layer']}\ntask {by_task}\nspec. {by_specification}"
+    by_task, by_specification = silhouette_texts(part)
+    title = f"layer {part.iloc[0]['layer']}\ntask {by_task}\nspec. {by_specification}"
     axis.set_title(title, fontsize=7)
 
 

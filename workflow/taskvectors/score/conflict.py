@@ -39,11 +39,20 @@ def right_for(answers: pd.DataFrame, which: str) -> pd.DataFrame:
     return judged(columns)[list(METRICS)]
 
 
+def outcome_of(prompt: bool, patch: bool) -> str:
+    """Whom an answer follows that is right, or not, for what the prompt and the patch ask."""
+    if prompt and patch:
+        return "both"
+    if patch:
+        return "patch"
+    return "prompt" if prompt else "neither"
+
+
 def outcomes(answers: pd.DataFrame, metric: str) -> pd.Series:
     """The outcome of every answer by one metric."""
-    prompt = right_for(answers, "prompted")[metric].to_numpy(dtype=bool)
-    patch = right_for(answers, "patched")[metric].to_numpy(dtype=bool)
-    chosen = np.select([patch & prompt, patch, prompt], ["both", "patch", "prompt"], "neither")
+    prompt = right_for(answers, "prompted")[metric]
+    patch = right_for(answers, "patched")[metric]
+    chosen = [outcome_of(*right) for right in zip(prompt, patch, strict=True)]
     return pd.Series(chosen, index=answers.index, name="outcome")
 
 

@@ -16,6 +16,7 @@ from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import read_jsonl
 from taskvectors.base.frames import write_frame
 from taskvectors.score.bootstrap import Bootstrap, Estimate, average, estimate, interval
+from taskvectors.score.conflict import outcome_of
 from taskvectors.study.overriding import KINDS, METHODS, PATCH, SYSTEM_PROMPT
 from taskvectors.study.tables import OUTCOMES
 
@@ -25,15 +26,6 @@ COLUMNS = [
     "kind", "method", "outcome", "share", "low", "high", "interval", "prompts",
     "difference", "difference_low", "difference_high",
 ]  # fmt: skip
-
-
-def outcome_of(asked_met: bool, patched_met: bool) -> str:
-    """What became of a conflict."""
-    if asked_met and patched_met:
-        return "both"
-    if patched_met:
-        return "patch"
-    return "prompt" if asked_met else "neither"
 
 
 def shares(verdicts: pd.DataFrame, bootstrap: Bootstrap) -> pd.DataFrame:
@@ -86,11 +78,6 @@ def _difference(difference: Estimate) -> dict[str, float]:
     return {"difference": difference.mean, "difference_low": low, "difference_high": high}
 
 
-def read_verdicts(path: Path) -> pd.DataFrame:
-    """The judged answers of one model."""
-    return pd.DataFrame(read_jsonl(path))
-
-
 def judge_numbers(known: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """How often the judge was right about texts whose answer is known."""
     right = [(one["yes"] > one["no"]) == one["expected"] for one in known]
@@ -105,7 +92,7 @@ def main() -> None:
     parser.add_argument("--seed", required=True, type=int)
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
-    table = shares(read_verdicts(args.verdicts), Bootstrap(args.resamples, args.seed))
+    table = shares(pd.DataFrame(read_jsonl(args.verdicts)), Bootstrap(args.resamples, args.seed))
     write_frame(args.out, table.assign(**judge_numbers(read_jsonl(args.known))))
     log.info("%d shares", len(table))
 

@@ -15,7 +15,8 @@ from taskvectors.base.schemas import check, read_yaml
 KINDS = ("semantic", "syntax", "creative", "factual")
 # How a prompt is asked: as it is; with the instruction in front, where a chat template has a system
 # turn in that; with the instruction's vector patched in.
-PROMPT, SYSTEM_PROMPT, PATCH = METHODS = ("prompt", "system_prompt", "patch")
+SYSTEM_PROMPT, PATCH = "system_prompt", "patch"
+METHODS = ("prompt", SYSTEM_PROMPT, PATCH)
 Criterion = dict[str, Any]  # one of those that conflicts.yaml explains, its labels filled in
 
 

@@ -122,12 +122,20 @@ def conflict_table(shares: pd.DataFrame) -> pd.DataFrame:
         columns="outcome",
         values=["share", *beside],
     )
+    return shares[_PAIR].drop_duplicates().merge(outcome_columns(wide, beside), on=_PAIR)
+
+
+def outcome_columns(wide: pd.DataFrame, beside: Sequence[str]) -> pd.DataFrame:
+    """Each outcome's share, and what stands ``beside`` it, as columns: ``patch``, ``patch_low``.
+
+    ``wide`` is pivoted: what a number is, and the outcome that it is of.
+    """
     columns = {}
     for outcome in OUTCOMES:
         columns[outcome] = wide["share", outcome]
         for name in beside:
             columns[f"{outcome}_{name}"] = wide[name, outcome]
-    return shares[_PAIR].drop_duplicates().merge(pd.DataFrame(columns).reset_index(), on=_PAIR)
+    return pd.DataFrame(columns).reset_index()
 
 
 def published_methods(published: pd.DataFrame) -> pd.DataFrame:
