@@ -17,8 +17,7 @@ from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import read_json
 from taskvectors.base.progress import track
 from taskvectors.base.tensors import check_finite
-from taskvectors.engine.patching import first_answers
-from taskvectors.engine.trees import whole
+from taskvectors.engine.patching import plain_answers
 from taskvectors.jobs.arguments import Context, add_model, add_template, load_model, load_template
 from taskvectors.jobs.instructed import instructed, read_instruction
 from taskvectors.jobs.patched import patch_queries
@@ -61,9 +60,8 @@ def prompt_queries(
                 prompt = instructed(text, context.template, item, modality)
                 encoded = encode_query(adapter, prompt, context.template, item.label)
                 queries.append(Query(item, modality, *encoded))
-        rows = [whole(query.encoded) for query in queries]
-        answers = first_answers(adapter, rows, [[query.position] for query in queries])
-        for query, (answer,) in zip(queries, answers, strict=True):
+        answers = plain_answers(adapter, [query.encoded for query in queries])
+        for query, answer in zip(queries, answers, strict=True):
             method = method_name(specification, query.modality, "base")
             predictions.append(
                 prediction(

@@ -24,10 +24,10 @@ from taskvectors.base.tensors import write_tensors
 from taskvectors.demo.functions import find_functions, function_answers
 from taskvectors.demo.lines import read_rows
 from taskvectors.demo.prompts import AskedLine, PromptLine, ask, parse_line, shown, specifying
-from taskvectors.engine.forward import Answer, run
+from taskvectors.engine.forward import run
 from taskvectors.engine.generate import generate
 from taskvectors.engine.load import load_adapter
-from taskvectors.engine.patching import TOKENS_PER_PASS, first_answers, patched_answers
+from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers, plain_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import packed, whole
 from taskvectors.jobs.arguments import check_vectors
@@ -36,7 +36,7 @@ from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
 from taskvectors.models.weights import DTYPES
 from taskvectors.study.metrics import METRICS
-from taskvectors.study.prompts import QUERY, find_template
+from taskvectors.study.prompts import find_template
 
 log = logging.getLogger("taskvectors")
 TEMPLATES = Path(__file__).resolve().parents[3] / "resources/templates.yaml"
@@ -53,13 +53,6 @@ def read_vectors(adapter: Adapter, lines: Sequence[PromptLine]) -> dict[str, Ten
         for number, residuals in zip(group, read, strict=True):
             found.setdefault(lines[number].vector, []).append(residuals.float())
     return {name: torch.stack(read).mean(0) for name, read in found.items()}
-
-
-def first_tokens(adapter: Adapter, asked: Sequence[AskedLine]) -> list[Answer]:
-    """The first token after each prompt's delimiter."""
-    ends = [[one.encoded.marks[QUERY.name]] for one in asked]
-    answers = first_answers(adapter, [whole(one.encoded) for one in asked], ends)
-    return [answer for (answer,) in answers]
 
 
 def patch_lines(
@@ -95,8 +88,8 @@ def answer_lines(
     patched: Sequence[dict[str, Any]],
 ) -> list[dict[str, Any]]:
     """For each line the answers of no_context and base beside those of the patch at every layer."""
-    no_context = first_tokens(adapter, queries)
-    base = first_tokens(adapter, bases)
+    no_context = plain_answers(adapter, [query.encoded for query in queries])
+    base = plain_answers(adapter, [base.encoded for base in bases])
     return [
         {
             "id": query.line.id,

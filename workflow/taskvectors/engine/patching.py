@@ -10,8 +10,9 @@ from taskvectors.engine.cached import cached_sweep
 from taskvectors.engine.forward import Answer, run
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.sweep import Site, sweep
-from taskvectors.engine.trees import Row, packed
+from taskvectors.engine.trees import Row, packed, whole
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.study.prompts import QUERY
 
 TOKENS_PER_PASS = 4096
 
@@ -31,6 +32,13 @@ def first_answers(
         for number, answer in within_memory(group, answer_batch):
             found[number].append(answer)
     return found
+
+
+def plain_answers(adapter: Adapter, prompts: Sequence[Encoded]) -> list[Answer]:
+    """The answers to prompts as they are, each at its query's delimiter."""
+    rows = [whole(prompt) for prompt in prompts]
+    answers = first_answers(adapter, rows, [[prompt.marks[QUERY.name]] for prompt in prompts])
+    return [answer for (answer,) in answers]
 
 
 def patched_answers(

@@ -45,8 +45,8 @@ def answer_overrides(
         lines = []
         for method in METHODS:
             prompts = [adapter.encode(prompt_of(template, one, method)) for one in asked]
-            patch = (vector, layer) if method == PATCH else (None, None)
-            written = generate(adapter, prompts, TOKENS, *patch, one_line=True)
+            held, after = (vector, layer) if method == PATCH else (None, None)
+            written = generate(adapter, prompts, TOKENS, held, after, one_line=True)
             for one, ids in zip(asked, written, strict=True):
                 whole_text = adapter.tokenizer.decode(ids)
                 found = {"written": whole_text, "answer": first_line(whole_text)}

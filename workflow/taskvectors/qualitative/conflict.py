@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 from taskvectors.base.progress import track
 from taskvectors.engine.forward import Answer
-from taskvectors.engine.patching import first_answers, patched_answers
+from taskvectors.engine.patching import patched_answers, plain_answers
 from taskvectors.engine.sweep import Site
-from taskvectors.engine.trees import whole
 from taskvectors.jobs.instructed import instructed
 from taskvectors.jobs.queries import encode_query, modalities_of
 from taskvectors.models.base import Adapter, Encoded
@@ -89,12 +88,10 @@ def answer_conflicts(setting: Setting, studied: Sequence[Studied]) -> list[Confl
 def _unpatched(
     setting: Setting, prompted: Studied, rivals: Sequence[Studied], planned: Sequence[Conflict]
 ) -> list[ConflictAnswer]:
-    rows = [whole(conflict.encoded) for conflict in planned]
-    ends = [[conflict.encoded.marks[QUERY.name]] for conflict in planned]
-    answers = first_answers(setting.adapter, rows, ends)
+    answers = plain_answers(setting.adapter, [conflict.encoded for conflict in planned])
     return [
         _answered(setting, prompted.task.name, rival.task.name, conflict, answer)
-        for conflict, (answer,) in zip(planned, answers, strict=True)
+        for conflict, answer in zip(planned, answers, strict=True)
         for rival in rivals
         if rival.task.name in conflict.labels
     ]
@@ -109,13 +106,11 @@ def _system_prompted(
         for conflict in planned
         if rival.task.name in conflict.labels
     ]
-    rows = [whole(conflict.encoded) for _, conflict in asked]
-    ends = [[conflict.encoded.marks[QUERY.name]] for _, conflict in asked]
-    answers = first_answers(setting.adapter, rows, ends)
+    answers = plain_answers(setting.adapter, [conflict.encoded for _, conflict in asked])
     origin = (SYSTEM_PROMPT, None, None)
     return [
         _answered(setting, prompted.task.name, rival.task.name, conflict, answer, origin)
-        for (rival, conflict), (answer,) in zip(asked, answers, strict=True)
+        for (rival, conflict), answer in zip(asked, answers, strict=True)
     ]
 
 

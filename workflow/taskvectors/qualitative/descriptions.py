@@ -13,9 +13,8 @@ from itertools import chain, groupby
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.progress import track
-from taskvectors.engine.patching import first_answers, patched_answers
+from taskvectors.engine.patching import first_answers, patched_answers, plain_answers
 from taskvectors.engine.sweep import Site
-from taskvectors.engine.trees import whole
 from taskvectors.jobs.arguments import Context
 from taskvectors.jobs.queries import Query, asked_together, encode_query, prediction
 from taskvectors.qualitative.studied import Setting, Studied
@@ -23,7 +22,7 @@ from taskvectors.study.datasets import Item
 from taskvectors.study.descriptions import leaks
 from taskvectors.study.entities import Entity
 from taskvectors.study.predictions import Prediction, method_name
-from taskvectors.study.prompts import QUERY, ImageInput, Prompt, Text
+from taskvectors.study.prompts import ImageInput, Prompt, Text
 from taskvectors.study.vectors import parse_vector_name
 
 log = logging.getLogger("taskvectors")
@@ -151,9 +150,7 @@ def _alone(setting: Setting, tasks: Sequence[DescribedTask]) -> list[Prediction]
         if parse_vector_name(name)[0] == "image_icl"
     }
     predictions = []
-    ends = [[prompt.marks[QUERY.name]] for prompt in encoded]
-    unpatched = first_answers(adapter, [whole(prompt) for prompt in encoded], ends)
-    for number, (answer,) in enumerate(unpatched):
+    for number, answer in enumerate(plain_answers(adapter, encoded)):
         for name, asked in queries.items():
             if entities[number] in asked:
                 context = Context(setting.model, setting.template, name)

@@ -22,8 +22,8 @@ from taskvectors.engine.contexts import read_contexts
 from taskvectors.engine.forward import run
 from taskvectors.engine.heads import read_heads
 from taskvectors.engine.memory import within_memory
-from taskvectors.engine.patching import TOKENS_PER_PASS, first_answers
-from taskvectors.engine.trees import packed, whole
+from taskvectors.engine.patching import TOKENS_PER_PASS, plain_answers
+from taskvectors.engine.trees import packed
 from taskvectors.jobs.arguments import (
     Context,
     add_model,
@@ -144,11 +144,10 @@ def read_no_context(
     adapter: Adapter, context: Context, queries: Sequence[Query]
 ) -> list[Prediction]:
     """The queries without any exemplar or instruction."""
-    rows = [whole(query.encoded) for query in queries]
-    answers = first_answers(adapter, rows, [[query.position] for query in queries])
+    answers = plain_answers(adapter, [query.encoded for query in queries])
     return [
         prediction(adapter, context, query, answer, "no_context")
-        for query, (answer,) in zip(queries, answers, strict=True)
+        for query, answer in zip(queries, answers, strict=True)
     ]
 
 
