@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from datasets import load_dataset
 from PIL import Image
 
 from taskvectors.base.errors import UserError
@@ -89,6 +90,16 @@ def test_each_task_becomes_a_folder_of_photographs_with_answers_and_captions(
     about = read_json(tmp_path / "my/vqa.json")
     assert about["images"] == {"wild-foods": 2, "wild-shirts": 1, "wild-men": 1}
     assert about["sha256"]["questions.json"] == sha256(official["questions"])
+
+
+def test_hugging_faces_imagefolder_reads_the_folder(monkeypatch, official, root, tmp_path):
+    prepare(monkeypatch, official, root, tmp_path / "my")
+    folder = str(tmp_path / "my/wild-foods")
+    found = load_dataset("imagefolder", data_dir=folder, cache_dir=str(tmp_path / "cache"))["train"]
+    assert [(row["entity"], row["food"], row["image"].size) for row in found] == [
+        ("Question 1000", "pizza", (40, 30)),
+        ("Question 2002", "hot dog", (40, 30)),
+    ]
 
 
 def test_a_description_of_ones_own_takes_the_captions_place(monkeypatch, official, root, tmp_path):

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import json
-
-import mlcroissant
 import pandas as pd
 import pytest
 from PIL import Image, ImageDraw
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import sha256, write_jsonl
+from taskvectors.base.files import sha256
 from taskvectors.curate.__main__ import read_dropped, read_reasons
-from taskvectors.curate.croissant import describe
 from taskvectors.curate.duplicates import near_duplicates
 from taskvectors.curate.label_audit import audit_labels, verdict
 from taskvectors.curate.sheets import COLUMNS, MARGIN, TILE, contact_sheet
-from taskvectors.study.datasets import Item
 from taskvectors.study.entities import Entity
 from taskvectors.study.manifest import CollectedImage
 
@@ -113,23 +108,3 @@ def test_decisions_know_why_an_entity_was_dropped_or_has_no_image(tmp_path):
     assert read_reasons(tmp_path / "missing.csv", "foods") == {}
     (tmp_path / "missing.csv").write_text("entity_set,entity,reason\nfoods,Fig,no such page\n")
     assert read_reasons(tmp_path / "missing.csv", "foods") == {"Fig": "no such page"}
-
-
-def test_the_croissant_description_names_every_file_and_column(tmp_path):
-    path = tmp_path / "food-color/test.jsonl"
-    write_jsonl(path, [Item("food-color", "test", "Fig", "fig.png", "purple").as_row()])
-    described = describe("small", [path], tmp_path)
-    assert described["distribution"][0]["sha256"] == sha256(path)
-    columns = [field["source"]["extract"]["column"] for field in described["recordSet"][0]["field"]]
-    assert columns == ["task", "split", "entity", "image", "label"]
-
-
-def test_croissants_own_library_accepts_the_description_and_reads_the_rows(tmp_path):
-    path = tmp_path / "food-color/test.jsonl"
-    write_jsonl(path, [Item("food-color", "test", "Fig", "fig.png", "purple").as_row()])
-    text = json.dumps(describe("small", [path], tmp_path))
-    (tmp_path / "croissant.json").write_text(text, encoding="utf-8")
-    dataset = mlcroissant.Dataset(tmp_path / "croissant.json")
-    assert not dataset.metadata.issues.errors
-    rows = list(dataset.records("food-color/test"))
-    assert [row["food-color/test/label"] for row in rows] == [b"purple"]

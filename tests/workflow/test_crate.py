@@ -11,10 +11,15 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from datasets import load_dataset
+from huggingface_hub import DatasetCard
+from rocrate.rocrate import ROCrate
+from safetensors import safe_open
 
+from reading import by_croissant
 from taskvectors.api.vectors import open_vector
 from taskvectors.base.tensors import read_tensors
-from taskvectors.study.datasets import read_items
+from taskvectors.study.datasets import SPLITS, Item, read_items
 
 pytestmark = pytest.mark.workflow
 HERE = Path(__file__).resolve().parent
@@ -80,9 +85,20 @@ def test_the_crate_has_every_job_with_what_it_read_and_made(crate):
     twemoji = entities["collect/twemoji/foods/images/"]
     assert twemoji["license"] == {"@id": "https://creativecommons.org/licenses/by/4.0/"}
     assert entities["curate/croissant.json"]["conformsTo"]["@id"].endswith("croissant/1.0")
+    assert "curate/items_parquet/" in entities
     assert (crate / "source/workflow/rules/read.smk").is_file()
     packages = [e for e in graph if e["@id"].startswith("https://pypi.org/project/torch/")]
     assert packages[0]["softwareVersion"]
+
+
+def test_ro_crates_own_library_reads_the_crate_with_the_versions_it_states(crate):
+    found = ROCrate(crate)
+    assert found.version == "1.1"
+    assert found.mainEntity.id == "source/Snakefile"
+    profiles = {one["name"]: one["version"] for one in found.root_dataset["conformsTo"]}
+    wfrun = ("Process Run Crate", "Workflow Run Crate", "Provenance Run Crate")
+    assert profiles == {**dict.fromkeys(wfrun, "0.5"), "Workflow RO-Crate": "1.0"}
+    assert all((crate / entity.id).exists() for entity in found.data_entities)
 
 
 def test_the_licence_page_has_every_image_of_the_datasets(crate):
@@ -117,4 +133,26 @@ def test_what_is_published_opens_without_the_workflows_folders(crate):
     assert (about.task, about.seed, about.prompts) == ("food-color", 2, 4)
     assert about.licence == "CC BY 4.0"  # of Twemoji's drawings
     assert (folder / "tables/table_3.md").read_text() == (crate / "tables/table_3.md").read_text()
-    assert len(json.loads((folder / "croissant.json").read_text())["distribution"]) == 2 * 3
+
+
+def test_what_is_published_and_curated_is_read_back_by_the_tools_of_its_formats(crate, tmp_path):
+    folder = crate / "publish"
+    sets = {
+        (task, split): read_items(crate / f"curate/{task}/{split}.jsonl")
+        for task in ("country-capital", "food-color", "food-flavor")
+        for split in SPLITS
+    }
+    moved = shutil.copytree(folder, tmp_path / "publish")
+    assert by_croissant(moved / "croissant.json") == sets
+    assert by_croissant(crate / "curate/croissant.json") == sets
+    assert DatasetCard.load(moved / "README.md").data.to_dict()["configs"][0]["default"]
+    for task, split in sets:
+        rows = load_dataset(str(moved), task, split=split, cache_dir=str(tmp_path / "cache"))
+        assert [Item(**row) for row in rows] == sets[task, split]
+    vectors = list(moved.rglob("*.safetensors"))
+    for path in vectors:
+        with safe_open(path, framework="numpy") as file:
+            about = json.loads(file.metadata()["about"])
+            assert file.get_tensor("vector").ndim == 2
+        assert path.parent == moved / "vectors" / about["model"] / about["template"] / about["task"]
+    assert not list((moved / "items_parquet").rglob(".*"))

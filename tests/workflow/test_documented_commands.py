@@ -2,8 +2,9 @@
 
 Snakemake's are planned in a dry run, those with the same settings together; a command of the
 package, of `benchmarks/` or `hf` must know each option that it is given; a target of make must
-be one. docs/your-own-data.md is followed by test_own_data.py instead. What the others do is run in
-the tests of the demo, the audit and the cut-down experiment.
+be one; llama.cpp's server is not run, but its option has the form that it wants.
+docs/your-own-data.md is followed by test_own_data.py instead. What the others do is run in the
+tests of the demo, the audit and the cut-down experiment.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")),
     *sorted({*(ROOT / "docs").glob("*.md")} - {FOLLOWED}),
 ]
-PROGRAMS = ("snakemake", "make", "python", "hf")
+PROGRAMS = ("snakemake", "make", "python", "hf", "llama-server")
 # What the shell itself does in the documentation.
 SHELL = ("export", "cp")
 # Options of snakemake that say how a job runs, not which; a dry run knows them as well.
@@ -147,3 +148,10 @@ def test_the_hubs_own_program_knows_what_it_is_given(words):
     assert {word for word in words if word.startswith("--")} <= set(
         re.findall(r"--[a-z-]+", done.stdout)
     )
+
+
+def test_a_control_vectors_file_and_scale_are_one_word_of_llama_cpps_command():
+    ((*_, option, value),) = words_of("llama-server")
+    file, scale = value.rsplit(":", 1)
+    assert option == "--control-vector-scaled" and float(scale)
+    assert f'save_gguf("{file}"' in (ROOT / "docs/sharing.md").read_text(encoding="utf-8")

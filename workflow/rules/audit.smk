@@ -43,6 +43,7 @@ rule crate:
         shown=[PLAN.item_files(item).values() for item in PLAN.items],
         config=f"{RESULTS}/run_config.yaml",
         croissant=f"{RESULTS}/curate/croissant.json",
+        copies=f"{RESULTS}/curate/items_parquet",
         attribution=f"{RESULTS}/ATTRIBUTION.html",
     output:
         metadata=f"{RESULTS}/ro-crate-metadata.json",
@@ -68,6 +69,7 @@ rule publish:
         tables=[PLAN.item_files(i)["md"] for i in PLAN.items if not i.startswith("figure")],
         attribution=f"{RESULTS}/ATTRIBUTION.html",
         croissant=f"{RESULTS}/curate/croissant.json",
+        copies=f"{RESULTS}/curate/items_parquet",
     output:
         directory(f"{RESULTS}/publish"),
     log:
@@ -89,6 +91,7 @@ rule publish:
             tables="input.tables",
             attribution="input.attribution",
             croissant="input.croissant",
+            copies="input.copies",
             out="output",
         )
 

@@ -3,7 +3,8 @@
 # REQUIRED INPUTS: resources/tasks.yaml, an entity table, a manifest of images
 # OUTPUTS:         results/<experiment>/curate/<task>/{validation,test,exemplars,decisions}.jsonl
 #                  and to look at: curate/contact_sheets/<entity set>.png,
-#                  curate/near_duplicates.csv, curate/label_audit.csv; curate/croissant.json
+#                  curate/near_duplicates.csv, curate/label_audit.csv;
+#                  curate/croissant.json and what it describes, curate/items_parquet/
 
 
 # What stands in text prompts in place of names.
@@ -142,7 +143,8 @@ rule croissant:
     input:
         PLAN.datasets,
     output:
-        f"{RESULTS}/curate/croissant.json",
+        description=f"{RESULTS}/curate/croissant.json",
+        copies=directory(f"{RESULTS}/curate/items_parquet"),
     log:
         f"{LOGS}/curate/croissant.log",
     benchmark:
@@ -157,5 +159,6 @@ rule croissant:
             *("croissant", "curate.croissant", "tasks"),
             name="params.experiment",
             items="input",
-            out="output",
+            copies="output.copies",
+            out="output.description",
         )

@@ -1,4 +1,4 @@
-"""``python -m taskvectors.publish``: a folder for the hub: vectors, tables, licences, a card.
+"""``python -m taskvectors.publish``: a folder for the hub: vectors, datasets, tables, a card.
 
 Every vector is a file of its own that says what it is of (`taskvectors.api.vectors`), so that
 whoever downloads it can open it without this workflow's folders.
@@ -15,12 +15,13 @@ from typing import Any
 
 import yaml
 
-from taskvectors.api.vectors import LAST_TOKEN, About, TaskVector
+from taskvectors.api.vectors import LAST_TOKEN, NAME, About, TaskVector
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import folder_written_whole, read_json, write_text
 from taskvectors.base.progress import track
 from taskvectors.base.tensors import read_tensors
 from taskvectors.models.checkpoint import revision_of
+from taskvectors.study.datasets import SPLITS
 from taskvectors.study.manifest import NOT_STATED, CollectedImage, read_manifest
 from taskvectors.study.predictions import ICL_MODALITY
 from taskvectors.study.tasks import read_tasks
@@ -28,6 +29,7 @@ from taskvectors.study.vectors import EXEMPLAR_SITE, INSTRUCTION, parse_vector_n
 
 log = logging.getLogger("taskvectors")
 TAGS = ["task-vectors", "interpretability", "vision-language-models"]
+ALL_TASKS = "all_tasks"  # the configuration of all datasets; no task's name has an underscore
 
 
 @dataclass(frozen=True)
@@ -71,13 +73,25 @@ def published(
         yield PublishedVector(place, TaskVector(tensor, about))
 
 
-def card(experiment: str, vectors: Sequence[PublishedVector], tables: Sequence[Path]) -> str:
-    """The folder's README.md, as the hub shows it."""
+def data_files(items: str, task: str) -> list[dict[str, str]]:
+    """Where the hub's `datasets` finds a task's splits below the folder ``items``."""
+    return [{"split": split, "path": f"{items}/{task}/{split}.parquet"} for split in SPLITS]
+
+
+def card(
+    experiment: str, vectors: Sequence[PublishedVector], tables: Sequence[Path], items: str
+) -> str:
+    """The folder's README.md, as the hub shows it; ``items`` is the folder of the datasets."""
+    tasks = dict.fromkeys(one.path.parent.name for one in vectors)
+    configs = [{"config_name": ALL_TASKS, "default": True, "data_files": data_files(items, "*")}]
+    configs += [{"config_name": task, "data_files": data_files(items, task)} for task in tasks]
     front = {
+        "pretty_name": f"Task vectors of the experiment {experiment}",
         "tags": TAGS,
         "license": "other",
         "license_name": "see-attribution",
         "license_link": "ATTRIBUTION.html",
+        "configs": configs,
     }
     models = {one.vector.about.model: one.vector.about.revision for one in vectors}
     first = vectors[0].path.as_posix()
@@ -87,23 +101,32 @@ def card(experiment: str, vectors: Sequence[PublishedVector], tables: Sequence[P
 {yaml.safe_dump(front, sort_keys=False)}---
 # Task vectors of the experiment {experiment}
 
-{len(vectors)} task vectors, made by taskvectors {version("taskvectors")}: the residual stream after
-every layer (first axis), at the last exemplar's delimiter, averaged over validation prompts, or at
-the last token of an instruction. Each file under `vectors/` says in its metadata of which model,
-revision, template, specification, task and seed it is, over how many prompts, and under which
-licences the images are that it was read from.
+{len(vectors)} task vectors, made by taskvectors {version("taskvectors")}. Each file under
+`vectors/` has one tensor, `{NAME}`, float32, (layers, width): row n is the residual stream after
+layer n, counted from 0. Its site `{EXEMPLAR_SITE}` is the last exemplar's delimiter, averaged over
+validation prompts; `{LAST_TOKEN}` is the last token of an instruction. The file's metadata say in
+`about`, as JSON, of which model, revision, template, specification, task and seed the vector is,
+over how many prompts, in which dtype the model ran, and under which licences the images are that
+it was read from.
 
 ```python
-from taskvectors import load, open_vector, patch
-vector = open_vector("vectors/{first}")
+import json
+from safetensors import safe_open
+
+with safe_open("vectors/{first}", framework="numpy") as file:
+    vector, about = file.get_tensor("{NAME}"), json.loads(file.metadata()["about"])
 ```
+
+With taskvectors, `open_vector("vectors/{first}")` gives a vector that `patch` takes.
 
 | model | revision |
 |---|---|
 {rows}
 
-Licences and authors of all images and models: `ATTRIBUTION.html`. The datasets, for machines:
-`croissant.json`.
+Licences and authors of all images and models: `ATTRIBUTION.html`. The datasets lie in
+`{items}/`: the library `datasets` has a configuration for each task and `{ALL_TASKS}`, and
+`croissant.json` describes the files. The images are not here; the column `image` is an image's path
+where it was read.
 
 {shown}
 """
@@ -120,6 +143,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--tables", required=True, type=Path, nargs="+", help="Markdown")
     parser.add_argument("--attribution", required=True, type=Path)
     parser.add_argument("--croissant", required=True, type=Path)
+    parser.add_argument("--copies", required=True, type=Path, help="the folder that it describes")
     parser.add_argument("--out", required=True, type=Path, help="a folder")
     return parse(parser)
 
@@ -143,7 +167,10 @@ def main() -> None:
             shutil.copyfile(table, folder / "tables" / table.name)
         shutil.copyfile(args.attribution, folder / "ATTRIBUTION.html")
         shutil.copyfile(args.croissant, folder / "croissant.json")
-        write_text(folder / "README.md", card(args.experiment, found, args.tables))
+        own = shutil.ignore_patterns(".*")  # Snakemake's time of the folder
+        shutil.copytree(args.copies, folder / args.copies.name, ignore=own)
+        text = card(args.experiment, found, args.tables, args.copies.name)
+        write_text(folder / "README.md", text)
     log.info("%d vectors in %s", len(found), args.out)
 
 

@@ -35,7 +35,8 @@ CAPTIONS = {
     "annotations": ("id", "image_id", "caption"),
     "licenses": ("id", "name"),
 }
-COLUMNS = ["entity", "file", "text", "author", "licence", "source"]
+# `file_name` as Hugging Face's imagefolder wants it.
+COLUMNS = ["entity", "file_name", "text", "author", "licence", "source"]
 
 
 @dataclass(frozen=True)
@@ -188,9 +189,11 @@ def write_set(
                 raise UserError(
                     f"{images / file} is missing; put COCO's {subtype} images into {images}."
                 )
-            shutil.copyfile(images / file, folder / file)
+            # Without `val2014`: imagefolder takes `val` in a name for a split, and drops the table.
+            copy = f"{image:012d}.jpg"
+            shutil.copyfile(images / file, folder / copy)
             about = photographs.get(image, Photograph((), "", ""))
-            said = [f"Question {question}", file, texts[image], "", about.licence, about.source]
+            said = [f"Question {question}", copy, texts[image], "", about.licence, about.source]
             rows.append({**dict(zip(COLUMNS, said, strict=True)), task.label: label})
         table = pd.DataFrame(rows, columns=[*COLUMNS, task.label])
         write_frame(folder / "metadata.csv", table)
