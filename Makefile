@@ -78,6 +78,7 @@ bench: setup
 	$(BIN)/snakemake --cores $(CORES) results/embedded/prepare/smollm2
 	$(BIN)/python benchmarks/heads.py
 	$(BIN)/python benchmarks/audit.py
+	$(BIN)/python benchmarks/planning.py
 	$(BIN)/python benchmarks/default_run.py
 
 # The same of the engine on a GPU (`make bench-gpu LOCK=envs/gpu.txt`), on random models of full
