@@ -178,7 +178,7 @@ def own_prompts(
     if FAMILIES[family].images:
         first, second = ImageInput(images[0]), ImageInput(images[1])
         pieces = (Text("Q:"), first, Text("\nA:Tokyo\n\nQ:"), second, Text("\nA:"), QUERY)
-        shown = adapter.image_text
+        shown = str(adapter.image_text).join(adapter.frame)
         text = f"Q:{shown}\nA:Tokyo\n\nQ:{shown}\nA:"
         prompts.append((adapter.encode(pieces), text, images[:2]))
     return prompts

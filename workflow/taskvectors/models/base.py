@@ -59,6 +59,8 @@ class Adapter:
 
     #: The text that stands for an image before its placeholders are expanded.
     image_text: str | None = None
+    #: Whether an image is where words would be in a chat template, which need not know of images.
+    image_as_words: bool = False
     #: Whether the decoder takes a 4-D attention mask, so that one row can hold branches. Where
     #: it does not, `taskvectors.engine.cached` answers in `taskvectors.engine.sweep`'s stead.
     branching: bool = True
@@ -186,6 +188,11 @@ class Adapter:
         return {"full_attention": mask, "sliding_attention": near} if kinds else near
 
     # -- prompts -------------------------------------------------------------------------
+
+    @cached_property
+    def frame(self) -> tuple[str, str]:
+        """The text before and after every image's own, in all templates."""
+        return "", ""
 
     @cached_property
     def cuttable(self) -> bool:

@@ -7,6 +7,7 @@ image's features do not depend on the prompt it stands in.
 
 import inspect
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +29,7 @@ from taskvectors.base.files import read_json
 from taskvectors.base.images import open_rgb
 from taskvectors.models.base import Adapter
 from taskvectors.models.features import PIXEL_BYTES, ImageFeatures, Recent, pixel_bytes
+from taskvectors.models.turns import frame_of, own_template
 from taskvectors.models.weights import load_weights
 
 
@@ -123,6 +125,24 @@ class GenericAdapter(Adapter):
     def placeholder_id(self) -> int:
         return int(self.model.config.image_token_id)
 
+    @cached_property
+    def frame(self) -> tuple[str, str]:
+        """What the checkpoint's chat template writes around an image, and its processor does not,
+        e.g. ``<|vision_start|>``; where it shows no image, what the family is known to have."""
+        template = own_template(self.processor, self.tokenizer)
+        derived = frame_of(self.tokenizer, template, str(self.image_text)) if template else None
+        return self.known_frame if derived is None else derived
+
+    @property
+    def known_frame(self) -> tuple[str, str]:
+        """The family's frame, for a checkpoint without a chat template."""
+        return "", ""
+
+    def framed(self, text: str) -> str:
+        """The text of an image within the `frame`."""
+        before, after = self.frame
+        return before + text + after
+
     def alone(self, image: str) -> BatchFeature:
         """What the processor makes of one image and no other text."""
         return self.processor(
@@ -142,7 +162,7 @@ class GenericAdapter(Adapter):
                     "crop it, or choose another."
                 ) from error
             self.waiting[image] = inputs
-            self.strings[image] = self.expanded(inputs)
+            self.strings[image] = self.framed(self.expanded(inputs))
         return self.strings[image]
 
     def expanded(self, inputs: BatchFeature) -> str:
