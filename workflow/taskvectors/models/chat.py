@@ -2,6 +2,7 @@
 
 from taskvectors.base.errors import UserError
 from taskvectors.models.base import Adapter
+from taskvectors.models.generic import GenericAdapter
 from taskvectors.models.turns import (
     ASKED,
     EARLIER,
@@ -27,13 +28,14 @@ def fitted(template: Template | ChatTemplate, adapter: Adapter) -> Template:
     if isinstance(template, Template):
         return template
     question, answer = turn_pieces(adapter)
-    shown = adapter.image_text is not None and not adapter.image_as_words
-    image = image_pieces(adapter) if shown else None
+    # An embedded model's image is where words would be.
+    processed = isinstance(adapter, GenericAdapter)
+    image = image_pieces(adapter) if processed else None
     return Template(
         *(template.name, question, answer, template.end, template.space),
         system=system_pieces(adapter),
         image=image,
-        takes_images=image is not None or not shown,
+        takes_images=image is not None or not processed,
     )
 
 

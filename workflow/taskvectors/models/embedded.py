@@ -189,8 +189,6 @@ AutoModelForImageTextToText.register(EmbeddedConfig, EmbeddedForConditionalGener
 class EmbeddedAdapter(Adapter):
     """The embedded model behind the engine's interface."""
 
-    image_as_words = True
-
     def __init__(self, model: nn.Module, processor: Any, name: str):
         super().__init__(model, processor, name)
         self.image_text = processor.image_token

@@ -146,7 +146,7 @@ class GenericAdapter(Adapter):
     def alone(self, image: str) -> BatchFeature:
         """What the processor makes of one image and no other text."""
         return self.processor(
-            text=[str(self.image_text)],
+            text=[self.framed(str(self.image_text))],
             images=[open_rgb(Path(image))],
             return_tensors="pt",
             return_text_replacement_offsets=True,

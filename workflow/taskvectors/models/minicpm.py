@@ -26,7 +26,7 @@ class MiniCpmAdapter(GenericAdapter):
 
     def alone(self, image: str) -> BatchFeature:
         return self.processor(
-            text=[str(self.image_text)],
+            text=[self.framed(str(self.image_text))],
             images=[open_rgb(Path(image))],
             use_image_id=False,
             return_text_replacement_offsets=True,
