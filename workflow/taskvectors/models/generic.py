@@ -153,6 +153,13 @@ class GenericAdapter(Adapter):
         )
 
     def image_string(self, image: str, number: int) -> str:
+        return self.framed(self.unframed(image, number))
+
+    def unframed(self, image: str, number: int) -> str:
+        """The text of an image as the processor alone writes it; ``number`` as in `image_string`.
+
+        Raises `UserError` where the processor does not take the image.
+        """
         if image not in self.strings:
             try:
                 inputs = self.alone(image)
@@ -162,7 +169,7 @@ class GenericAdapter(Adapter):
                     "crop it, or choose another."
                 ) from error
             self.waiting[image] = inputs
-            self.strings[image] = self.framed(self.expanded(inputs))
+            self.strings[image] = self.expanded(inputs)
         return self.strings[image]
 
     def expanded(self, inputs: BatchFeature) -> str:

@@ -32,8 +32,8 @@ class MiniCpmAdapter(GenericAdapter):
             return_text_replacement_offsets=True,
         )
 
-    def image_string(self, image: str, number: int) -> str:
+    def unframed(self, image: str, number: int) -> str:
         before, after = self.processor.image_id_start_token, self.processor.image_id_end_token
-        return f"{before}{number}{after}{super().image_string(image, number)}"
+        return f"{before}{number}{after}{super().unframed(image, number)}"
 
     decode = UnmaskedTextAdapter.decode

@@ -27,8 +27,8 @@ class MllamaAdapter(GenericAdapter):
     def alone(self, image: str) -> BatchFeature:
         return self.processor.image_processor([[open_rgb(Path(image))]], return_tensors="pt")
 
-    def image_string(self, image: str, number: int) -> str:
-        return self.framed(str(self.image_text))
+    def unframed(self, image: str, number: int) -> str:
+        return str(self.image_text)
 
     def looked_at(self, inputs: BatchFeature) -> ImageFeatures:
         """Features (1, tiles x patches, width) and beside them which are of filled tiles."""
