@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 
+from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_json
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site, sweep
+from taskvectors.jobs.arguments import as_loaded, load_template
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
-from taskvectors.study.prompts import ImageInput, Template, find_template
+from taskvectors.record.loaded import REPORT, report_answers, report_loaded
+from taskvectors.study.prompts import ImageInput, Template, Text, find_template
 
 from . import real_templates
 from .families import FAMILIES
 from .real_tokenizers import CannotFetchError
-from .test_chat import TEMPLATES
+from .test_chat import STRINGS, TEMPLATES
 from .test_contract import assert_same_answers, processed, random_vectors
 from .vocabulary import WORDS
 
+ROOT = Path(__file__).parents[2]
 PROCESSED = [name for name, one in FAMILIES.items() if one.processed and one.images]
 SEEN = [name for name in PROCESSED if not name.startswith("embedded")]
 # A template of every trait: spaces and a line break beside images, a frame that words do not have.
@@ -149,6 +157,50 @@ def test_branches_that_end_in_framed_images_answer_as_one_pass_per_patch_does(ad
     sites = [Site(name, layer) for layer in range(len(adapter.layers)) for name in vectors]
     found = [one for batch in sweep(adapter, prompts, vectors, sites, 4096) for one in batch]
     assert_same_answers(found, naive_sweep(adapter, prompts, vectors, sites))
+
+
+def test_the_record_has_the_models_own_pieces(tmp_path, load, monkeypatch):
+    adapter = standing_in(load, "llava", tmp_path)
+    monkeypatch.setenv(REPORT, str(tmp_path / "report.json"))
+    loaded = as_loaded(adapter, tmp_path, "float32")
+    assert "Every image is between '<pad>' and '<pad>'" in " ".join(loaded.notes)
+    report_loaded(loaded, "cpu")
+    args = argparse.Namespace(templates=TEMPLATES, template="chat")
+    template = load_template(args, adapter)
+    report_answers([True, False])
+    report = read_json(tmp_path / "report.json")
+    assert set(report) == {"model", "device", "template", "answers"}
+    schema = yaml.safe_load((ROOT / "workflow/schemas/record.schema.yaml").read_text())
+    jsonschema.validate(report, {**schema, "required": list(report)})
+    assert report["template"]["image"] == list(template.image) == ["USER: ", "\nASSISTANT:"]
+    assert report["template"]["question"] == template.question == "USER:"
+
+
+def test_a_chat_template_without_images_takes_words_only(tmp_path, load, images):
+    saved("llava", tmp_path)
+    adapter = with_template(load, "llava", tmp_path, STRINGS)
+    assert adapter.frame == ("", "")
+    template = fitted(find_template(TEMPLATES, "chat"), adapter)
+    adapter.encode(template.query(Text("Japan")))
+    with pytest.raises(UserError, match=r"no place for the image .*0\.png.* choose another"):
+        template.query(ImageInput(images[0]))
+
+
+def test_images_that_a_chat_template_numbers_are_refused(tmp_path, load, images):
+    """Ernie 4.5's way: what is before an image depends on how many were before it."""
+    image = load(saved("llava", tmp_path), "llava").image_text
+    numbered = (
+        "{% set count = namespace(value=0) %}{% for m in messages %}{{ m['role'] + ': ' }}"
+        "{% for part in m['content'] %}{% if part['type'] == 'image' %}"
+        "{% set count.value = count.value + 1 %}{{ 'Picture ' ~ count.value ~ ':<pad>IMAGE<pad>' }}"
+        "{% else %}{{ part['text'] }}{% endif %}{% endfor %}{{ '\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ 'assistant:' }}{% endif %}"
+    )
+    adapter = with_template(load, "llava", tmp_path, numbered.replace("IMAGE", str(image)))
+    assert adapter.frame == ("<pad>", "<pad>")
+    template = fitted(find_template(TEMPLATES, "chat"), adapter)
+    with pytest.raises(UserError, match="not all of them alike"):
+        template.query(ImageInput(images[0]))
 
 
 @pytest.fixture

@@ -24,7 +24,8 @@ class Family:
     ``processed`` says whether the family's own processor can lay out prompts with several
     images, so that it can be compared with ours; ``options`` are what it then needs.
     ``nested`` says that images of one prompt must be a list in a list to count as such.
-    ``twice`` says that its own processor begins a prompt with images twice. ``skips`` says that the model leaves layers out where a prompt has no image. ``heads`` says that
+    ``twice`` says that its own processor begins a prompt with images twice.
+    ``skips`` says that the model leaves layers out where a prompt has no image. ``heads`` says that
     all of its layers have attention heads.
     ``needs`` are packages without which the family cannot be loaded.
     """
