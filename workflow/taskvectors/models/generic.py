@@ -29,6 +29,7 @@ from taskvectors.base.files import read_json
 from taskvectors.base.images import open_rgb
 from taskvectors.models.base import Adapter
 from taskvectors.models.features import PIXEL_BYTES, ImageFeatures, Recent, pixel_bytes
+from taskvectors.models.tokens import check_tokens
 from taskvectors.models.turns import frame_of, own_template
 from taskvectors.models.weights import load_weights
 
@@ -112,7 +113,8 @@ class GenericAdapter(Adapter):
     @classmethod
     def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
         config = cls.configure(folder)
-        processor = load_processor(folder, config, cls.videos)
+        processor: Any = load_processor(folder, config, cls.videos)
+        check_tokens(processor.tokenizer, folder, processor.image_token)
         model = load_weights(AutoModelForImageTextToText, folder, dtype, device, config=config)
         return cls(model, processor, name)
 
