@@ -11,6 +11,7 @@ from pathlib import Path
 
 from contract import test_contract, test_heads, test_images, test_injection, test_precision
 from contract.families import FAMILIES
+from contract.real_templates import SOURCES
 from contract.real_tokenizers import ARCHIVES, VOCABULARIES
 from contract.test_check import REFUSED as NOT_BELIEVED
 from contract.test_check import SWEPT
@@ -61,8 +62,12 @@ DIFFERENCES = {
     "smolvlm": "no tiles",
     "internvl": "no tiles",
     "minicpmv4_6": "no slices",
+    **dict.fromkeys(
+        ("qwen2_vl", "qwen2_5_vl", "qwen3_vl"), "with the frame that its chat template writes"
+    ),
     "llava": "told of its vision tower, which old files leave out",
     "llava_onevision": "every image is laid out as one of several, without tiles",
+    "mllama": "begins once, where its own begins twice",
     "fuyu": "laid out as Mantis' own, not as Fuyu's",
 }
 # What a person may look for and not find, beside what the registry refuses.
@@ -80,6 +85,7 @@ COLUMNS = [
     "heads",
     "held",
     "real tokenizer",
+    "real chat template",
     "real weights",
     "prompts differ from its own processor's",
 ]
@@ -122,6 +128,13 @@ def real_tokenizer(name: str) -> str:
     return ", ".join(packages) or "no"
 
 
+def real_template(name: str) -> str:
+    """The package whose chat template a family's prompts with images are held to."""
+    if name.startswith("embedded"):
+        return "an image is where words would be"
+    return SOURCES[name].archive.package if name in SOURCES else "template not seen"
+
+
 def table(columns: list[str], rows: list[list[str]]) -> str:
     lines = [columns, ["---"] * len(columns), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
@@ -140,6 +153,7 @@ def row(name: str, family: Family) -> list[str]:
         "yes" if family.heads else "none in some layers",
         held(family),
         real_tokenizer(name),
+        real_template(name) if family.images else "",
         RUN.get(name, "not run"),
         DIFFERENCES.get(name, "none" if family.images else ""),
     ]
@@ -171,12 +185,27 @@ weights* says where it was asked here at all.
 
 {table(COLUMNS, families)}
 
-*Real tokenizer*: from which package; elsewhere a tiny one is trained in the test. *Images in a
+*Real tokenizer*: from which package; elsewhere a tiny one is trained in the test. *Real chat
+template*: from which package; prompts of one, two and six images in the template `chat` are held to
+what it and the model's own processor make of the same turns, elsewhere to what these make with a
+template that the test brings. *Images in a
 prompt*: several where it was trained on several, so that it can be given image
 examples. *Sweep*: one pass for all layers, or, where the decoder cannot hold branches, a pass
 and then one token for each layer. *Heads*: whether function vectors can be made
 ([docs/heads.md](heads.md)).
 The vision tower sees every image alone.
+
+Some families were trained with tokens around every image that their chat template writes, not their
+processor: `<|vision_start|>` and `<|vision_end|>` in Qwen2-VL, Qwen2.5-VL and Qwen3-VL. They are
+around every image in **all** templates, `generic` and `spaced` as well, since such a model never
+saw an image without them. They are found by comparing what the checkpoint's chat template writes
+around an image and around words: the tokens added to the vocabulary, from the first to the last,
+that only an image has, but no white space outside them. Qwen's are known for a checkpoint without a
+chat template, too. The record of each output names them among the model's `notes`.
+
+In the template `chat` a turn with an image is the chat template's own; where that shows no images,
+or not all of them alike, a prompt with an image is refused. The record of each output has the
+pieces (`template`). A chat template that asks what day it is gets 2024-07-26, always.
 
 ## What cannot be studied
 

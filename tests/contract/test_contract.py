@@ -178,7 +178,7 @@ def own_prompts(
     if FAMILIES[family].images:
         first, second = ImageInput(images[0]), ImageInput(images[1])
         pieces = (Text("Q:"), first, Text("\nA:Tokyo\n\nQ:"), second, Text("\nA:"), QUERY)
-        shown = adapter.image_text
+        shown = str(adapter.image_text).join(adapter.frame)
         text = f"Q:{shown}\nA:Tokyo\n\nQ:{shown}\nA:"
         prompts.append((adapter.encode(pieces), text, images[:2]))
     return prompts
@@ -207,7 +207,15 @@ def processed(
     if FAMILIES[family].nested:
         images = [images]
     options = FAMILIES[family].options
-    return dict(adapter.processor(text=[text], images=images, return_tensors="pt", **options))
+    inputs = dict(adapter.processor(text=[text], images=images, return_tensors="pt", **options))
+    return begun_once(adapter, inputs) if FAMILIES[family].twice else inputs
+
+
+def begun_once(adapter: Adapter, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Without the first of two tokens that begin a prompt, which is there."""
+    assert inputs["input_ids"][0, :2].tolist() == [adapter.tokenizer.bos_token_id] * 2
+    of_tokens = ("input_ids", "attention_mask", "cross_attention_mask")
+    return inputs | {name: inputs[name][:, 1:] for name in of_tokens}
 
 
 def test_hooks_that_miss_raise(adapter, images):

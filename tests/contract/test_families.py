@@ -18,6 +18,7 @@ from taskvectors.engine.cached import cached_sweep
 from taskvectors.engine.check import check_model
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site
+from taskvectors.models.add.abilities import empty_adapter
 from taskvectors.models.base import Adapter
 from taskvectors.models.generic import GenericAdapter
 from taskvectors.models.qwen import QwenAdapter
@@ -151,6 +152,21 @@ def test_a_processor_that_needs_a_missing_package_is_named(tmp_path, load):
     path.write_text(json.dumps(settings))
     with pytest.raises(UserError, match="PixtralProcessor requires the Torchvision"):
         load(tmp_path, "pixtral")
+
+
+@pytest.mark.parametrize("legacy", [True, False, None])
+def test_a_tokenizer_that_is_not_that_of_its_file_is_refused(tmp_path, load, legacy):
+    """Idefics2 with the class of tokenizers that transformers 5 builds from `legacy`."""
+    FAMILIES["idefics2"].save(tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    settings = {**json.loads(path.read_text()), "tokenizer_class": "LlamaTokenizer"}
+    path.write_text(json.dumps(settings if legacy is None else {**settings, "legacy": legacy}))
+    if legacy:
+        assert load(tmp_path, "idefics2").tokenizer.legacy
+        return
+    for door in (load, empty_adapter):
+        with pytest.raises(UserError, match=r"tokenizer.json: of 'Q:<image>\\nA:' it makes \d+"):
+            door(tmp_path, "idefics2")
 
 
 def test_an_incomplete_checkpoint_is_named(tmp_path, load):

@@ -24,6 +24,7 @@ class Family:
     ``processed`` says whether the family's own processor can lay out prompts with several
     images, so that it can be compared with ours; ``options`` are what it then needs.
     ``nested`` says that images of one prompt must be a list in a list to count as such.
+    ``twice`` says that its own processor begins a prompt with images twice.
     ``skips`` says that the model leaves layers out where a prompt has no image. ``heads`` says that
     all of its layers have attention heads.
     ``needs`` are packages without which the family cannot be loaded.
@@ -34,6 +35,7 @@ class Family:
     processed: bool = True
     options: dict[str, Any] = field(default_factory=dict)
     nested: bool = False
+    twice: bool = False
     skips: bool = False
     heads: bool = True
     needs: tuple[str, ...] = ()

@@ -302,6 +302,6 @@ FAMILIES = {
     "pixtral": Family(pixtral, needs=("torchvision",)),
     "mistral3": Family(mistral3, needs=("torchvision",)),
     "minicpmv4_6": Family(minicpm, heads=False),
-    "mllama": Family(mllama, options={"add_special_tokens": False}, skips=True),
+    "mllama": Family(mllama, twice=True, skips=True),
     "chameleon": Family(chameleon, options={"return_for_text_completion": True}),
 }

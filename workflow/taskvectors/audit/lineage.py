@@ -40,6 +40,7 @@ class Record:
     started: str
     ended: str
     machine: dict[str, str]
+    template: dict[str, Any] | None = None
     answers: dict[str, int] | None = None
 
     @property

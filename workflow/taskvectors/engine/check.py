@@ -191,7 +191,7 @@ def _of_text(adapter: Adapter) -> tuple[Tensor, Tensor]:
 @torch.inference_mode()
 def _of_image(adapter: GenericAdapter, path: Path) -> tuple[Tensor, Tensor]:
     inputs = adapter.processor(
-        text=[f"{QUESTION}{adapter.image_text}{ANSWER}"],
+        text=[f"{QUESTION}{adapter.framed(str(adapter.image_text))}{ANSWER}"],
         images=[Image.open(path)],
         return_tensors="pt",
     ).to(adapter.device, adapter.dtype)

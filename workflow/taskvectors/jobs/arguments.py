@@ -1,7 +1,7 @@
 """The arguments that jobs with a model share, and what they load: the model, the template."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from torch import Tensor
@@ -10,10 +10,10 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.tensors import read_tensors
 from taskvectors.engine.load import load_adapter
 from taskvectors.models.base import Adapter
-from taskvectors.models.chat import fitted
+from taskvectors.models.chat import fitted, prompt_notes
 from taskvectors.models.checkpoint import revision_of
 from taskvectors.models.weights import DTYPES
-from taskvectors.record.loaded import LoadedModel, report_loaded
+from taskvectors.record.loaded import LoadedModel, report_loaded, report_template
 from taskvectors.study.prompts import Template, find_template
 
 
@@ -48,7 +48,14 @@ def load_model(args: argparse.Namespace) -> Adapter:
 
 def load_template(args: argparse.Namespace, adapter: Adapter) -> Template:
     """The job's template, with the model's own chat pieces where it has none itself."""
-    return fitted(find_template(args.templates, args.template), adapter)
+    return fit_template(args.templates, args.template, adapter)
+
+
+def fit_template(path: Path, name: str, adapter: Adapter) -> Template:
+    """The template called ``name``, fitted to the model and reported to the records."""
+    template = fitted(find_template(path, name), adapter)
+    report_template(asdict(template))
+    return template
 
 
 def as_loaded(adapter: Adapter, folder: Path, dtype: str) -> LoadedModel:
@@ -59,7 +66,11 @@ def as_loaded(adapter: Adapter, folder: Path, dtype: str) -> LoadedModel:
         dtype=str(adapter.dtype).removeprefix("torch."),
         quantisation="nf4" if dtype == "nf4" else None,
         image_backend=adapter.image_backend,
-        notes=[*adapter.notes(folder), *([adapter.checked] if adapter.checked else [])],
+        notes=[
+            *adapter.notes(folder),
+            *prompt_notes(adapter),
+            *([adapter.checked] if adapter.checked else []),
+        ],
     )
 
 

@@ -6,11 +6,12 @@ from torch import Tensor
 
 from taskvectors.engine.forward import run
 from taskvectors.engine.trees import whole
+from taskvectors.jobs.arguments import fit_template
 from taskvectors.jobs.queries import asked
 from taskvectors.models.base import Adapter
-from taskvectors.models.chat import fitted
+from taskvectors.models.turns import own_template
 from taskvectors.study.datasets import Item
-from taskvectors.study.prompts import QUERY, Prompt, Template, Text, find_template, instruction
+from taskvectors.study.prompts import QUERY, Prompt, Template, Text, instruction
 
 
 def read_instruction(adapter: Adapter, text: str) -> Tensor:
@@ -22,8 +23,8 @@ def read_instruction(adapter: Adapter, text: str) -> Tensor:
 
 def own_or_spaced(adapter: Adapter, templates: Path) -> Template:
     """The model's own chat template where it has one, for what is no experiment; else `spaced`."""
-    own = adapter.tokenizer.chat_template or getattr(adapter.processor, "chat_template", None)
-    return fitted(find_template(templates, "chat" if own else "spaced"), adapter)
+    own = own_template(adapter.processor, adapter.tokenizer)
+    return fit_template(templates, "chat" if own else "spaced", adapter)
 
 
 def instructed(text: str, template: Template, item: Item, modality: str) -> Prompt:

@@ -139,8 +139,7 @@ class Adapter:
         """Last residual streams (..., width) to logits (..., vocabulary)."""
         config = self.model.config.get_text_config()
         logits = self.unembedding(self.final_norm(residual))
-        scaling = getattr(config, "logits_scaling", None)  # Granite's
-        logits = logits if scaling is None else logits / scaling
+        logits = logits / (getattr(config, "logits_scaling", None) or 1.0)  # Granite's
         cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2's
         return logits if cap is None else cap * torch.tanh(logits / cap)
 
@@ -186,6 +185,11 @@ class Adapter:
         return {"full_attention": mask, "sliding_attention": near} if kinds else near
 
     # -- prompts -------------------------------------------------------------------------
+
+    @cached_property
+    def frame(self) -> tuple[str, str]:
+        """The text before and after every image's own, in all templates."""
+        return "", ""
 
     @cached_property
     def cuttable(self) -> bool:
@@ -323,9 +327,8 @@ class Adapter:
         and kept, up to `FEATURE_BYTES`. Raises `UserError` where placeholders and features differ
         in number.
         """
-        places = torch.zeros_like(ids, dtype=torch.bool)
-        if self.placeholder_id is not None:
-            places = ids == self.placeholder_id
+        # No token's id is -1.
+        places = torch.eq(ids, -1 if self.placeholder_id is None else self.placeholder_id)
         # A placeholder may lie outside the vocabulary; its own embedding is never used.
         embeddings = self.model.get_input_embeddings()(ids.masked_fill(places, 0).to(self.device))
         shown = self.shown(images, places)

@@ -1,18 +1,21 @@
-"""The template ``chat``: a model's own chat template, taken apart into the pieces of a template.
-
-transformers renders it in a sandbox; no code of a checkpoint runs.
-"""
-
-from collections.abc import Sequence
-
-from jinja2 import TemplateError
+"""The template ``chat``: a model's own chat template, taken apart into the pieces of a template."""
 
 from taskvectors.base.errors import UserError
 from taskvectors.models.base import Adapter
+from taskvectors.models.generic import GenericAdapter
+from taskvectors.models.turns import (
+    ASKED,
+    EARLIER,
+    OUTPUT,
+    TODAY,
+    Pieces,
+    asks_for_day,
+    conversation,
+    last_turn,
+    own_template,
+)
 from taskvectors.study.prompts import ChatTemplate, Template
 
-# What stands in for an earlier input, its output and the input asked about.
-EARLIER, OUTPUT, ASKED = "first words", "second words", "third words"
 # What stands in for a system turn.
 RULES = "fourth words"
 
@@ -25,31 +28,52 @@ def fitted(template: Template | ChatTemplate, adapter: Adapter) -> Template:
     if isinstance(template, Template):
         return template
     question, answer = turn_pieces(adapter)
-    system = system_pieces(adapter)
-    return Template(template.name, question, answer, template.end, template.space, system)
+    # An embedded model's image is where words would be.
+    processed = isinstance(adapter, GenericAdapter)
+    image = image_pieces(adapter) if processed else None
+    return Template(
+        *(template.name, question, answer, template.end, template.space),
+        system=system_pieces(adapter),
+        image=image,
+        takes_images=image is not None or not processed,
+    )
 
 
-def turn_pieces(adapter: Adapter) -> tuple[str, str]:
+def turn_pieces(adapter: Adapter) -> Pieces:
     """What the model's chat template puts before a user's words, and between them and a reply.
 
     The last of three turns is looked at, so that what only begins a conversation is left out.
     Spaces beside the words are left to the template's ``space``.
     """
-    own = getattr(adapter.processor, "chat_template", None)
-    if not own and not adapter.tokenizer.chat_template:
+    found = last_turn(adapter.tokenizer, _template(adapter), None, EARLIER, ASKED)
+    if found is None:
         raise UserError(
-            f"the model {adapter.name} has no chat template; choose another of "
-            "resources/templates.yaml."
+            f"the chat template of {adapter.name} shows no question and reply; "
+            "choose another of resources/templates.yaml."
         )
-    text = _rendered(adapter, own)
-    between, answer = text.partition(OUTPUT)[2].split(ASKED)
-    closed = _rendered(adapter, own, reply=True).partition(ASKED)[2].partition(OUTPUT)[2]
-    if not between.startswith(closed) or not answer.strip():
+    pieces = _opened(found)
+    if pieces is None:
         raise UserError(
             f"the chat template of {adapter.name} does not lay out all turns alike; "
             "choose another of resources/templates.yaml."
         )
-    return between.removeprefix(closed).rstrip(" "), answer.rstrip(" ")
+    return pieces[0].rstrip(" "), pieces[1]
+
+
+def image_pieces(adapter: Adapter) -> Pieces | None:
+    """What the model's chat template puts before and behind an image, up to the reply, but for the
+    adapter's `frame`; None where it shows none, or a second one otherwise than the first.
+    """
+    template = _template(adapter)
+    first, second = (
+        last_turn(adapter.tokenizer, template, adapter.image_text, earlier, None)
+        for earlier in (EARLIER, None)
+    )
+    pieces = _opened(first) if first is not None and first == second else None
+    if pieces is None:
+        return None
+    before, after = adapter.frame
+    return pieces[0].removesuffix(before), pieces[1].removeprefix(after)
 
 
 def system_pieces(adapter: Adapter) -> tuple[str, str] | None:
@@ -58,11 +82,10 @@ def system_pieces(adapter: Adapter) -> tuple[str, str] | None:
     What begins a conversation before that turn is part of it, but for the token that every prompt
     begins with anyway.
     """
-    own = getattr(adapter.processor, "chat_template", None)
     question, _ = turn_pieces(adapter)
-    messages = [("system", RULES), ("user", ASKED), ("assistant", OUTPUT)]
-    text = _rendered_messages(adapter, own, messages, reply=True)
-    if text is None or text.count(RULES) != 1 or ASKED not in text:
+    turns = [("system", RULES), ("user", ASKED), ("assistant", OUTPUT)]
+    text = conversation(adapter.tokenizer, _template(adapter), None, turns, reply=True)
+    if text is None or text.count(RULES) != 1:
         return None
     before, _, rest = text.partition(RULES)
     between = rest.partition(ASKED)[0].rstrip(" ")
@@ -72,37 +95,29 @@ def system_pieces(adapter: Adapter) -> tuple[str, str] | None:
     return before.removeprefix(begins), between.removesuffix(question)
 
 
-def _rendered(adapter: Adapter, own: str | None, reply: bool = False) -> str:
-    """A question, its reply and a question, open for a reply or (``reply``) with one.
-
-    Templates of language models take words as text, those of VLMs as a list of parts. The
-    tokenizer renders the processor's ``own``, too, since some processors ask for their video part.
-    """
-    words = [("user", EARLIER), ("assistant", OUTPUT), ("user", ASKED)]
-    words += [("assistant", OUTPUT)] if reply else []
-    text = _rendered_messages(adapter, own, words, reply)
-    if text and [text.count(word) for word in (EARLIER, ASKED)] == [1, 1] and OUTPUT in text:
-        return text
-    raise UserError(
-        f"the chat template of {adapter.name} shows no question and reply; "
-        "choose another of resources/templates.yaml."
-    )
+def prompt_notes(adapter: Adapter) -> list[str]:
+    """What every prompt of a model has that no template of ours says."""
+    template = own_template(adapter.processor, adapter.tokenizer) or ""
+    before, after = adapter.frame
+    framed = f"Every image is between {before!r} and {after!r}, as in the model's chat template."
+    dated = f"Where the model's chat template asks for the day, it is {TODAY:%Y-%m-%d}."
+    return [*([framed] if before or after else []), *([dated] if asks_for_day(template) else [])]
 
 
-def _rendered_messages(
-    adapter: Adapter, own: str | None, words: Sequence[tuple[str, str]], reply: bool
-) -> str | None:
-    """A conversation, (role, words) by turn, that shows its last user's words; None where the
-    template takes it in neither form."""
-    asked = next(text for role, text in reversed(words) if role == "user")
-    for part in (str, lambda word: [{"type": "text", "text": word}]):
-        messages = [{"role": role, "content": part(word)} for role, word in words]
-        try:
-            text = adapter.tokenizer.apply_chat_template(
-                messages, chat_template=own, tokenize=False, add_generation_prompt=not reply
-            )
-        except (TemplateError, TypeError):
-            continue
-        if text.count(asked) == 1:
-            return text
-    return None
+def _template(adapter: Adapter) -> str:
+    """The model's chat template. Raises `UserError` where it has none."""
+    template = own_template(adapter.processor, adapter.tokenizer)
+    if not template:
+        raise UserError(
+            f"the model {adapter.name} has no chat template; choose another of "
+            "resources/templates.yaml."
+        )
+    return template
+
+
+def _opened(turn: tuple[str, str, str]) -> Pieces | None:
+    """What comes before and behind a turn of `last_turn`; None where it is no turn of its own."""
+    between, answer, closing = turn
+    if not between.startswith(closing) or not answer.strip():
+        return None
+    return between.removeprefix(closing), answer.rstrip(" ")

@@ -90,8 +90,8 @@ class FuyuAdapter(GenericAdapter):
         rows = len(inputs["pixel_values"]) // inputs["row"]
         return BEFORE + (PATCH * inputs["row"] + NEWLINE) * rows + AFTER
 
-    def image_string(self, image: str, number: int) -> str:
-        return f"image {number}: {super().image_string(image, number)}"
+    def unframed(self, image: str, number: int) -> str:
+        return f"image {number}: {super().unframed(image, number)}"
 
     def tokens(self, text: str) -> list[Token]:
         pieces = re.split(f"({re.escape(BEFORE)}.*?{re.escape(AFTER)})", text)

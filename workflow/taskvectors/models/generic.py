@@ -7,6 +7,7 @@ image's features do not depend on the prompt it stands in.
 
 import inspect
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +29,8 @@ from taskvectors.base.files import read_json
 from taskvectors.base.images import open_rgb
 from taskvectors.models.base import Adapter
 from taskvectors.models.features import PIXEL_BYTES, ImageFeatures, Recent, pixel_bytes
+from taskvectors.models.tokens import check_tokens
+from taskvectors.models.turns import frame_of, own_template
 from taskvectors.models.weights import load_weights
 
 
@@ -110,7 +113,8 @@ class GenericAdapter(Adapter):
     @classmethod
     def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
         config = cls.configure(folder)
-        processor = load_processor(folder, config, cls.videos)
+        processor: Any = load_processor(folder, config, cls.videos)
+        check_tokens(processor.tokenizer, folder, processor.image_token)
         model = load_weights(AutoModelForImageTextToText, folder, dtype, device, config=config)
         return cls(model, processor, name)
 
@@ -123,16 +127,41 @@ class GenericAdapter(Adapter):
     def placeholder_id(self) -> int:
         return int(self.model.config.image_token_id)
 
+    @cached_property
+    def frame(self) -> tuple[str, str]:
+        """What the checkpoint's chat template writes around an image, and its processor does not,
+        e.g. ``<|vision_start|>``; where it shows no image, what the family is known to have."""
+        template = own_template(self.processor, self.tokenizer)
+        derived = frame_of(self.tokenizer, template, str(self.image_text)) if template else None
+        return self.known_frame if derived is None else derived
+
+    @property
+    def known_frame(self) -> tuple[str, str]:
+        """The family's frame, for a checkpoint without a chat template."""
+        return "", ""
+
+    def framed(self, text: str) -> str:
+        """The text of an image within the `frame`."""
+        before, after = self.frame
+        return before + text + after
+
     def alone(self, image: str) -> BatchFeature:
         """What the processor makes of one image and no other text."""
         return self.processor(
-            text=[str(self.image_text)],
+            text=[self.framed(str(self.image_text))],
             images=[open_rgb(Path(image))],
             return_tensors="pt",
             return_text_replacement_offsets=True,
         )
 
     def image_string(self, image: str, number: int) -> str:
+        return self.framed(self.unframed(image, number))
+
+    def unframed(self, image: str, number: int) -> str:
+        """The text of an image as the processor alone writes it; ``number`` as in `image_string`.
+
+        Raises `UserError` where the processor does not take the image.
+        """
         if image not in self.strings:
             try:
                 inputs = self.alone(image)

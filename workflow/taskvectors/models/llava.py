@@ -38,7 +38,7 @@ class LlavaOnevisionAdapter(GenericAdapter):
     def alone(self, image: str) -> BatchFeature:
         opened = open_rgb(Path(image))
         return self.processor(
-            text=[2 * str(self.image_text)],
+            text=[2 * self.framed(str(self.image_text))],
             images=[[opened, opened]],
             return_tensors="pt",
             return_text_replacement_offsets=True,

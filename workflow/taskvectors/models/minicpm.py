@@ -26,14 +26,14 @@ class MiniCpmAdapter(GenericAdapter):
 
     def alone(self, image: str) -> BatchFeature:
         return self.processor(
-            text=[str(self.image_text)],
+            text=[self.framed(str(self.image_text))],
             images=[open_rgb(Path(image))],
             use_image_id=False,
             return_text_replacement_offsets=True,
         )
 
-    def image_string(self, image: str, number: int) -> str:
+    def unframed(self, image: str, number: int) -> str:
         before, after = self.processor.image_id_start_token, self.processor.image_id_end_token
-        return f"{before}{number}{after}{super().image_string(image, number)}"
+        return f"{before}{number}{after}{super().unframed(image, number)}"
 
     decode = UnmaskedTextAdapter.decode

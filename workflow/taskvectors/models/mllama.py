@@ -27,7 +27,7 @@ class MllamaAdapter(GenericAdapter):
     def alone(self, image: str) -> BatchFeature:
         return self.processor.image_processor([[open_rgb(Path(image))]], return_tensors="pt")
 
-    def image_string(self, image: str, number: int) -> str:
+    def unframed(self, image: str, number: int) -> str:
         return str(self.image_text)
 
     def looked_at(self, inputs: BatchFeature) -> ImageFeatures:

@@ -18,6 +18,13 @@ class QwenAdapter(GenericAdapter):
         super().__init__(model, processor, name)
         self.grids: dict[str, Tensor] = {}
 
+    @property
+    def known_frame(self) -> tuple[str, str]:
+        config = self.model.config
+        ends = [config.vision_start_token_id, config.vision_end_token_id]
+        before, after = self.tokenizer.convert_ids_to_tokens(ends)
+        return before, after
+
     def alone(self, image: str) -> BatchFeature:
         inputs = super().alone(image)
         self.grids[image] = inputs["image_grid_thw"]

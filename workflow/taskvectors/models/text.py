@@ -8,6 +8,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
 
 from taskvectors.models.base import Adapter
 from taskvectors.models.features import Embedded
+from taskvectors.models.tokens import check_tokens
 from taskvectors.models.weights import load_weights
 
 
@@ -16,8 +17,9 @@ class TextAdapter(Adapter):
 
     @classmethod
     def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
-        model = load_weights(AutoModelForCausalLM, folder, dtype, device)
-        return cls(model, AutoTokenizer.from_pretrained(folder), name)
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+        check_tokens(tokenizer, folder)
+        return cls(load_weights(AutoModelForCausalLM, folder, dtype, device), tokenizer, name)
 
 
 class UnmaskedTextAdapter(TextAdapter):

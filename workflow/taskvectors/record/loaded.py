@@ -5,9 +5,10 @@ without it tells nobody.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from taskvectors.base.files import read_json, write_json
 
@@ -37,10 +38,20 @@ def report_loaded(model: LoadedModel, device: str) -> None:
         write_json(Path(os.environ[REPORT]), {"model": asdict(model), "device": device})
 
 
+def report_template(template: Mapping[str, Any]) -> None:
+    """Add how prompts are laid out: a template's fields, a model's own pieces among them. A model
+    was reported before."""
+    _add("template", template)
+
+
 def report_answers(forced: Sequence[bool]) -> None:
     """Add how many answers the model gave, and to how many of them the prompt was cut at a
     delimiter: ``forced`` has one for each. A model was reported before."""
+    _add("answers", {"count": len(forced), "forced_boundary": sum(forced)})
+
+
+def _add(name: str, found: Mapping[str, Any]) -> None:
+    """Add to the report, where one is asked for."""
     if REPORT in os.environ:
         path = Path(os.environ[REPORT])
-        answers = {"count": len(forced), "forced_boundary": sum(forced)}
-        write_json(path, {**read_json(path), "answers": answers})
+        write_json(path, {**read_json(path), name: found})

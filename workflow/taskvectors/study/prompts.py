@@ -43,6 +43,8 @@ class Template:
 
     ``space`` stands before every text value (input or output), never before an image. ``system`` is
     what a chat template puts around its system turn; without one that text stands in front.
+    ``image`` is what a chat template puts before and behind an image; without it that is the same
+    as around words. A chat template may have no place for images: not ``takes_images``.
     The paper's generic template (section 3) has no space; ``answer`` ends in the delimiter.
     """
 
@@ -52,14 +54,24 @@ class Template:
     end: str
     space: str
     system: tuple[str, str] | None = None
+    image: tuple[str, str] | None = None
+    takes_images: bool = True
 
     def value(self, value: str) -> Text:
         """A text input or an output as it stands in the prompt."""
         return Text(self.space + value)
 
     def _asked(self, asked: Text | ImageInput) -> Prompt:
-        shown = self.value(asked.text) if isinstance(asked, Text) else asked
-        return (Text(self.question), shown, Text(self.answer))
+        if isinstance(asked, Text):
+            return (Text(self.question), self.value(asked.text), Text(self.answer))
+        if not self.takes_images:
+            raise UserError(
+                f"the template {self.name} has no place for the image {asked.path}, since the "
+                "model's own chat template shows no images, or not all of them alike; choose "
+                "another of resources/templates.yaml."
+            )
+        before, after = self.image or (self.question, self.answer)
+        return (Text(before), asked, Text(after))
 
     def query(self, asked: Text | ImageInput) -> Prompt:
         """The query alone, ending at its delimiter: the no_context prompt."""

@@ -1,0 +1,47 @@
+"""Whether a loaded tokenizer is the one of the checkpoint's tokenizer.json.
+
+transformers 5 builds some tokenizers anew by the rules of their class, and of tokenizer.json takes
+the vocabulary alone.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import transformers
+from tokenizers import Tokenizer
+
+from taskvectors.base.errors import UserError
+
+# Texts at whose words, lines and images such rules differ; the image's text is filled in. None has
+# a space where a text begins, or goes on after an image: of such transformers 5 leaves out one.
+PROBES = (
+    "Q:{image}\nA:",
+    "Q:Japan\nA:Tokyo\n\nQ: São  Tomé\nA:",
+    "{image}\n\n{image}A",
+    "東京 42's",
+)
+
+
+def check_tokens(tokenizer: Any, folder: Path, image_text: str = "") -> None:
+    """Raise `UserError` where a tokenizer makes other tokens than the folder's tokenizer.json.
+
+    Tokens that a tokenizer adds by itself are left out, and an image's text where that file does
+    not know it. A folder without the file has nothing to differ from.
+    """
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        return
+    own = Tokenizer.from_file(str(path))
+    own.no_truncation()
+    own.no_padding()
+    known = image_text if own.token_to_id(image_text) is not None else ""
+    for text in (probe.format(image=known) for probe in PROBES):
+        right = own.encode(text, add_special_tokens=False).ids
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        if ids != right:
+            raise UserError(
+                f"{path}: of {text!r} it makes {len(right)} tokens, {own.decode(right, False)!r}, "
+                f"but as transformers {transformers.__version__} loads it {len(ids)} others; give "
+                "the checkpoint's files as they were released, a tokenizer_config.json that says "
+                "`legacy` among them."
+            )

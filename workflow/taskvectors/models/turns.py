@@ -1,0 +1,149 @@
+"""Turns of a conversation as a checkpoint's own chat template writes them.
+
+transformers renders it in a sandbox; no code of a checkpoint runs.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import dropwhile, takewhile
+from typing import Any
+
+from jinja2 import TemplateError
+
+# What stands in for an earlier input, its output and the input asked about.
+EARLIER, OUTPUT, ASKED = "first words", "second words", "third words"
+# The day it is for a template that asks; Llama 3.2's own where it cannot ask.
+TODAY = datetime(2024, 7, 26, 12, tzinfo=UTC)
+
+# A role, and what is said: words, or None for an image.
+Turn = tuple[str, str | None]
+# What a template writes before and after something.
+Pieces = tuple[str, str]
+
+
+def own_template(processor: Any, tokenizer: Any) -> str | None:
+    """The chat template of a checkpoint: its processor's, else its tokenizer's; None without one.
+
+    Where there are several by name, the default.
+    """
+    own = getattr(processor, "chat_template", None) or tokenizer.chat_template
+    return own.get("default") if isinstance(own, dict) else own
+
+
+def asks_for_day(template: str) -> bool:
+    """Whether a chat template asks what day it is; transformers gives it no other clock."""
+    return "strftime_now" in template
+
+
+def on_that_day(template: str) -> str:
+    """A chat template for which it is always `TODAY`."""
+    if not asks_for_day(template):
+        return template
+    codes = [*"aAbBcdDeFHIjkmMpSTuUVwWxXyYzZ", "-d", "-m", "-H", "-I", "-j"]
+    said = "".join(f" | replace('%{code}', '{TODAY:%{code}}')" for code in codes)
+    # A plus keeps a line break that the template begins with.
+    return f"{{% macro strftime_now(said) %}}{{{{ said{said} }}}}{{% endmacro +%}}{template}"
+
+
+def conversation(
+    tokenizer: Any, template: str, image_text: str | None, turns: Sequence[Turn], reply: bool
+) -> str | None:
+    """Turns, open for a reply or (``reply``) ending with one; None where the template does not show
+    all of them, and a user's words and images once.
+
+    Templates of language models take words as text, those of VLMs as a list of parts. The
+    tokenizer renders a processor's template, too, since some processors ask for their video part.
+    """
+    said = [(role, words) for role, words in turns if words is not None]
+    images = sum(words is None for _, words in turns)
+    for part in (str, lambda words: [{"type": "text", "text": words}]):
+        messages = [
+            {"role": role, "content": [{"type": "image"}] if words is None else part(words)}
+            for role, words in turns
+        ]
+        try:
+            text = tokenizer.apply_chat_template(
+                messages,
+                chat_template=on_that_day(template),
+                tokenize=False,
+                add_generation_prompt=not reply,
+            )
+        except (TemplateError, TypeError):
+            continue
+        shown = text.count(image_text) if image_text and images else 0
+        if shown == images and all(
+            text.count(words) == 1 if role == "user" else words in text for role, words in said
+        ):
+            return text
+    return None
+
+
+def around(
+    tokenizer: Any,
+    template: str,
+    image_text: str | None,
+    turns: Sequence[Turn],
+    reply: bool = False,
+) -> Pieces | None:
+    """What a template writes before and behind what a user shows last in `conversation`; before it
+    from the reply to an earlier turn on, where there is one. None where it does not show all.
+    """
+    text = conversation(tokenizer, template, image_text, turns, reply)
+    last = [words for role, words in turns if role == "user"][-1]
+    shown = image_text if last is None else last
+    if text is None or shown is None:
+        return None
+    since = text.partition(OUTPUT)[2] if len(turns) > 2 else text
+    before, found, behind = since.partition(shown)
+    return (before, behind) if found else None
+
+
+def last_turn(
+    tokenizer: Any, template: str, image_text: str | None, first: str | None, last: str | None
+) -> tuple[str, str, str] | None:
+    """What a template writes between a reply and what a user shows next, behind that up to the
+    next reply, and what ends a reply; ``first`` is shown before, as in `Turn`. None where it does
+    not show all.
+    """
+    reply = ("assistant", OUTPUT)
+    turns = [("user", first), reply, ("user", last)]
+    asked = around(tokenizer, template, image_text, turns)
+    closed = around(tokenizer, template, image_text, [*turns, reply], reply=True)
+    if asked is None or closed is None:
+        return None
+    return *asked, closed[1].partition(OUTPUT)[2]
+
+
+def frame_of(tokenizer: Any, template: str, image_text: str) -> Pieces | None:
+    """What a chat template writes around an image and never around words, from the first to the
+    last token of the tokenizer's additional ones: a family was trained with these around every
+    image. None where it shows no image.
+    """
+    for earlier in ([("user", EARLIER), ("assistant", OUTPUT)], []):
+        words, image = (
+            around(tokenizer, template, image_text, [*earlier, ("user", last)])
+            for last in (ASKED, None)
+        )
+        if words is not None and image is not None:
+            return _only_images(tokenizer, image, words)
+    return None
+
+
+def _only_images(tokenizer: Any, image: Pieces, words: Pieces) -> Pieces:
+    """What of the pieces around an image is a token, or between tokens, that words have not."""
+    added = {token for token in tokenizer.get_added_vocab() if not token.isspace()}
+    tokens = re.compile(f"({'|'.join(map(re.escape, sorted(added, key=len, reverse=True)))})")
+
+    def own(of_image: Sequence[str], of_words: Sequence[str]) -> list[str]:
+        """Pieces that only an image has, from their first token on."""
+        same = takewhile(lambda two: two[0] == two[1], zip(of_image, of_words, strict=False))
+        rest = of_image[len(list(same)) :]
+        return list(dropwhile(lambda piece: piece not in added, rest))
+
+    def pieces(text: str) -> list[str]:
+        return [piece for piece in tokens.split(text) if piece]
+
+    before = own(pieces(image[0]), pieces(words[0]))
+    behind = own(pieces(image[1])[::-1], pieces(words[1])[::-1])
+    return "".join(before), "".join(behind[::-1])
