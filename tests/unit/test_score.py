@@ -43,14 +43,14 @@ def predicted(**columns) -> pd.DataFrame:
         "task": "t",
         "seed": 1,
         "layer": 0,
-        "label_token_id": 7,
+        "label_token_ids": 7,
         "label": "calf",
     }
     return pd.DataFrame({**base, **columns})
 
 
 def test_strict_counts_only_the_labels_own_first_token():
-    marked = judged(predicted(token=[" calf", " c", " pup"], token_id=[7, 8, 9]))
+    marked = judged(predicted(token=[" calf", " c", " pup"], token_ids=[7, 8, 9]))
     assert marked["paper"].tolist() == [True, True, False]
     assert marked["strict"].tolist() == [True, False, False]
 
@@ -61,7 +61,7 @@ def by_hand(accuracy: dict[tuple[str, int], list[bool]]) -> pd.DataFrame:
         predicted(task=task, layer=layer, token=["calf" if ok else "no" for ok in answers])
         for (task, layer), answers in accuracy.items()
     ]
-    return pd.concat(parts).assign(token_id=0)
+    return pd.concat(parts).assign(token_ids=0)
 
 
 def test_the_layer_is_chosen_by_the_average_over_tasks_not_over_items():
@@ -137,7 +137,7 @@ def test_queries_that_are_dealt_out_to_seeds_cannot_tell_seeds_from_items():
 
 def test_prompts_that_were_cut_are_counted_and_a_caption_says_so_only_where_there_are_any():
     asked = labelled([("a", "red", " red", 5), ("b", "blue", " blue", 6)], "test")
-    asked = asked.assign(token="x", token_id=1, query_modality="image")
+    asked = asked.assign(token="x", token_ids=1, query_modality="image")
     seeded = pd.concat([asked.assign(seed=seed) for seed in (1, 2, 3)])
     cut = judged(seeded.assign(method="m", forced_boundary=seeded["entity"] == "b"))
     whole = judged(asked.assign(method="no_context", seed=np.nan, forced_boundary=False))
@@ -156,7 +156,8 @@ LABELLED = ["entity", "label", "label_token", "label_token_id"]
 
 def labelled(rows: list[tuple[str, str, str, int]], split: str) -> pd.DataFrame:
     """Predictions' items: entity, label, and the label's first token."""
-    return pd.DataFrame(rows, columns=LABELLED).assign(task="t", split=split)
+    found = pd.DataFrame(rows, columns=LABELLED).assign(task="t", split=split)
+    return found.assign(label_token_ids=found["label_token_id"].astype(str))
 
 
 def test_the_constant_is_chosen_on_validation_and_judged_on_test():
@@ -184,9 +185,9 @@ def test_a_stuck_answer_is_no_better_than_the_constant_and_owes_nothing_to_its_q
     labels = [("red", " red", 5)] * 12 + [("green", " green", 3)] * 8
     rows = [(str(number), *label) for number, label in enumerate(labels)]
     asked = labelled(rows, "test").assign(method="m", query_modality="image", seed=1)
-    stuck = judged(asked.assign(token=" red", token_id=5, method="stuck"))
+    stuck = judged(asked.assign(token=" red", token_ids="5", method="stuck"))
     knows = judged(
-        asked.assign(token=asked["label_token"], token_id=asked["label_token_id"], method="knows")
+        asked.assign(token=asked["label_token"], token_ids=asked["label_token_ids"], method="knows")
     )
     constant = constant_baseline(labelled(rows, "validation"), asked)
     table = scored(pd.concat([stuck, knows, constant]), ["t"])

@@ -41,26 +41,26 @@ def sweep(
         raise UserError(f"there are {len(queries)} queries but {len(labels)} labels; give as many.")
     adapter, template = model.adapter, model.template
     asked = [model.place(query) for query in queries]
-    prompts, firsts = [], []
+    prompts, judged = [], []
     for number, shown in enumerate(asked):
         prompt = template.query(shown)
         if labels is None:
             prompts.append(adapter.encode(prompt))
         else:
-            encoded, first = encode_query(adapter, prompt, template, labels[number])
+            encoded, tokens = encode_query(adapter, prompt, template, labels[number])
             prompts.append(encoded)
-            firsts.append(first)
+            judged.append(tokens)
     sites = [Site("vector", layer, strength) for layer in range(model.layers)]
     rows = []
     for batch in patched_answers(adapter, prompts, {"vector": vector.tensor}, sites):
         for number, site, answer in batch:
-            shown, token = asked[number], adapter.tokenizer.decode([answer.token_id])
+            shown, token = asked[number], adapter.tokenizer.decode(list(answer.token_ids))
             row = {"number": number, "query": shown.text if isinstance(shown, Text) else shown.path}
             row |= {"layer": site.layer, "token": token}
             row |= {"logit_difference": answer.logit_difference}
             if labels is not None:
                 right = {"paper": matches(token, labels[number])}
-                right |= {"strict": answer.token_id == firsts[number]}
+                right |= {"strict": answer.token_ids == judged[number]}
                 row |= {"label": labels[number], **right}
             rows.append(row)
     table = pd.DataFrame(rows).sort_values(["number", "layer"], ignore_index=True)
@@ -86,7 +86,7 @@ def sweep_heads(
     (outputs,) = heads.on_host()
     mixed = [(model.place(shown), output) for shown, output in shuffled]
     prompt = (*template.exemplars(mixed), *template.query(model.place(query)))
-    asked, token = encode_query(adapter, prompt, template, label)
+    asked, (token, *_) = encode_query(adapter, prompt, template, label)
     before, after = head_effects(adapter, asked, outputs.float(), token, TOKENS_PER_PASS)
     rows = [
         {"layer": layer, "head": head, "effect": float(effect) - before}

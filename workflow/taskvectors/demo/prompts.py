@@ -73,17 +73,16 @@ def specifying(adapter: Adapter, lines: Sequence[PromptLine]) -> tuple[list[Enco
 
 @dataclass(frozen=True)
 class AskedLine:
-    """A line's query, or its base, encoded, with the first token of its label."""
+    """A line's query, or its base, encoded, with the tokens of its label that are judged."""
 
     line: PromptLine
     encoded: Encoded
-    label_token_id: int
+    label_ids: tuple[int, ...]
 
 
 def ask(adapter: Adapter, template: Template, line: PromptLine, prompt: Prompt) -> AskedLine:
     """Encode a line's ``prompt``. Raises `UserError` where the delimiter merges with the label."""
-    encoded, token = encode_query(adapter, prompt, template, line.label)
-    return AskedLine(line, encoded, token)
+    return AskedLine(line, *encode_query(adapter, prompt, template, line.label))
 
 
 def shown(adapter: Adapter, asked: AskedLine, given: Answer) -> dict[str, Any]:
@@ -91,13 +90,13 @@ def shown(adapter: Adapter, asked: AskedLine, given: Answer) -> dict[str, Any]:
     has it."""
     encoded = asked.encoded
     position = encoded.marks[QUERY.name]
-    token = adapter.tokenizer.decode([given.token_id])
+    token = adapter.tokenizer.decode(list(given.token_ids))
     return {
         "token_id": given.token_id,
         "token": token,
         "right": {
             "paper": matches(token, asked.line.label),
-            "strict": given.token_id == asked.label_token_id,
+            "strict": given.token_ids == asked.label_ids,
         },
         "logit_difference": given.logit_difference,
         "position": position,

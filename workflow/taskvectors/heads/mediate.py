@@ -85,7 +85,8 @@ def encode_set(
     inputs = (asked(item, modality) for item in drawn.exemplars)
     context = template.exemplars(list(zip(inputs, drawn.labels, strict=True)))
     prompt = (*context, *template.query(asked(drawn.query, modality)))
-    return encode_query(adapter, prompt, template, drawn.query.label)
+    encoded, judged = encode_query(adapter, prompt, template, drawn.query.label)
+    return encoded, judged[0]
 
 
 def mediate(

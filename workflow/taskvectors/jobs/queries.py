@@ -1,10 +1,11 @@
-"""Queries as a model sees them: encoded, with the label's first token where the answer stands."""
+"""Queries as a model sees them: encoded, with the tokens of the label that are judged."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Answer
+from taskvectors.engine.patching import goes_on
 from taskvectors.engine.trees import Row, cut
 from taskvectors.jobs.arguments import Context
 from taskvectors.models.base import Adapter, Encoded
@@ -20,10 +21,12 @@ def asked(item: Item, modality: str) -> Text | ImageInput:
 
 def encode_query(
     adapter: Adapter, prompt: Prompt, template: Template, label: str
-) -> tuple[Encoded, int]:
-    """The prompt encoded, and the first token of ``label`` as its answer.
+) -> tuple[Encoded, tuple[int, ...]]:
+    """The prompt encoded, and the tokens of ``label`` as its answer that are judged: the first, or
+    where that shows no text (a space, one byte of a letter) those up to the first that does.
 
-    Its ``forced_boundary`` counts the one before the label. Raises `UserError` where the prompt's
+    Its ``forced_boundary`` counts the one before the label, and an answer to it goes on ``to_text``
+    where the label does. Raises `UserError` where the prompt's
     tokens change once the label follows, i.e. where the tokenizer merges the delimiter with the
     answer, or where the label has no token of its own.
     """
@@ -35,7 +38,20 @@ def encode_query(
             f"the tokenizer of {adapter.name} merges the delimiter with the label {label!r} in "
             f"the template {template.name!r}; choose another template."
         )
-    return replace(alone, forced_boundary=answered.forced_boundary), answered.ids[end]
+    judged = judged_tokens(adapter, answered.ids[end:])
+    encoded = replace(alone, forced_boundary=answered.forced_boundary, to_text=len(judged) > 1)
+    return encoded, judged
+
+
+def judged_tokens(adapter: Adapter, ids: Sequence[int]) -> tuple[int, ...]:
+    """The first of a label's or an answer's tokens, those up to the first that shows text."""
+    more = (count for count in range(1, len(ids)) if not goes_on(adapter, ids[:count]))
+    return tuple(ids[: next(more, len(ids))])
+
+
+def as_text(ids: Sequence[int]) -> str:
+    """Token ids as `Prediction` has them."""
+    return " ".join(map(str, ids))
 
 
 def same_exemplars(prompts: Sequence[Encoded]) -> bool:
@@ -67,12 +83,17 @@ class Query:
     item: Item
     modality: str
     encoded: Encoded
-    label_token_id: int
+    label_ids: tuple[int, ...]
 
     @property
     def position(self) -> int:
         """Index of the query's delimiter in its own prompt."""
         return self.encoded.marks[QUERY.name]
+
+    def judged(self, answer: Answer) -> tuple[int, ...]:
+        """The tokens of an answer that are judged: of one that went on for another task's sake, the
+        first."""
+        return answer.token_ids if len(self.label_ids) > 1 else answer.token_ids[:1]
 
 
 def encode_queries(
@@ -83,8 +104,8 @@ def encode_queries(
     for item in items:
         for modality in modalities:
             prompt = template.query(asked(item, modality))
-            encoded, first = encode_query(adapter, prompt, template, item.label)
-            queries.append(Query(item, modality, encoded, first))
+            encoded = encode_query(adapter, prompt, template, item.label)
+            queries.append(Query(item, modality, *encoded))
     return queries
 
 
@@ -115,6 +136,7 @@ def prediction(
     """The record of one answer; ``within`` is the whole prompt where it was more than the query."""
     encoded = within or query.encoded
     position = encoded.marks[QUERY.name]
+    label_ids, ids = query.label_ids, query.judged(answer)
     return Prediction(
         model=context.model,
         template=context.template.name,
@@ -127,10 +149,12 @@ def prediction(
         layer=layer,
         entity=query.item.entity,
         label=query.item.label,
-        label_token_id=query.label_token_id,
-        label_token=adapter.tokenizer.decode([query.label_token_id]),
+        label_token_id=label_ids[0],
+        label_token_ids=as_text(label_ids),
+        label_token=adapter.tokenizer.decode(list(label_ids)),
         token_id=answer.token_id,
-        token=adapter.tokenizer.decode([answer.token_id]),
+        token_ids=as_text(ids),
+        token=adapter.tokenizer.decode(list(ids)),
         logit_difference=answer.logit_difference,
         position=position,
         neighbourhood=adapter.neighbourhood(encoded.ids, position),
