@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pandas as pd
 import pytest
+import torch
 
 from taskvectors import api, write
-from taskvectors.engine.forward import Patch, run
+from taskvectors.demo.prompts import ask, parse_line, shown
+from taskvectors.engine.forward import Patch
+from taskvectors.engine.forward import run as forward
 from taskvectors.engine.patching import JUDGED_TOKENS, patched_answers, plain_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import continued, whole
-from taskvectors.jobs.queries import encode_query
+from taskvectors.jobs.arguments import Context
+from taskvectors.jobs.queries import encode_queries, encode_query, prediction
 from taskvectors.models.base import Adapter, Encoded
-from taskvectors.qualitative.conflict import answer_conflicts
-from taskvectors.qualitative.descriptions import answer_descriptions
 from taskvectors.read import __main__ as read
-from taskvectors.study.metrics import judged, matches, shows_text
+from taskvectors.study.datasets import Item
+from taskvectors.study.metrics import METRICS, judged, matches, right_for_all, shows_text
 from taskvectors.study.prompts import ImageInput, Template, Text, find_template
 
 from .families import FAMILIES
@@ -36,7 +40,7 @@ def naive_text(adapter: Adapter, prompt: Encoded, patch: Patch | None = None) ->
         asked = continued(prompt, ids)
         patches = [patch] if patch else []
         ends = [(0, len(asked.ids) - 1)]
-        _, (answer,) = run(adapter, [whole(asked)], patches=patches, answers=ends)
+        _, (answer,) = forward(adapter, [whole(asked)], patches=patches, answers=ends)
         ids.append(answer.token_id)
         if ids[-1] in adapter.end_ids or ids[-1] == adapter.placeholder_id:
             break
@@ -47,7 +51,7 @@ def naive_text(adapter: Adapter, prompt: Encoded, patch: Patch | None = None) ->
 
 def test_answers_go_on_to_text_as_whole_prompts_run_anew_do(adapter, images):
     prompts = [replace(one, to_text=True) for one in queries(adapter, images)]
-    found_vectors = random_vectors(adapter, 4)
+    found_vectors = random_vectors(adapter, 2)
     sites = [
         Site(name, layer, strength)
         for layer in range(len(adapter.layers))
@@ -90,15 +94,13 @@ def test_a_label_is_judged_up_to_its_first_token_that_shows_text(adapter, templa
 
 
 @pytest.mark.parametrize("template", ["generic", "spaced"])
-def test_stages_judge_what_whole_prompts_run_anew_answer(job, run, load, template, request):
+def test_stages_judge_what_whole_prompts_run_anew_answer(job, run, load, template):
     """All that is read and written for labels of which some show text at once and some do not."""
-    run = request.getfixturevalue("run")
-    labels = dict(zip([item.entity for item in job.items], [*LABELS, "Paris", "1850", "x", "y"]))
-    job.items = [replace(item, label=labels[item.entity]) for item in job.items]
-    common = [one if one != "generic" else template for one in job.reading()]
-    run(read, common)
+    labels = [*LABELS, "Paris", "1850", "x", "y"]
+    job.items = [replace(item, label=label) for item, label in zip(job.items, labels, strict=True)]
     own = vectors(1)
-    run(write, [one if one != "generic" else template for one in job.writing(own, 1)])
+    for stage, arguments in ((read, job.reading()), (write, job.writing(own, 1))):
+        run(stage, [one if one != "generic" else template for one in arguments])
     adapter = load(job.checkpoint, "tiny")
     layout = find_template(ROOT / "resources/templates.yaml", template)
     items = {item.entity: item for item in job.items}
@@ -133,3 +135,83 @@ def test_stages_judge_what_whole_prompts_run_anew_answer(job, run, load, templat
         assert row["label_token"] == adapter.tokenizer.decode(list(ids))
         assert row["label_token_id"] == ids[0]
     assert ordinary == {True, False}
+
+
+def says(adapter: Adapter, ids: tuple[int, ...]) -> None:
+    """Have a model, of the Llama kind, write ``ids`` after a colon, whatever is asked: nothing is
+    added to a token's embedding, and the unembedding knows which token follows which."""
+    for layer in adapter.layers:
+        layer.self_attn.o_proj.weight.data.zero_()
+        layer.mlp.down_proj.weight.data.zero_()
+    embeddings = adapter.model.get_input_embeddings().weight
+    rows = torch.zeros_like(adapter.unembedding.weight)
+    for token, following in pairwise((colon(adapter), *ids)):
+        rows[following] = embeddings[token] / embeddings[token].norm()
+    adapter.unembedding.weight = torch.nn.Parameter(rows, requires_grad=False)
+    adapter.final_norm.weight.data.fill_(1)
+
+
+def colon(adapter: Adapter) -> int:
+    return adapter.encode(TEMPLATE.query(Text("Japan"))).ids[-1]
+
+
+# What the model says, and of each label whether that is right. In these vocabularies the first
+# letters of all Thai words begin with one byte, the space before an unknown word is a token.
+SAID = [
+    (TEMPLATE, "กรุงเทพ", {"กรุงเทพ": True, "กาญจนบุรี": True, "เชียงใหม่": False, "Paris": False}),
+    (TEMPLATE, "北京", {"北京": True, "北海": True, "上海": False, "กรุงเทพ": False}),
+    (TEMPLATE, "თბილისი", {"თბილისი": True, "ბათუმი": False}),
+    (SPACED, "Zagreb", {"Zagreb": True, "Zürich": True, "Warsaw": False, "กรุงเทพ": False}),
+    (SPACED, "กรุงเทพ", {"กรุงเทพ": True, "เชียงใหม่": False, "Warsaw": False}),
+    (TEMPLATE, "Zagreb", {"Zagreb": True, "Zürich": True, "Warsaw": False}),
+]
+
+
+@pytest.mark.parametrize("kind", ["llava", "llava_onevision"], ids=["pieces", "bytes"])
+@pytest.mark.parametrize(("template", "said", "right"), SAID)
+def test_both_metrics_are_right_about_what_a_model_says(
+    kind, template, said, right, load, tmp_path
+):
+    FAMILIES[kind].save(tmp_path / "tiny")
+    adapter = load(tmp_path / "tiny", kind)
+    items = [Item("t", "test", f"e{n}", "", label) for n, label in enumerate([said, *right])]
+    queries = encode_queries(adapter, template, items, ("text",))
+    says(adapter, queries[0].label_ids)
+    answers = plain_answers(adapter, [query.encoded for query in queries])
+    context = Context("tiny", template, "t")
+    found = judged(
+        pd.DataFrame(
+            prediction(adapter, context, query, answer, "no_context")
+            for query, answer in zip(queries, answers, strict=True)
+        )
+    )
+    expected = [True, *right.values()]
+    assert found["paper"].tolist() == expected
+    assert found["strict"].tolist() == expected
+    assert right_for_all(found, found, "strict").diagonal().tolist() == expected
+    assert right_for_all(found, found, "paper").diagonal().tolist() == expected
+
+
+@pytest.mark.parametrize(("template", "said", "right"), SAID)
+def test_demo_and_api_judge_as_the_stages_do(template, said, right, load, tmp_path):
+    FAMILIES["llava"].save(tmp_path / "tiny")
+    model = api.Model(load(tmp_path / "tiny", "tiny"), template, None)
+    adapter = model.adapter
+    says(adapter, encode_query(adapter, template.query(Text("Japan")), template, said)[1])
+    about = {"id": "1", "vector": "v", "specification": "instruction", "instruction": "x"}
+    lines = [
+        parse_line({**about, "query": {"input": "Japan"}, "label": label}, template)
+        for label in right
+    ]
+    asked = [ask(adapter, template, line, line.base) for line in lines]
+    answers = plain_answers(adapter, [one.encoded for one in asked])
+    found = [shown(adapter, *pair)["right"] for pair in zip(asked, answers, strict=True)]
+    assert found == [{"paper": ok, "strict": ok} for ok in right.values()]
+    own = adapter.model.get_input_embeddings().weight[colon(adapter)].expand(model.layers, -1)
+    vector = replace(api.read(model, instruction="x"), tensor=own.clone())
+    rows = api.sweep(model, ["Japan"] * len(right), vector, list(right)).rows
+    for metric in METRICS:
+        by_label = rows.groupby("label")[metric].agg(["min", "max"])
+        assert {label: (ok, ok) for label, ok in right.items()} == {
+            label: tuple(pair) for label, *pair in by_label.itertuples()
+        }

@@ -16,7 +16,7 @@ from taskvectors.score.layer import by_layer, choose_layer
 from taskvectors.study.constant import constant_baseline
 from taskvectors.study.datasets import ExemplarSet, Item
 from taskvectors.study.majority import majority_label, random_baseline
-from taskvectors.study.metrics import judged, matches
+from taskvectors.study.metrics import judged, matches, shows_text
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,23 @@ from taskvectors.study.metrics import judged, matches
 )
 def test_the_papers_metric_is_prefix_either_way_and_keeps_case(token, label, right):
     assert matches(token, label) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        *(("B", True), (" 北", True), ("-", True), ("ก\ufffd", True), ("\u0301", True)),
+        *(("", False), (" ", False), ("\n\t", False), ("\u3000", False), ("\ufffd\ufffd", False)),
+        *((" \ufffd", False), ("\u200f", False), ("\ufeff\u200b", False), ("\0", False)),
+    ],
+)
+def test_text_is_shown_by_a_whole_character_that_can_be_seen(text, shown):
+    assert shows_text(text) is shown
+
+
+def test_part_of_a_letter_at_the_end_of_a_token_does_not_count_and_elsewhere_is_wrong():
+    assert matches("ก\ufffd", "กรุงเทพ") and not matches("ก\ufffd", "ขอนแก่น")
+    assert not matches("\ufffd", "กรุงเทพ") and not matches("\ufffdก", "กรุงเทพ")
 
 
 def predicted(**columns) -> pd.DataFrame:
