@@ -22,7 +22,7 @@ from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Patch, run
 from taskvectors.engine.naive import naive_effects
 from taskvectors.engine.trees import whole
-from taskvectors.jobs.queries import encode_query
+from taskvectors.models.judged import encode_query
 from taskvectors.study.prompts import EXEMPLAR, QUERY, ImageInput, Text
 
 from .families import FAMILIES

@@ -11,7 +11,7 @@ from taskvectors.demo.prompts import ask, parse_line
 from taskvectors.engine.heads import function_vector
 from taskvectors.engine.naive import naive_effects, naive_sweep
 from taskvectors.engine.sweep import Site
-from taskvectors.jobs.queries import encode_query
+from taskvectors.models.judged import encode_query
 from taskvectors.study.prompts import find_template
 
 from .families import FAMILIES

@@ -13,12 +13,13 @@ from taskvectors import api, write
 from taskvectors.demo.prompts import ask, parse_line, shown
 from taskvectors.engine.forward import Patch
 from taskvectors.engine.forward import run as forward
-from taskvectors.engine.patching import JUDGED_TOKENS, patched_answers, plain_answers
+from taskvectors.engine.patching import patched_answers, plain_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import continued, whole
 from taskvectors.jobs.arguments import Context
-from taskvectors.jobs.queries import encode_queries, encode_query, prediction
+from taskvectors.jobs.queries import encode_queries, prediction
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.judged import JUDGED_TOKENS, encode_query
 from taskvectors.read import __main__ as read
 from taskvectors.study.datasets import Item
 from taskvectors.study.metrics import METRICS, judged, matches, right_for_all, shows_text

@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskvectors.base.errors import UserError
-from taskvectors.jobs.queries import encode_query, modalities_of
+from taskvectors.jobs.queries import modalities_of
 from taskvectors.models.add.abilities import exemplars_of_all_tasks
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.chat import fitted
+from taskvectors.models.judged import encode_query
 from taskvectors.study.prompts import (
     EXEMPLAR,
     EXEMPLARS_END,

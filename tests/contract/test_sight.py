@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from taskvectors.base.images import open_rgb
-from taskvectors.jobs.queries import encode_query
+from taskvectors.models.judged import encode_query
 from taskvectors.score.sight import (
     Sighted,
     answered_rightly,

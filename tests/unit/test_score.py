@@ -8,7 +8,7 @@ import pytest
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_jsonl
-from taskvectors.render.captions import cut_sentences
+from taskvectors.render.captions import caveats
 from taskvectors.score.accuracy import score
 from taskvectors.score.answers import Answers
 from taskvectors.score.bootstrap import Bootstrap
@@ -164,7 +164,7 @@ def test_prompts_that_were_cut_are_counted_and_a_caption_says_so_only_where_ther
     assert counts.loc["m", ["answers", "forced"]].tolist() == [6, 3]
     assert counts.loc["no_context", ["answers", "forced"]].tolist() == [2, 0]
     assert counts.loc["constant", ["answers", "forced"]].isna().all()
-    (said,) = cut_sentences({"qwen": table, "llava": table[table["method"] != "m"]})
+    (said,) = caveats({"qwen": table, "llava": table[table["method"] != "m"]})
     assert said.startswith("qwen: 3 of 8 prompts were cut at a delimiter")
 
 

@@ -16,8 +16,8 @@ from taskvectors.engine.heads import function_vector, head_effects, read_heads
 from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import packed, whole
-from taskvectors.jobs.queries import encode_query
 from taskvectors.models.base import Adapter
+from taskvectors.models.judged import encode_query
 from taskvectors.study.heads import shuffled
 from taskvectors.study.prompts import Template
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskvectors.engine.forward import Answer
-from taskvectors.jobs.queries import encode_query
+from taskvectors.jobs.queries import said
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.judged import encode_query
 from taskvectors.study.metrics import matches
 from taskvectors.study.prompts import (
     EXEMPLAR,
@@ -90,12 +91,11 @@ def shown(adapter: Adapter, asked: AskedLine, given: Answer) -> dict[str, Any]:
     has it."""
     encoded = asked.encoded
     position = encoded.marks[QUERY.name]
-    token = adapter.tokenizer.decode(list(given.token_ids))
+    found = said(adapter, given.token_ids)
     return {
-        "token_id": given.token_id,
-        "token": token,
+        **found,
         "right": {
-            "paper": matches(token, asked.line.label),
+            "paper": matches(found["token"], asked.line.label),
             "strict": given.token_ids == asked.label_ids,
         },
         "logit_difference": given.logit_difference,

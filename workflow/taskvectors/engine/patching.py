@@ -18,11 +18,10 @@ from taskvectors.engine.memory import within_memory
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import Row, Span, continued, cut, packed, whole
 from taskvectors.models.base import Adapter, Encoded
-from taskvectors.study.metrics import shows_text
+from taskvectors.models.judged import goes_on
 from taskvectors.study.prompts import QUERY
 
 TOKENS_PER_PASS = 4096
-JUDGED_TOKENS = 8  # at most: a space, and two characters that are three and four bytes
 ANSWERS_PER_ROW = 128
 
 
@@ -101,13 +100,6 @@ class Begun:
     def cut(self) -> tuple[Span, Span]:
         """The prompt before its last token, where the patch is, and from there what is answered."""
         return cut(continued(self.prompt, self.answer.token_ids), len(self.prompt.ids) - 1)
-
-
-def goes_on(adapter: Adapter, ids: Sequence[int]) -> bool:
-    """Whether more tokens than these, an answer's or a label's first, are judged."""
-    stops = {*adapter.end_ids, adapter.placeholder_id}
-    ended = ids[-1] in stops or len(ids) == JUDGED_TOKENS
-    return not ended and not shows_text(adapter.tokenizer.decode(list(ids)))
 
 
 def until_text(

@@ -29,8 +29,9 @@ from taskvectors.jobs.arguments import (
     load_model,
     load_template,
 )
-from taskvectors.jobs.queries import asked, encode_query
+from taskvectors.jobs.queries import asked
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.judged import encode_query
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import Item, read_items
 from taskvectors.study.heads import HeadEffect, shuffled, write_effects

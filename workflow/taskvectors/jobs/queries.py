@@ -1,17 +1,18 @@
 """Queries as a model sees them: encoded, with the tokens of the label that are judged."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Answer
-from taskvectors.engine.patching import goes_on
 from taskvectors.engine.trees import Row, cut
 from taskvectors.jobs.arguments import Context
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.judged import encode_query
 from taskvectors.study.datasets import Item
 from taskvectors.study.predictions import MODALITIES, Prediction
-from taskvectors.study.prompts import EXEMPLARS_END, QUERY, ImageInput, Prompt, Template, Text
+from taskvectors.study.prompts import EXEMPLARS_END, QUERY, ImageInput, Template, Text
 
 
 def asked(item: Item, modality: str) -> Text | ImageInput:
@@ -19,39 +20,13 @@ def asked(item: Item, modality: str) -> Text | ImageInput:
     return Text(item.said) if modality == "text" else ImageInput(item.image)
 
 
-def encode_query(
-    adapter: Adapter, prompt: Prompt, template: Template, label: str
-) -> tuple[Encoded, tuple[int, ...]]:
-    """The prompt encoded, and the tokens of ``label`` as its answer that are judged: the first, or
-    where that shows no text (a space, one byte of a letter) those up to the first that does.
-
-    Its ``forced_boundary`` counts the one before the label, and an answer to it goes on ``to_text``
-    where the label does. Raises `UserError` where the prompt's
-    tokens change once the label follows, i.e. where the tokenizer merges the delimiter with the
-    answer, or where the label has no token of its own.
-    """
-    alone = adapter.encode(prompt)
-    answered = adapter.encode((*prompt, template.value(label)))
-    end = len(alone.ids)
-    if answered.ids[:end] != alone.ids or len(answered.ids) == end:
-        raise UserError(
-            f"the tokenizer of {adapter.name} merges the delimiter with the label {label!r} in "
-            f"the template {template.name!r}; choose another template."
-        )
-    judged = judged_tokens(adapter, answered.ids[end:])
-    encoded = replace(alone, forced_boundary=answered.forced_boundary, to_text=len(judged) > 1)
-    return encoded, judged
-
-
-def judged_tokens(adapter: Adapter, ids: Sequence[int]) -> tuple[int, ...]:
-    """The first of a label's or an answer's tokens, those up to the first that shows text."""
-    more = (count for count in range(1, len(ids)) if not goes_on(adapter, ids[:count]))
-    return tuple(ids[: next(more, len(ids))])
-
-
-def as_text(ids: Sequence[int]) -> str:
-    """Token ids as `Prediction` has them."""
-    return " ".join(map(str, ids))
+def said(adapter: Adapter, ids: Sequence[int], of: str = "") -> dict[str, Any]:
+    """Tokens that are judged, as the columns of a `Prediction`, whose names begin with ``of``."""
+    return {
+        f"{of}token_id": ids[0],
+        f"{of}token_ids": " ".join(map(str, ids)),
+        f"{of}token": adapter.tokenizer.decode(list(ids)),
+    }
 
 
 def same_exemplars(prompts: Sequence[Encoded]) -> bool:
@@ -136,7 +111,6 @@ def prediction(
     """The record of one answer; ``within`` is the whole prompt where it was more than the query."""
     encoded = within or query.encoded
     position = encoded.marks[QUERY.name]
-    label_ids, ids = query.label_ids, query.judged(answer)
     return Prediction(
         model=context.model,
         template=context.template.name,
@@ -149,12 +123,8 @@ def prediction(
         layer=layer,
         entity=query.item.entity,
         label=query.item.label,
-        label_token_id=label_ids[0],
-        label_token_ids=as_text(label_ids),
-        label_token=adapter.tokenizer.decode(list(label_ids)),
-        token_id=answer.token_id,
-        token_ids=as_text(ids),
-        token=adapter.tokenizer.decode(list(ids)),
+        **said(adapter, query.label_ids, "label_"),
+        **said(adapter, query.judged(answer)),
         logit_difference=answer.logit_difference,
         position=position,
         neighbourhood=adapter.neighbourhood(encoded.ids, position),

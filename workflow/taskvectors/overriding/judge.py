@@ -19,8 +19,8 @@ from taskvectors.engine.heads import plain_probability
 from taskvectors.engine.trees import continued
 from taskvectors.jobs.arguments import add_model, load_model
 from taskvectors.jobs.instructed import own_or_spaced
-from taskvectors.jobs.queries import encode_query
 from taskvectors.models.base import Adapter
+from taskvectors.models.judged import encode_query
 from taskvectors.study.judging import meets
 from taskvectors.study.overriding import Criterion
 from taskvectors.study.prompts import Template, Text

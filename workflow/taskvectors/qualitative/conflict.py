@@ -13,8 +13,9 @@ from taskvectors.engine.forward import Answer
 from taskvectors.engine.patching import patched_answers, plain_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.jobs.instructed import instructed
-from taskvectors.jobs.queries import as_text, encode_query, modalities_of
+from taskvectors.jobs.queries import modalities_of, said
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.judged import encode_query
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.study.conflicts import ConflictAnswer
 from taskvectors.study.datasets import Item
@@ -180,13 +181,11 @@ def _answered(
         entity=conflict.item.entity,
         prompted_label=prompted_label,
         prompted_label_token_id=prompted_ids[0],
-        prompted_label_token_ids=as_text(prompted_ids),
+        prompted_label_token_ids=said(adapter, prompted_ids)["token_ids"],
         patched_label=patched_label,
         patched_label_token_id=patched_ids[0],
-        patched_label_token_ids=as_text(patched_ids),
-        token_id=answer.token_id,
-        token_ids=as_text(ids),
-        token=adapter.tokenizer.decode(list(ids)),
+        patched_label_token_ids=said(adapter, patched_ids)["token_ids"],
+        **said(adapter, ids),
         logit_difference=answer.logit_difference,
         position=position,
         neighbourhood=adapter.neighbourhood(encoded.ids, position),

@@ -22,8 +22,9 @@ from taskvectors.engine.patching import (
 )
 from taskvectors.engine.sweep import Site
 from taskvectors.jobs.arguments import Context
-from taskvectors.jobs.queries import Query, asked_together, encode_query, prediction
+from taskvectors.jobs.queries import Query, asked_together, prediction
 from taskvectors.models.base import Encoded
+from taskvectors.models.judged import encode_query
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.study.datasets import Item
 from taskvectors.study.descriptions import leaks

@@ -13,8 +13,9 @@ from torch import Tensor
 from taskvectors.base.progress import track
 from taskvectors.engine.generate import generate
 from taskvectors.jobs.instructed import instructed
-from taskvectors.jobs.queries import asked, encode_query, judged_tokens, modalities_of
+from taskvectors.jobs.queries import asked, modalities_of
 from taskvectors.models.base import Encoded
+from taskvectors.models.judged import encode_query, judged_tokens
 from taskvectors.qualitative.conflict import rivals_of
 from taskvectors.qualitative.descriptions import DescribedTask, described_prompt, draw_exemplars
 from taskvectors.qualitative.studied import Setting, Studied

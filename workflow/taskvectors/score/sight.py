@@ -27,8 +27,9 @@ from taskvectors.base.frames import write_frame
 from taskvectors.engine.patching import first_answers
 from taskvectors.engine.trees import continued
 from taskvectors.jobs.arguments import add_model, add_template, load_model, load_template
-from taskvectors.jobs.queries import asked_together, encode_query
+from taskvectors.jobs.queries import asked_together
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.judged import encode_query
 from taskvectors.study.manifest import CollectedImage, read_manifest
 from taskvectors.study.neutral import read_neutral
 from taskvectors.study.predictions import MODALITIES
