@@ -27,11 +27,11 @@ def main() -> None:
     parser.add_argument("--name", required=True, help="the model's name")
     add_template(parser)
     parser.add_argument("--task", required=True)
-    parser.add_argument("--items", required=True, type=Path, nargs="+", help="by split")
+    parser.add_argument("--splits", required=True, type=Path, nargs="+", help="items")
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
     adapter = empty_adapter(args.model, args.name)
-    labels = [item.label for path in args.items for item in read_items(path)]
+    labels = [item.label for path in args.splits for item in read_items(path)]
     found = first_tokens(adapter, load_template(args, adapter), labels)
     write_frame(args.out, pd.DataFrame([{"task": args.task, **asdict(found)}]))
     log.info(

@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from taskvectors.engine.forward import Answer
 from taskvectors.jobs.queries import said
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.judged import encode_query
-from taskvectors.study.metrics import matches
+from taskvectors.study.constant import best_constant
+from taskvectors.study.metrics import METRICS, matches
 from taskvectors.study.prompts import (
     EXEMPLAR,
     QUERY,
@@ -84,6 +87,14 @@ class AskedLine:
 def ask(adapter: Adapter, template: Template, line: PromptLine, prompt: Prompt) -> AskedLine:
     """Encode a line's ``prompt``. Raises `UserError` where the delimiter merges with the label."""
     return AskedLine(line, *encode_query(adapter, prompt, template, line.label))
+
+
+def constants(adapter: Adapter, queries: Sequence[AskedLine]) -> dict[str, float]:
+    """By metric, the share of lines that the best constant answer is right for."""
+    rows = [
+        {"label": asked.line.label, **said(adapter, asked.label_ids, "label_")} for asked in queries
+    ]
+    return {metric: best_constant(pd.DataFrame(rows), metric) for metric in METRICS}
 
 
 def shown(adapter: Adapter, asked: AskedLine, given: Answer) -> dict[str, Any]:
