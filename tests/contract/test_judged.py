@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import pairwise
 
 import pandas as pd
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from taskvectors import api, write
+from taskvectors.curate import first_tokens
 from taskvectors.demo.prompts import ask, parse_line, shown
 from taskvectors.engine.forward import Patch
 from taskvectors.engine.forward import run as forward
@@ -20,6 +21,7 @@ from taskvectors.jobs.arguments import Context
 from taskvectors.jobs.queries import encode_queries, prediction
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.judged import JUDGED_TOKENS, encode_query
+from taskvectors.models.judged import first_tokens as judged_labels
 from taskvectors.read import __main__ as read
 from taskvectors.study.datasets import Item
 from taskvectors.study.metrics import METRICS, judged, matches, right_for_all, shows_text
@@ -136,6 +138,29 @@ def test_stages_judge_what_whole_prompts_run_anew_answer(job, run, load, templat
         assert row["label_token"] == adapter.tokenizer.decode(list(ids))
         assert row["label_token_id"] == ids[0]
     assert ordinary == {True, False}
+
+
+def test_labels_that_begin_alike_are_told_of_before_a_model_runs(job, run, load, tmp_path):
+    """Years begin with one digit in the generic template; a Thai word's first byte is no text."""
+    years = [replace(item, label=str(1850 + n)) for n, item in enumerate(job.items)]
+    thai = [replace(item, label=LABELS[n % 2]) for n, item in enumerate(job.items)]
+    for items, caveat in (
+        (years, "all 10 labels begin with the same token, which is right for 100% of the items"),
+        (thai, "2 of 2 labels have a first token that shows no text"),
+    ):
+        job.items = items
+        common = job.common()
+        common = [one for one in common if one not in ("--dtype", "float32")]
+        splits = [str(job.folder / f"{split}.jsonl") for split in ("validation", "test")]
+        out = tmp_path / "counted.csv"
+        log = tmp_path / "log"
+        run(first_tokens, [*common, "--splits", *splits, "--out", str(out), "--log", str(log)])
+        assert f"country-capital, tiny, template generic: {caveat}" in log.read_text()
+        (row,) = pd.read_csv(out).to_dict("records")
+        adapter = load(job.checkpoint, "tiny")
+        template = find_template(ROOT / "resources/templates.yaml", "generic")
+        known = judged_labels(adapter, template, [item.label for item in items])
+        assert row == {"task": "country-capital", **asdict(known)}
 
 
 def says(adapter: Adapter, ids: tuple[int, ...]) -> None:
