@@ -22,9 +22,12 @@ from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Patch, run
 from taskvectors.engine.naive import naive_effects
 from taskvectors.engine.trees import whole
+from taskvectors.models.judged import encode_query
+from taskvectors.study.metrics import METRICS
 from taskvectors.study.prompts import EXEMPLAR, QUERY, ImageInput, Text
 
 from .families import FAMILIES
+from .test_judged import naive_text
 from .tiny import LAYERS, WIDTH
 
 MODULES = ["", ".asking", ".comparing", ".model", ".replies", ".sweeping", ".vectors"]
@@ -133,10 +136,29 @@ def test_a_sweep_has_the_patchs_first_token_at_every_layer(model, vector):
     assert found.rows["query"].tolist() == ["Italy"] * LAYERS + ["Peru"] * LAYERS
     for row in found.rows.to_dict("records"):
         reply = api.patch(model, row["query"], vector, row["layer"], tokens=1)
-        assert row["token"] == reply.token
+        query = model.template.query(Text(row["query"]))
+        encoded, label = encode_query(model.adapter, query, model.template, row["label"])
+        patch = Patch(0, len(encoded.ids) - 1, row["layer"], vector.tensor[row["layer"]])
+        ids = naive_text(model.adapter, encoded, patch)[: None if encoded.to_text else 1]
+        assert row["token"] == model.adapter.tokenizer.decode(list(ids))
+        assert row["strict"] == (ids == label)
         assert row["logit_difference"] == pytest.approx(reply.logit_difference, abs=1e-3)
     assert 0 <= found.best_layer() < LAYERS
-    assert "label" not in api.sweep(model, ["Italy"], vector).rows
+    alone = api.sweep(model, ["Italy"], vector).rows
+    assert "label" not in alone
+    firsts = [api.patch(model, "Italy", vector, layer, tokens=1).token for layer in range(LAYERS)]
+    assert alone["token"].tolist() == firsts
+
+
+def test_a_sweep_says_what_one_constant_answer_earns(model, vector, caplog):
+    """Years begin with one digit, after a token that is the space before them."""
+    with caplog.at_level("WARNING", logger="taskvectors"):
+        found = api.sweep(model, ["Italy", "Peru"], vector, ["1850", "1860"])
+    assert "tiny, template spaced: all 2 labels begin with the same token" in caplog.text
+    assert [found.constant(metric) for metric in METRICS] == [1.0, 1.0]
+    assert "° not above what one constant answer earns, 1.00" in found._repr_html_()
+    apart = api.sweep(model, ["Italy", "Peru"], vector, ["1850", "2060"])
+    assert apart.constant() == 0.5
 
 
 def test_heads_are_those_of_the_naive_loop(model):

@@ -15,9 +15,9 @@ from taskvectors.engine.forward import Patch
 from taskvectors.engine.naive import naive_sweep
 from taskvectors.engine.sweep import Site, sweep
 from taskvectors.engine.trees import cut
-from taskvectors.jobs.queries import encode_query
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted, prompt_notes, turn_pieces
+from taskvectors.models.judged import encode_query
 from taskvectors.study.prompts import (
     EXEMPLAR,
     EXEMPLARS_END,

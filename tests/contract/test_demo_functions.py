@@ -11,7 +11,7 @@ from taskvectors.demo.prompts import ask, parse_line
 from taskvectors.engine.heads import function_vector
 from taskvectors.engine.naive import naive_effects, naive_sweep
 from taskvectors.engine.sweep import Site
-from taskvectors.jobs.queries import encode_query
+from taskvectors.models.judged import encode_query
 from taskvectors.study.prompts import find_template
 
 from .families import FAMILIES
@@ -50,7 +50,7 @@ def test_the_heads_are_those_with_the_largest_mean_effect(llava, images):
     for line, swapped in zip(asked[:2], (("Lima", "Tokyo"), ("Lima", "Tokyo")), strict=True):
         pairs = [(shown, label) for (shown, _), label in zip(line.exemplars, swapped, strict=True)]
         prompt = (*TEMPLATE.exemplars(pairs), *line.query)
-        encoded, token = encode_query(llava, prompt, TEMPLATE, "Paris")
+        encoded, (token, *_) = encode_query(llava, prompt, TEMPLATE, "Paris")
         before, after = naive_effects(llava, encoded, means["capital"], token)
         effects.append(after - before)
     best = torch.stack(effects).mean(0).flatten().topk(3)

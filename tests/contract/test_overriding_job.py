@@ -11,6 +11,7 @@ import yaml
 from taskvectors.base.files import read_jsonl, write_json
 from taskvectors.engine.generate import generate
 from taskvectors.engine.heads import plain_probability
+from taskvectors.engine.trees import continued
 from taskvectors.jobs.instructed import read_instruction
 from taskvectors.models.chat import fitted, system_pieces
 from taskvectors.overriding import __main__ as overriding
@@ -127,8 +128,16 @@ def test_the_judge_is_asked_where_no_rule_tells_and_is_tested_on_known_texts(
             adapter.encode((*spaced.query(Text(said["prompt"])), spaced.value(word))).ids
             for word in ("Yes", "No")
         )
-        chances = [plain_probability(adapter, alone, ids[len(alone.ids)]) for ids in (yes, no)]
+        # This tokenizer makes a token of the space before both, which says neither.
+        space, at = yes[len(alone.ids)], len(alone.ids) + 1
+        assert (no[at - 1], adapter.tokenizer.decode([space])) == (space, "")
+        after = continued(alone, [space])
+        chances = [
+            plain_probability(adapter, alone, space) * plain_probability(adapter, after, ids[at])
+            for ids in (yes, no)
+        ]
         assert [said["yes"], said["no"]] == pytest.approx(chances, rel=1e-4)
+        assert said["yes"] != said["no"]
         assert line["patched_met"] == (chances[0] > chances[1])
     known = read_jsonl(tmp_path / "out/known.jsonl")
     assert [(one["text"], one["expected"]) for one in known] == [

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import takewhile
+
 import pytest
 import torch
 
@@ -10,16 +13,18 @@ from taskvectors.engine.trees import whole
 from taskvectors.qualitative.conflict import answer_conflicts
 from taskvectors.qualitative.descriptions import Described, DescribedTask, answer_descriptions
 from taskvectors.qualitative.studied import Setting, Studied
-from taskvectors.qualitative.written import write_answers
+from taskvectors.qualitative.written import TOKENS, write_answers
 from taskvectors.study.datasets import ExemplarSet, Item
 from taskvectors.study.overriding import SYSTEM_PROMPT
 from taskvectors.study.prompts import ImageInput, Text
 from taskvectors.study.tasks import Task
 
 from .test_contract import TEMPLATE
+from .test_judged import naive_text
 
 LAYER, SEEDS = 1, (1, 2)
-LABELS = {"capital": ["Paris", "Lima"], "coin": ["cat", "blue"]}
+# The first token of a Thai label is a byte, so that more is judged; a coin's is judged alone.
+LABELS = {"capital": ["กรุงเทพ", "Lima"], "coin": ["cat", "blue"]}
 TEXTS = {"France": "the cat sat", "Peru": "on a mat", "Kenya": "a dog"}
 
 
@@ -46,13 +51,21 @@ def studied_tasks(adapter, images) -> list[Studied]:
     return tasks
 
 
-def one_pass(setting: Setting, prompt, vector=None) -> Answer:
-    """The answer of one prompt alone, patched at its last token or not."""
+def one_pass(setting: Setting, prompt, vector=None, label="กรุงเทพ") -> Answer:
+    """The answer of one prompt alone, patched at its last token or not, as far as it is judged."""
     encoded = setting.adapter.encode(prompt)
     last = len(encoded.ids) - 1
     patches = [] if vector is None else [Patch(0, last, LAYER, vector[LAYER])]
-    _, answers = run(setting.adapter, [whole(encoded)], patches=patches, answers=[(0, last)])
-    return answers[0]
+    _, (answer,) = run(setting.adapter, [whole(encoded)], patches=patches, answers=[(0, last)])
+    if label in LABELS["coin"]:
+        return answer
+    first, *rest = naive_text(setting.adapter, encoded, *patches)
+    assert first == answer.token_id
+    return replace(answer, rest=tuple(rest))
+
+
+def as_ids(answer: Answer) -> str:
+    return " ".join(map(str, answer.token_ids))
 
 
 def vector_of(one: Studied, specification: str | None, seed: int | None):
@@ -89,9 +102,14 @@ def test_conflict_asks_one_task_and_patches_the_other(setting, adapter, images):
         else:
             vector = vector_of(patched, answer.specification, answer.seed)
         expected = one_pass(setting, prompt, vector)
-        assert answer.token_id == expected.token_id
+        assert (answer.token_id, answer.token_ids) == (expected.token_id, as_ids(expected))
         assert answer.logit_difference == pytest.approx(expected.logit_difference, abs=1e-3)
         assert answer.neighbourhood.endswith(">:<")
+        judged = {
+            answer.prompted: answer.prompted_label_token_ids,
+            answer.patched: answer.patched_label_token_ids,
+        }
+        assert (" " in judged["capital"], " " in judged["coin"]) == (True, False)
 
 
 def described_tasks(studied, images) -> list[DescribedTask]:
@@ -126,9 +144,11 @@ def test_descriptions_are_asked_alone_in_context_and_patched(setting, adapter, i
         patched = answer.method == "image_icl_xpatch"
         one = by_name[answer.task]
         vector = vector_of(one, "image_icl", answer.seed) if patched else None
-        expected = one_pass(setting, prompt, vector)
-        assert answer.token_id == expected.token_id
+        thai = " " in answer.label_token_ids
+        expected = one_pass(setting, prompt, vector, "กรุงเทพ" if thai else "cat")
+        assert (answer.token_id, answer.token_ids) == (expected.token_id, as_ids(expected))
         assert answer.logit_difference == pytest.approx(expected.logit_difference, abs=1e-3)
+        assert thai == (answer.label == "กรุงเทพ")
 
 
 def test_written_answers_begin_with_the_answer_of_one_pass(setting, adapter, images):
@@ -144,5 +164,6 @@ def test_written_answers_begin_with_the_answer_of_one_pass(setting, adapter, ima
     (line,) = [one for one in lines if one["method"] == "text_icl_xpatch"][:1]
     query = TEMPLATE.query(ImageInput(line["image"]))
     answer = one_pass(setting, query, studied[0].vectors["text_icl/1"])
-    token = adapter.tokenizer.decode([answer.token_id])
-    assert line["token"] == ("" if answer.token_id in adapter.end_ids else token)
+    stops = {*adapter.end_ids, adapter.placeholder_id}
+    said = list(takewhile(lambda token: token not in stops, answer.token_ids))
+    assert line["token"] == adapter.tokenizer.decode(said[:TOKENS])

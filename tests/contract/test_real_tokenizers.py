@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskvectors.base.errors import UserError
-from taskvectors.jobs.queries import encode_query, modalities_of
+from taskvectors.jobs.queries import modalities_of
 from taskvectors.models.add.abilities import exemplars_of_all_tasks
 from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.chat import fitted
+from taskvectors.models.judged import encode_query
 from taskvectors.study.prompts import (
     EXEMPLAR,
     EXEMPLARS_END,
@@ -185,13 +186,13 @@ def test_any_entity_and_label_is_encoded_in_its_place_or_refused(
     context = template.exemplars([(Text(pair[0]), pair[1])])
     query = template.query(Text(asked[0]))
     try:
-        encoded, first = encode_query(adapter, (*context, *query), template, asked[1])
+        encoded, judged = encode_query(adapter, (*context, *query), template, asked[1])
         answered = adapter.encode((*context, *query, template.value(asked[1])))
     except UserError as error:
         assert " merges the " in str(error) or " for an image in " in str(error)
         return
     decode = adapter.tokenizer.decode
-    assert first == answered.ids[len(encoded.ids)]
+    assert judged == tuple(answered.ids[len(encoded.ids) :])[: len(judged)]
     text, end = f"Q:{space}{pair[0]}\nA:", answered.marks[EXEMPLAR.name] + 1
     assert read_back(decode(answered.ids[:end], skip_special_tokens=False)).endswith(
         read_back(text)

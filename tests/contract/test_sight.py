@@ -8,11 +8,19 @@ import pytest
 import torch
 
 from taskvectors.base.images import open_rgb
-from taskvectors.score.sight import Sighted, embedded, measure_geometry, measure_neutral
+from taskvectors.models.judged import encode_query
+from taskvectors.score.sight import (
+    Sighted,
+    answered_rightly,
+    embedded,
+    measure_geometry,
+    measure_neutral,
+)
 from taskvectors.study.manifest import CollectedImage
 from taskvectors.study.prompts import Template, Text
 
 from .families import FAMILIES
+from .test_judged import says
 
 TEMPLATE = Template("spaced", "Q:", "\nA:", "\n\n", " ")
 NAMES = ("Peru", "Japan", "France")
@@ -47,6 +55,21 @@ def test_answers_in_one_row_are_those_of_each_prompt_alone(sighted, modality):
             inputs |= adapter.processor.image_processor([opened]).to(adapter.device)
         alone = adapter.model(**inputs).logits[0, -3:].argmax(-1).tolist()
         assert tokens == alone
+
+
+def test_a_question_is_judged_by_what_shows_text_of_its_answers(
+    tmp_path_factory, images, sighted, load
+):
+    """The model says Zagreb to everything; the space before it is a token of its own."""
+    folder = tmp_path_factory.mktemp("says")
+    FAMILIES["embedded_open"].save(folder)
+    model = Sighted(load(folder, "embedded_open"), TEMPLATE, sighted.images)
+    query = TEMPLATE.query(Text("Peru"))
+    says(model.adapter, encode_query(model.adapter, query, TEMPLATE, "Zagreb")[1])
+    answers = {"Peru": "Oslo", "Japan": "Zagreb", "France": "Warsaw"}
+    for modality in ("text", "image"):
+        found = answered_rightly(model, answers, modality, ["Peru"])
+        assert found["right"].tolist() == [True, False]
 
 
 def test_the_geometry_of_names_is_the_vocabularys_and_that_of_images_is_measured(sighted):

@@ -22,6 +22,7 @@ from taskvectors.base.command import run_command
 from taskvectors.base.errors import UserError
 from taskvectors.models.add import __main__ as command
 from taskvectors.models.add.abilities import (
+    beginnings,
     boundaries,
     empty_adapter,
     exemplars_of_all_tasks,
@@ -285,6 +286,19 @@ def test_exemplars_whose_delimiter_is_merged_are_counted(tiny, tmp_path, root, p
     )
     assert command.about_template(spaced) == "template spaced: every delimiter is a token"
     assert command.about_template(chat) == "template chat: the model merging has no chat template"
+
+
+def test_labels_that_begin_alike_are_counted_by_template_and_task(tiny, root):
+    found = beginnings(empty_adapter(tiny["llama"], "tiny"), root / "resources")
+    assert set(found) == {"generic", "spaced"}  # it has no chat template
+    capitals = found["spaced"]["country-capital"]
+    assert capitals.labels == 197 and capitals.shared > 0
+    # This tokenizer makes a token of the space before a word that it does not know.
+    assert capitals.unshown > 0 == found["generic"]["country-capital"].unshown
+    said, *more = command.about_labels("spaced", found["spaced"])
+    assert f"country-capital {capitals.shared} of 197, country-currency " in said
+    (of_capitals,) = [line for line in more if "country-capital: " in line]
+    assert f"{capitals.unshown} of 197 labels have a first token that shows no text" in of_capitals
 
 
 def test_the_precision_is_the_stated_one_else_that_of_most_weights(tiny, tmp_path):

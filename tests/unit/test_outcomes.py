@@ -26,11 +26,11 @@ def answer(token: str, token_id: int, patched: str = "coin", **about) -> dict:
         "seed": None,
         "entity": "France",
         "prompted_label": "Paris",
-        "prompted_label_token_id": 1,
+        "prompted_label_token_ids": 1,
         "patched_label": label,
-        "patched_label_token_id": first,
+        "patched_label_token_ids": first,
         "token": token,
-        "token_id": token_id,
+        "token_ids": token_id,
         **about,
     }
 

@@ -30,8 +30,8 @@ def answered(model: str = "m", modality: str = "image") -> pd.DataFrame:
                         "entity": str(number),
                         "token": " RED" if number < right else " no",
                         "label": "red",
-                        "token_id": 1,
-                        "label_token_id": 1 if number < right else 2,
+                        "token_ids": 1,
+                        "label_token_ids": 1 if number < right else 2,
                     }
                 )
     return pd.DataFrame(rows)

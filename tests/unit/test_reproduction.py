@@ -201,8 +201,8 @@ def test_what_answers_owe_to_their_queries_is_what_a_stuck_answer_lacks():
             for method, token in (("stuck", "red"), ("knows", label)):
                 about = {"method": method, "query_modality": "image", "task": task, "seed": 1}
                 marks = {"paper": token == label, "strict": token == label}
-                asked = {"entity": str(number), "label": label, "label_token_id": len(label)}
-                rows.append(about | asked | marks | {"token": token, "token_id": len(token)})
+                asked = {"entity": str(number), "label": label, "label_token_ids": len(label)}
+                rows.append(about | asked | marks | {"token": token, "token_ids": len(token)})
     known = evidence(answers=Answers(pd.DataFrame(rows), TASKS, BOOTSTRAP))
     claim = {"measure": "dependence", "query": "image", "above": 0}
     stuck, _ = dependence(claim | {"left": "stuck"}, known)
@@ -219,8 +219,8 @@ def conflicting(patched: list[str], unpatched: list[str]) -> pd.DataFrame:
         for number, token in enumerate(tokens):
             rows.append({"prompted": "capital", "patched": "coin", "specification": specification})
             rows[-1] |= {"query_modality": "image", "seed": None, "entity": str(number)}
-            rows[-1] |= {"prompted_label": "Paris", "prompted_label_token_id": 1, "token": token}
-            rows[-1] |= {"patched_label": "Franc", "patched_label_token_id": 2, "token_id": 3}
+            rows[-1] |= {"prompted_label": "Paris", "prompted_label_token_ids": 1, "token": token}
+            rows[-1] |= {"patched_label": "Franc", "patched_label_token_ids": 2, "token_ids": 3}
     return pd.DataFrame(rows)
 
 
@@ -236,7 +236,7 @@ def test_a_patch_overrides_often_where_it_takes_over_half_of_what_the_prompt_giv
         override(OVERRIDE, known)  # by the strict metric, whose tokens are none of them
     conflicts = conflicting(tokens, ["Paris"] * 20)
     ids = {"Franc": 2, "Paris": 1}
-    known = evidence(conflicts=conflicts.assign(token_id=conflicts["token"].map(ids)))
+    known = evidence(conflicts=conflicts.assign(token_ids=conflicts["token"].map(ids)))
     paper, strict = override(OVERRIDE, known)
     assert (paper.value, strict.value) == (0.25, 0.25)  # 15 of 20, where half of 20 is the line
     low, high = interval(paper.draws)
@@ -256,7 +256,7 @@ def test_a_patch_overrides_often_where_it_takes_over_half_of_what_the_prompt_giv
 def test_what_a_patch_overrides_is_held_against_the_prompt_unpatched(patched, unpatched, value):
     conflicts = conflicting(patched, unpatched)
     ids = {"Franc": 2, "Paris": 1, "?": 9}
-    known = evidence(conflicts=conflicts.assign(token_id=conflicts["token"].map(ids)))
+    known = evidence(conflicts=conflicts.assign(token_ids=conflicts["token"].map(ids)))
     paper, _ = override(OVERRIDE, known)
     assert paper.value == pytest.approx(value)
     low, high = interval(paper.draws)

@@ -8,7 +8,7 @@ import pytest
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_jsonl
-from taskvectors.render.captions import cut_sentences
+from taskvectors.render.captions import caveats
 from taskvectors.score.accuracy import score
 from taskvectors.score.answers import Answers
 from taskvectors.score.bootstrap import Bootstrap
@@ -16,7 +16,7 @@ from taskvectors.score.layer import by_layer, choose_layer
 from taskvectors.study.constant import constant_baseline
 from taskvectors.study.datasets import ExemplarSet, Item
 from taskvectors.study.majority import majority_label, random_baseline
-from taskvectors.study.metrics import judged, matches
+from taskvectors.study.metrics import judged, matches, shows_text
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,23 @@ def test_the_papers_metric_is_prefix_either_way_and_keeps_case(token, label, rig
     assert matches(token, label) is right
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        *(("B", True), (" 北", True), ("-", True), ("ก\ufffd", True), ("\u0301", True)),
+        *(("", False), (" ", False), ("\n\t", False), ("\u3000", False), ("\ufffd\ufffd", False)),
+        *((" \ufffd", False), ("\u200f", False), ("\ufeff\u200b", False), ("\0", False)),
+    ],
+)
+def test_text_is_shown_by_a_whole_character_that_can_be_seen(text, shown):
+    assert shows_text(text) is shown
+
+
+def test_part_of_a_letter_at_the_end_of_a_token_does_not_count_and_elsewhere_is_wrong():
+    assert matches("ก\ufffd", "กรุงเทพ") and not matches("ก\ufffd", "ขอนแก่น")
+    assert not matches("\ufffd", "กรุงเทพ") and not matches("\ufffdก", "กรุงเทพ")
+
+
 def predicted(**columns) -> pd.DataFrame:
     base = {
         "split": "validation",
@@ -43,14 +60,14 @@ def predicted(**columns) -> pd.DataFrame:
         "task": "t",
         "seed": 1,
         "layer": 0,
-        "label_token_id": 7,
+        "label_token_ids": 7,
         "label": "calf",
     }
     return pd.DataFrame({**base, **columns})
 
 
 def test_strict_counts_only_the_labels_own_first_token():
-    marked = judged(predicted(token=[" calf", " c", " pup"], token_id=[7, 8, 9]))
+    marked = judged(predicted(token=[" calf", " c", " pup"], token_ids=[7, 8, 9]))
     assert marked["paper"].tolist() == [True, True, False]
     assert marked["strict"].tolist() == [True, False, False]
 
@@ -61,7 +78,7 @@ def by_hand(accuracy: dict[tuple[str, int], list[bool]]) -> pd.DataFrame:
         predicted(task=task, layer=layer, token=["calf" if ok else "no" for ok in answers])
         for (task, layer), answers in accuracy.items()
     ]
-    return pd.concat(parts).assign(token_id=0)
+    return pd.concat(parts).assign(token_ids=0)
 
 
 def test_the_layer_is_chosen_by_the_average_over_tasks_not_over_items():
@@ -137,7 +154,7 @@ def test_queries_that_are_dealt_out_to_seeds_cannot_tell_seeds_from_items():
 
 def test_prompts_that_were_cut_are_counted_and_a_caption_says_so_only_where_there_are_any():
     asked = labelled([("a", "red", " red", 5), ("b", "blue", " blue", 6)], "test")
-    asked = asked.assign(token="x", token_id=1, query_modality="image")
+    asked = asked.assign(token="x", token_ids=1, query_modality="image")
     seeded = pd.concat([asked.assign(seed=seed) for seed in (1, 2, 3)])
     cut = judged(seeded.assign(method="m", forced_boundary=seeded["entity"] == "b"))
     whole = judged(asked.assign(method="no_context", seed=np.nan, forced_boundary=False))
@@ -147,7 +164,7 @@ def test_prompts_that_were_cut_are_counted_and_a_caption_says_so_only_where_ther
     assert counts.loc["m", ["answers", "forced"]].tolist() == [6, 3]
     assert counts.loc["no_context", ["answers", "forced"]].tolist() == [2, 0]
     assert counts.loc["constant", ["answers", "forced"]].isna().all()
-    (said,) = cut_sentences({"qwen": table, "llava": table[table["method"] != "m"]})
+    (said,) = caveats({"qwen": table, "llava": table[table["method"] != "m"]})
     assert said.startswith("qwen: 3 of 8 prompts were cut at a delimiter")
 
 
@@ -156,7 +173,8 @@ LABELLED = ["entity", "label", "label_token", "label_token_id"]
 
 def labelled(rows: list[tuple[str, str, str, int]], split: str) -> pd.DataFrame:
     """Predictions' items: entity, label, and the label's first token."""
-    return pd.DataFrame(rows, columns=LABELLED).assign(task="t", split=split)
+    found = pd.DataFrame(rows, columns=LABELLED).assign(task="t", split=split)
+    return found.assign(label_token_ids=found["label_token_id"].astype(str))
 
 
 def test_the_constant_is_chosen_on_validation_and_judged_on_test():
@@ -184,9 +202,9 @@ def test_a_stuck_answer_is_no_better_than_the_constant_and_owes_nothing_to_its_q
     labels = [("red", " red", 5)] * 12 + [("green", " green", 3)] * 8
     rows = [(str(number), *label) for number, label in enumerate(labels)]
     asked = labelled(rows, "test").assign(method="m", query_modality="image", seed=1)
-    stuck = judged(asked.assign(token=" red", token_id=5, method="stuck"))
+    stuck = judged(asked.assign(token=" red", token_ids="5", method="stuck"))
     knows = judged(
-        asked.assign(token=asked["label_token"], token_id=asked["label_token_id"], method="knows")
+        asked.assign(token=asked["label_token"], token_ids=asked["label_token_ids"], method="knows")
     )
     constant = constant_baseline(labelled(rows, "validation"), asked)
     table = scored(pd.concat([stuck, knows, constant]), ["t"])

@@ -30,7 +30,8 @@ def answers(method: str, query: str, task: str, layer: int, strength: float, rig
     """Four answers of which the first ``right`` are right."""
     about = {"model": "m", "template": "spaced", "split": "validation", "specification": "text_icl"}
     about |= {"seed": 1, "position": 3, "neighbourhood": "", "forced_boundary": False}
-    about |= {"label": "calf", "label_token_id": 7, "label_token": " calf", "logit_difference": 1.0}
+    about |= {"label": "calf", "label_token_id": 7, "label_token_ids": "7"}
+    about |= {"label_token": " calf", "logit_difference": 1.0}
     about |= {"method": method, "query_modality": query, "task": task, "layer": layer}
     return [
         Injection(
@@ -38,6 +39,7 @@ def answers(method: str, query: str, task: str, layer: int, strength: float, rig
             entity=f"e{number}",
             token=" calf" if number < right else " no",
             token_id=7 if number < right else 8,
+            token_ids="7" if number < right else "8",
             strength=strength,
         )
         for number in range(4)

@@ -169,7 +169,8 @@ def test_a_changed_label_reruns_its_task_and_what_joins_all_tasks(copied):
     table = copied.folder / "resources/entities/countries.csv"
     row = next(line for line in table.read_text().splitlines() if line.startswith("France,"))
     with edited(copied, "resources/entities/countries.csv", row, row.replace(",Paris,", ",Lyon,")):
-        task = {"curate", "read", "average", "decode", "write_validation", "mediate"}
+        task = {"curate", "first_tokens", "read", "average", "decode", "write_validation"}
+        task |= {"mediate"}
         # The layer is chosen over all tasks, so the other tasks are tested again, too.
         expected = (
             jobs_of(task, {CAPITAL})

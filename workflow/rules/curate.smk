@@ -4,7 +4,8 @@
 # OUTPUTS:         results/<experiment>/curate/<task>/{validation,test,exemplars,decisions}.jsonl
 #                  and to look at: curate/contact_sheets/<entity set>.png,
 #                  curate/near_duplicates.csv, curate/label_audit.csv;
-#                  curate/croissant.json and what it describes, curate/items_parquet/
+#                  curate/croissant.json and what it describes, curate/items_parquet/;
+#                  and before a model runs curate/first_tokens/<model>/<template>/<task>.csv
 
 
 # What stands in text prompts in place of names.
@@ -62,6 +63,33 @@ rule curate:
             exemplars="params.exemplars",
             _options="params.options",
             out="params.out",
+        )
+
+
+# What first tokens cannot tell of the labels, counted with the model's tokenizer alone.
+rule first_tokens:
+    input:
+        model=model_folder,
+        templates="resources/templates.yaml",
+        splits=[f"{RESULTS}/curate/{{task}}/{split}.jsonl" for split in ("validation", "test")],
+    output:
+        f"{RESULTS}/curate/first_tokens/{TASK_JOB}.csv",
+    log:
+        f"{LOGS}/curate/first_tokens/{TASK_JOB}.log",
+    benchmark:
+        f"{BENCHMARKS}/first_tokens/{TASK_JOB}.jsonl"
+    localrule: True
+    params:
+        code=code_hash("taskvectors.curate.first_tokens"),
+    shell:
+        recorded(
+            *("first_tokens", "curate.first_tokens"),
+            model="input.model",
+            name="wildcards.model",
+            **TEMPLATE,
+            task="wildcards.task",
+            splits="input.splits",
+            out="output",
         )
 
 

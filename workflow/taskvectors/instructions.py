@@ -23,12 +23,12 @@ from taskvectors.jobs.instructed import instructed, read_instruction
 from taskvectors.jobs.patched import patch_queries
 from taskvectors.jobs.queries import (
     Query,
-    encode_query,
     modalities_of,
     prediction,
     seen_queries,
 )
 from taskvectors.models.base import Adapter
+from taskvectors.models.judged import encode_query
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import Item, read_items
 from taskvectors.study.instructions import MEAN, worded, wordings_of

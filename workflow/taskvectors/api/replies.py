@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from taskvectors.study.constant import MARK, best_constant
 from taskvectors.study.prompts import ImageInput, Text
 
 HEIGHT = 64  # pixels of an image in a notebook
@@ -51,8 +52,9 @@ class ModelReply:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Sweep:
-    """First tokens by layer: ``rows`` has query, label, layer, token, logit_difference and, where
-    there are labels, paper and strict (`taskvectors.study.metrics`)."""
+    """First tokens by layer: ``rows`` has query, layer, token, its ids, logit_difference and, where
+    there are labels, the label, what is judged of it, paper and strict
+    (`taskvectors.study.metrics`)."""
 
     rows: pd.DataFrame
 
@@ -64,6 +66,14 @@ class Sweep:
         """
         return self.rows.groupby("layer")[metric].mean()
 
+    def constant(self, metric: str = "paper") -> float:
+        """The share that the best constant answer would have right, whatever is asked.
+
+        >>> sweep(model, ["Italy", "Peru"], vector, ["Rome", "Lima"]).constant()
+        0.5
+        """
+        return best_constant(self.rows[self.rows["layer"] == 0], metric)
+
     def best_layer(self, metric: str = "paper") -> int:
         """The first layer at which most queries are right."""
         return int(self.accuracy(metric).idxmax())
@@ -73,7 +83,10 @@ class Sweep:
         return f"<{queries} queries at {self.rows['layer'].nunique()} layers>"
 
     def _repr_html_(self) -> str:
-        shown = self.rows
+        shown, note = self.rows, ""
         if "paper" in shown:
-            shown = self.accuracy().round(2).to_frame("accuracy").T
-        return f'<div style="overflow-x: auto">{shown.to_html()}</div>'
+            constant = self.constant()
+            texts = [f"{one:.2f}{MARK if one <= constant else ''}" for one in self.accuracy()]
+            shown = pd.DataFrame([texts], ["accuracy"], self.accuracy().index)
+            note = f"<p>{MARK} not above what one constant answer earns, {constant:.2f}</p>"
+        return f'<div style="overflow-x: auto">{shown.to_html()}{note}</div>'

@@ -1,5 +1,6 @@
 """All layers, or all attention heads, in one pass."""
 
+import logging
 from collections.abc import Sequence
 
 import pandas as pd
@@ -14,9 +15,13 @@ from taskvectors.engine.heads import head_effects, read_heads
 from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import whole
-from taskvectors.jobs.queries import encode_query
-from taskvectors.study.metrics import matches
+from taskvectors.jobs.queries import said
+from taskvectors.models.judged import encode_query
+from taskvectors.study.first_tokens import count_first_tokens
+from taskvectors.study.metrics import judged
 from taskvectors.study.prompts import EXEMPLAR, Text
+
+log = logging.getLogger("taskvectors")
 
 
 def sweep(
@@ -29,7 +34,8 @@ def sweep(
 ) -> Sweep:
     """Every query with the vector patched in after every layer, one after the other: first tokens.
 
-    With ``labels``, one a query, it is said which are right. Raises `UserError` where the vector
+    With ``labels``, one a query, it is said which are right, and a warning where their first tokens
+    tell little. Raises `UserError` where the vector
     does not fit the model, or there are more or fewer labels than queries.
 
     >>> vector = read(model, [("France", "Paris"), ("Japan", "Tokyo")])
@@ -41,30 +47,31 @@ def sweep(
         raise UserError(f"there are {len(queries)} queries but {len(labels)} labels; give as many.")
     adapter, template = model.adapter, model.template
     asked = [model.place(query) for query in queries]
-    prompts, firsts = [], []
+    prompts, label_ids = [], []
     for number, shown in enumerate(asked):
         prompt = template.query(shown)
         if labels is None:
             prompts.append(adapter.encode(prompt))
         else:
-            encoded, first = encode_query(adapter, prompt, template, labels[number])
+            encoded, tokens = encode_query(adapter, prompt, template, labels[number])
             prompts.append(encoded)
-            firsts.append(first)
+            label_ids.append(tokens)
+    if labels is not None:
+        for caveat in count_first_tokens(labels, label_ids).caveats():
+            log.warning("%s, template %s: %s", model.name, template.name, caveat)
     sites = [Site("vector", layer, strength) for layer in range(model.layers)]
     rows = []
     for batch in patched_answers(adapter, prompts, {"vector": vector.tensor}, sites):
         for number, site, answer in batch:
-            shown, token = asked[number], adapter.tokenizer.decode([answer.token_id])
+            shown = asked[number]
             row = {"number": number, "query": shown.text if isinstance(shown, Text) else shown.path}
-            row |= {"layer": site.layer, "token": token}
+            row |= {"layer": site.layer, **said(adapter, answer.token_ids)}
             row |= {"logit_difference": answer.logit_difference}
             if labels is not None:
-                right = {"paper": matches(token, labels[number])}
-                right |= {"strict": answer.token_id == firsts[number]}
-                row |= {"label": labels[number], **right}
+                row |= {"label": labels[number], **said(adapter, label_ids[number], "label_")}
             rows.append(row)
     table = pd.DataFrame(rows).sort_values(["number", "layer"], ignore_index=True)
-    return Sweep(table.drop(columns="number"))
+    return Sweep((table if labels is None else judged(table)).drop(columns="number"))
 
 
 def sweep_heads(
@@ -86,7 +93,7 @@ def sweep_heads(
     (outputs,) = heads.on_host()
     mixed = [(model.place(shown), output) for shown, output in shuffled]
     prompt = (*template.exemplars(mixed), *template.query(model.place(query)))
-    asked, token = encode_query(adapter, prompt, template, label)
+    asked, (token, *_) = encode_query(adapter, prompt, template, label)
     before, after = head_effects(adapter, asked, outputs.float(), token, TOKENS_PER_PASS)
     rows = [
         {"layer": layer, "head": head, "effect": float(effect) - before}

@@ -23,7 +23,15 @@ from taskvectors.base.progress import start_logging, track
 from taskvectors.base.tensors import write_tensors
 from taskvectors.demo.functions import find_functions, function_answers
 from taskvectors.demo.lines import read_rows
-from taskvectors.demo.prompts import AskedLine, PromptLine, ask, parse_line, shown, specifying
+from taskvectors.demo.prompts import (
+    AskedLine,
+    PromptLine,
+    ask,
+    constants,
+    parse_line,
+    shown,
+    specifying,
+)
 from taskvectors.engine.forward import run
 from taskvectors.engine.generate import generate
 from taskvectors.engine.load import load_adapter
@@ -35,6 +43,7 @@ from taskvectors.jobs.named import find_model
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
 from taskvectors.models.weights import DTYPES
+from taskvectors.study.first_tokens import count_first_tokens
 from taskvectors.study.metrics import METRICS
 from taskvectors.study.prompts import find_template
 
@@ -102,8 +111,11 @@ def answer_lines(
     ]
 
 
-def accuracies(rows: Sequence[dict[str, Any]], layers: Sequence[int]) -> dict[str, Any]:
-    """The share of lines that are right, by each metric: no_context, base, the patch by layer."""
+def accuracies(
+    rows: Sequence[dict[str, Any]], layers: Sequence[int], constant: dict[str, float]
+) -> dict[str, Any]:
+    """The share of lines that are right, by each metric: no_context, base, the patch by layer, and
+    the best ``constant`` answer, which says the same whatever is asked."""
 
     def share(answers: Sequence[dict[str, Any]]) -> dict[str, float]:
         return {
@@ -112,12 +124,33 @@ def accuracies(rows: Sequence[dict[str, Any]], layers: Sequence[int]) -> dict[st
         }
 
     return {
+        "constant": constant,
         "no_context": share([row["no_context"] for row in rows]),
         "base": share([row["base"] for row in rows]),
         "patch": {
             str(layer): share([row["patch"][str(layer)] for row in rows]) for layer in layers
         },
     }
+
+
+def warn_of_labels(queries: Sequence[AskedLine], template: str) -> None:
+    """Say what the metrics cannot say about the labels of the lines of one vector."""
+    for name in dict.fromkeys(asked.line.vector for asked in queries):
+        own = [asked for asked in queries if asked.line.vector == name]
+        labels, judged = [one.line.label for one in own], [one.label_ids for one in own]
+        for caveat in count_first_tokens(labels, judged).caveats():
+            log.warning("%s, template %s: %s", name, template, caveat)
+
+
+def warn_of_constant(found: dict[str, Any]) -> None:
+    """Say by which metrics no layer's patch is above a constant answer."""
+    for metric, constant in found["constant"].items():
+        best = max(layer[metric] for layer in found["patch"].values())
+        if best <= constant:
+            log.warning(
+                "%s: at no layer is the patch right more often (%.2f at most) than one constant "
+                "answer would be (%.2f)", metric, best, constant,
+            )  # fmt: skip
 
 
 def chosen_layers(adapter: Adapter, wanted: Sequence[int] | None) -> list[int]:
@@ -165,6 +198,7 @@ def main() -> None:
     check_vectors(adapter, vectors, source.folder)
     queries = [ask(adapter, template, line, line.query) for line in lines]
     bases = [ask(adapter, template, line, line.base) for line in lines]
+    warn_of_labels(queries, template.name)
     patched = patch_lines(adapter, queries, vectors, layers, args.tokens)
     rows = answer_lines(adapter, queries, bases, patched)
     functions = None
@@ -178,7 +212,9 @@ def main() -> None:
         write_tensors(args.out / "function_vectors.safetensors", functions.vectors)
         write_json(args.out / "heads.json", functions.heads)
     write_jsonl(args.out / "answers.jsonl", rows)
-    write_json(args.out / "accuracy.json", accuracies(rows, layers))
+    found = accuracies(rows, layers, constants(adapter, queries))
+    write_json(args.out / "accuracy.json", found)
+    warn_of_constant(found)
     log.info("wrote %s", ", ".join(sorted(path.name for path in args.out.iterdir())))
 
 

@@ -16,8 +16,8 @@ from taskvectors.engine.heads import function_vector, head_effects, read_heads
 from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import packed, whole
-from taskvectors.jobs.queries import encode_query
 from taskvectors.models.base import Adapter
+from taskvectors.models.judged import encode_query
 from taskvectors.study.heads import shuffled
 from taskvectors.study.prompts import Template
 
@@ -73,7 +73,7 @@ def find_functions(
         labels = shuffled([output for _, output in line.exemplars], random.Random(line.id))
         pairs = [(asked, label) for (asked, _), label in zip(line.exemplars, labels, strict=True)]
         prompt = (*template.exemplars(pairs), *line.query)
-        encoded, token = encode_query(adapter, prompt, template, line.label)
+        encoded, (token, *_) = encode_query(adapter, prompt, template, line.label)
         before, after = head_effects(adapter, encoded, means[line.vector], token, TOKENS_PER_PASS)
         effects.append(after - before)
     mean = torch.stack(effects).mean(0)

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
+
 from taskvectors.engine.forward import Answer
-from taskvectors.jobs.queries import encode_query
+from taskvectors.jobs.queries import said
 from taskvectors.models.base import Adapter, Encoded
-from taskvectors.study.metrics import matches
+from taskvectors.models.judged import encode_query
+from taskvectors.study.constant import best_constant
+from taskvectors.study.metrics import METRICS, matches
 from taskvectors.study.prompts import (
     EXEMPLAR,
     QUERY,
@@ -73,17 +77,24 @@ def specifying(adapter: Adapter, lines: Sequence[PromptLine]) -> tuple[list[Enco
 
 @dataclass(frozen=True)
 class AskedLine:
-    """A line's query, or its base, encoded, with the first token of its label."""
+    """A line's query, or its base, encoded, with the tokens of its label that are judged."""
 
     line: PromptLine
     encoded: Encoded
-    label_token_id: int
+    label_ids: tuple[int, ...]
 
 
 def ask(adapter: Adapter, template: Template, line: PromptLine, prompt: Prompt) -> AskedLine:
     """Encode a line's ``prompt``. Raises `UserError` where the delimiter merges with the label."""
-    encoded, token = encode_query(adapter, prompt, template, line.label)
-    return AskedLine(line, encoded, token)
+    return AskedLine(line, *encode_query(adapter, prompt, template, line.label))
+
+
+def constants(adapter: Adapter, queries: Sequence[AskedLine]) -> dict[str, float]:
+    """By metric, the share of lines that the best constant answer is right for."""
+    rows = [
+        {"label": asked.line.label, **said(adapter, asked.label_ids, "label_")} for asked in queries
+    ]
+    return {metric: best_constant(pd.DataFrame(rows), metric) for metric in METRICS}
 
 
 def shown(adapter: Adapter, asked: AskedLine, given: Answer) -> dict[str, Any]:
@@ -91,13 +102,12 @@ def shown(adapter: Adapter, asked: AskedLine, given: Answer) -> dict[str, Any]:
     has it."""
     encoded = asked.encoded
     position = encoded.marks[QUERY.name]
-    token = adapter.tokenizer.decode([given.token_id])
+    found = said(adapter, given.token_ids)
     return {
-        "token_id": given.token_id,
-        "token": token,
+        **found,
         "right": {
-            "paper": matches(token, asked.line.label),
-            "strict": given.token_id == asked.label_token_id,
+            "paper": matches(found["token"], asked.line.label),
+            "strict": given.token_ids == asked.label_ids,
         },
         "logit_difference": given.logit_difference,
         "position": position,

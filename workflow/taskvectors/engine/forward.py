@@ -43,10 +43,16 @@ class Patch:
 
 @dataclass(frozen=True)
 class Answer:
-    """The likeliest next token, and its logit's lead over the runner-up's."""
+    """The likeliest next token, its logit's lead over the runner-up's, and, of an answer that goes
+    on until it shows text, the ``rest`` of its tokens."""
 
     token_id: int
     logit_difference: float
+    rest: tuple[int, ...] = ()
+
+    @property
+    def token_ids(self) -> tuple[int, ...]:
+        return (self.token_id, *self.rest)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ trunk's. Padding sees only itself.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, groupby
 from typing import TypeVar
 
@@ -62,6 +62,13 @@ def cut(encoded: Encoded, at: int) -> tuple[Span, Span]:
         Span(encoded.ids[:at], encoded.positions[:, :at], encoded.images[:before]),
         Span(encoded.ids[at:], encoded.positions[:, at:], encoded.images[before:]),
     )
+
+
+def continued(encoded: Encoded, ids: Sequence[int]) -> Encoded:
+    """The prompt with more tokens, of text, after it."""
+    after = encoded.positions[:, -1:] + torch.arange(1, 1 + len(ids))
+    positions = torch.cat([encoded.positions, after], dim=1)
+    return replace(encoded, ids=[*encoded.ids, *ids], positions=positions)
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ from taskvectors.jobs.arguments import (
     load_model,
     load_template,
 )
-from taskvectors.jobs.queries import asked, encode_query
+from taskvectors.jobs.queries import asked
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.judged import encode_query
 from taskvectors.record.loaded import report_answers
 from taskvectors.study.datasets import Item, read_items
 from taskvectors.study.heads import HeadEffect, shuffled, write_effects
@@ -85,7 +86,8 @@ def encode_set(
     inputs = (asked(item, modality) for item in drawn.exemplars)
     context = template.exemplars(list(zip(inputs, drawn.labels, strict=True)))
     prompt = (*context, *template.query(asked(drawn.query, modality)))
-    return encode_query(adapter, prompt, template, drawn.query.label)
+    encoded, judged = encode_query(adapter, prompt, template, drawn.query.label)
+    return encoded, judged[0]
 
 
 def mediate(

@@ -1,16 +1,18 @@
-"""Queries as a model sees them: encoded, with the label's first token where the answer stands."""
+"""Queries as a model sees them: encoded, with the tokens of the label that are judged."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 from taskvectors.base.errors import UserError
 from taskvectors.engine.forward import Answer
 from taskvectors.engine.trees import Row, cut
 from taskvectors.jobs.arguments import Context
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.judged import encode_query
 from taskvectors.study.datasets import Item
 from taskvectors.study.predictions import MODALITIES, Prediction
-from taskvectors.study.prompts import EXEMPLARS_END, QUERY, ImageInput, Prompt, Template, Text
+from taskvectors.study.prompts import EXEMPLARS_END, QUERY, ImageInput, Template, Text
 
 
 def asked(item: Item, modality: str) -> Text | ImageInput:
@@ -18,24 +20,13 @@ def asked(item: Item, modality: str) -> Text | ImageInput:
     return Text(item.said) if modality == "text" else ImageInput(item.image)
 
 
-def encode_query(
-    adapter: Adapter, prompt: Prompt, template: Template, label: str
-) -> tuple[Encoded, int]:
-    """The prompt encoded, and the first token of ``label`` as its answer.
-
-    Its ``forced_boundary`` counts the one before the label. Raises `UserError` where the prompt's
-    tokens change once the label follows, i.e. where the tokenizer merges the delimiter with the
-    answer, or where the label has no token of its own.
-    """
-    alone = adapter.encode(prompt)
-    answered = adapter.encode((*prompt, template.value(label)))
-    end = len(alone.ids)
-    if answered.ids[:end] != alone.ids or len(answered.ids) == end:
-        raise UserError(
-            f"the tokenizer of {adapter.name} merges the delimiter with the label {label!r} in "
-            f"the template {template.name!r}; choose another template."
-        )
-    return replace(alone, forced_boundary=answered.forced_boundary), answered.ids[end]
+def said(adapter: Adapter, ids: Sequence[int], of: str = "") -> dict[str, Any]:
+    """Tokens that are judged, as the columns of a `Prediction`, whose names begin with ``of``."""
+    return {
+        f"{of}token_id": ids[0],
+        f"{of}token_ids": " ".join(map(str, ids)),
+        f"{of}token": adapter.tokenizer.decode(list(ids)),
+    }
 
 
 def same_exemplars(prompts: Sequence[Encoded]) -> bool:
@@ -67,12 +58,17 @@ class Query:
     item: Item
     modality: str
     encoded: Encoded
-    label_token_id: int
+    label_ids: tuple[int, ...]
 
     @property
     def position(self) -> int:
         """Index of the query's delimiter in its own prompt."""
         return self.encoded.marks[QUERY.name]
+
+    def judged(self, answer: Answer) -> tuple[int, ...]:
+        """The tokens of an answer that are judged: of one that went on for another task's sake, the
+        first."""
+        return answer.token_ids if len(self.label_ids) > 1 else answer.token_ids[:1]
 
 
 def encode_queries(
@@ -83,8 +79,8 @@ def encode_queries(
     for item in items:
         for modality in modalities:
             prompt = template.query(asked(item, modality))
-            encoded, first = encode_query(adapter, prompt, template, item.label)
-            queries.append(Query(item, modality, encoded, first))
+            encoded = encode_query(adapter, prompt, template, item.label)
+            queries.append(Query(item, modality, *encoded))
     return queries
 
 
@@ -127,10 +123,8 @@ def prediction(
         layer=layer,
         entity=query.item.entity,
         label=query.item.label,
-        label_token_id=query.label_token_id,
-        label_token=adapter.tokenizer.decode([query.label_token_id]),
-        token_id=answer.token_id,
-        token=adapter.tokenizer.decode([answer.token_id]),
+        **said(adapter, query.label_ids, "label_"),
+        **said(adapter, query.judged(answer)),
         logit_difference=answer.logit_difference,
         position=position,
         neighbourhood=adapter.neighbourhood(encoded.ids, position),

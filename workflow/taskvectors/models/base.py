@@ -38,7 +38,8 @@ class Encoded:
     (axes, tokens), one axis for ordinary models; ``marks`` maps a mark's name to the index
     of the last token before it; ``images`` are the paths in order, and ``image_ends``
     the index after each one's last placeholder. ``forced_boundary`` says whether the text was
-    cut at a mark that the tokenizer would have merged with its neighbour.
+    cut at a mark that the tokenizer would have merged with its neighbour; ``to_text`` that an
+    answer to it goes on, where its first token shows no text, until it does.
     """
 
     ids: list[int]
@@ -47,6 +48,7 @@ class Encoded:
     images: tuple[str, ...] = ()
     image_ends: tuple[int, ...] = ()
     forced_boundary: bool = False
+    to_text: bool = False
 
 
 class Adapter:

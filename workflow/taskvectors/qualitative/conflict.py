@@ -13,8 +13,9 @@ from taskvectors.engine.forward import Answer
 from taskvectors.engine.patching import patched_answers, plain_answers
 from taskvectors.engine.sweep import Site
 from taskvectors.jobs.instructed import instructed
-from taskvectors.jobs.queries import encode_query, modalities_of
+from taskvectors.jobs.queries import modalities_of, said
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.judged import encode_query
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.study.conflicts import ConflictAnswer
 from taskvectors.study.datasets import Item
@@ -37,14 +38,14 @@ def rivals_of(prompted: Studied, studied: Sequence[Studied]) -> list[Studied]:
 class Conflict:
     """An item under the prompted task's instruction.
 
-    ``labels`` maps the prompted task and its rivals to the item's label and that label's
-    first token; a rival that does not have the item is not there. ``forced`` are those before
+    ``labels`` maps the prompted task and its rivals to the item's label and the tokens of it that
+    are judged; a rival that does not have the item is not there. ``forced`` are those before
     whose label the prompt was cut.
     """
 
     item: Item
     encoded: Encoded
-    labels: dict[str, tuple[str, int]]
+    labels: dict[str, tuple[str, tuple[int, ...]]]
     forced: frozenset[str]
 
 
@@ -63,10 +64,11 @@ def plan_conflicts(
         labels, forced = {}, set()
         for name, known in labels_of.items():
             if item.entity in known:
-                encoded, first = encode_query(adapter, prompt, template, known[item.entity])
-                labels[name] = (known[item.entity], first)
+                encoded, judged = encode_query(adapter, prompt, template, known[item.entity])
+                labels[name] = (known[item.entity], judged)
                 if encoded.forced_boundary:
                     forced.add(name)
+        encoded = replace(encoded, to_text=any(len(judged) > 1 for _, judged in labels.values()))
         planned.append(Conflict(item, encoded, labels, frozenset(forced)))
     return planned
 
@@ -121,7 +123,7 @@ def _with_system_prompt(
     said = template.system_prompt(rival.task.instruction)
     modality = modalities_of(adapter)[-1]
     asked = instructed(prompted.task.instruction, template, conflict.item, modality)
-    return adapter.encode((said, *asked))
+    return replace(adapter.encode((said, *asked)), to_text=conflict.encoded.to_text)
 
 
 def _patched(
@@ -162,8 +164,10 @@ def _answered(
 ) -> ConflictAnswer:
     adapter, encoded = setting.adapter, conflict.encoded
     position = encoded.marks[QUERY.name]
-    prompted_label, prompted_first = conflict.labels[prompted]
-    patched_label, patched_first = conflict.labels[patched]
+    prompted_label, prompted_ids = conflict.labels[prompted]
+    patched_label, patched_ids = conflict.labels[patched]
+    longest = max(len(prompted_ids), len(patched_ids))
+    ids = answer.token_ids if longest > 1 else answer.token_ids[:1]
     specification, seed, layer = origin
     return ConflictAnswer(
         model=setting.model,
@@ -176,11 +180,12 @@ def _answered(
         layer=layer,
         entity=conflict.item.entity,
         prompted_label=prompted_label,
-        prompted_label_token_id=prompted_first,
+        prompted_label_token_id=prompted_ids[0],
+        prompted_label_token_ids=said(adapter, prompted_ids)["token_ids"],
         patched_label=patched_label,
-        patched_label_token_id=patched_first,
-        token_id=answer.token_id,
-        token=adapter.tokenizer.decode([answer.token_id]),
+        patched_label_token_id=patched_ids[0],
+        patched_label_token_ids=said(adapter, patched_ids)["token_ids"],
+        **said(adapter, ids),
         logit_difference=answer.logit_difference,
         position=position,
         neighbourhood=adapter.neighbourhood(encoded.ids, position),

@@ -8,15 +8,23 @@ dealt out to the seeds in turn: one forward pass asks many queries after one con
 import logging
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.progress import track
-from taskvectors.engine.patching import first_answers, patched_answers, plain_answers
+from taskvectors.engine.patching import (
+    Begun,
+    first_answers,
+    patched_answers,
+    plain_answers,
+    until_text,
+)
 from taskvectors.engine.sweep import Site
 from taskvectors.jobs.arguments import Context
-from taskvectors.jobs.queries import Query, asked_together, encode_query, prediction
+from taskvectors.jobs.queries import Query, asked_together, prediction
+from taskvectors.models.base import Encoded
+from taskvectors.models.judged import encode_query
 from taskvectors.qualitative.studied import Setting, Studied
 from taskvectors.study.datasets import Item
 from taskvectors.study.descriptions import leaks
@@ -126,9 +134,8 @@ def describe_queries(setting: Setting, task: DescribedTask) -> list[Query]:
     queries = []
     for one in task.queries:
         prompt = setting.template.query(Text(one.description))
-        label = one.item.label
-        encoded, first = encode_query(setting.adapter, prompt, setting.template, label)
-        queries.append(Query(one.item, "text", encoded, first))
+        encoded = encode_query(setting.adapter, prompt, setting.template, one.item.label)
+        queries.append(Query(one.item, "text", *encoded))
     return queries
 
 
@@ -139,9 +146,11 @@ def _alone(setting: Setting, tasks: Sequence[DescribedTask]) -> list[Prediction]
     queries = {
         task.name: {q.item.entity: q for q in describe_queries(setting, task)} for task in tasks
     }
-    prompts = {
-        entity: query.encoded for asked in queries.values() for entity, query in asked.items()
-    }
+    prompts: dict[str, Encoded] = {}
+    for asked in queries.values():
+        for entity, query in asked.items():
+            known = prompts.get(entity, query.encoded)
+            prompts[entity] = replace(known, to_text=known.to_text or query.encoded.to_text)
     entities, encoded = list(prompts), list(prompts.values())
     vectors = {
         f"{task.name} {name}": vector
@@ -186,7 +195,12 @@ def _in_context(
     adapter = setting.adapter
     texts = {one.item.entity: one.description for one in task.queries}
     prompts = [
-        adapter.encode(described_prompt(setting, shown, specification, texts[query.item.entity]))
+        replace(
+            adapter.encode(
+                described_prompt(setting, shown, specification, texts[query.item.entity])
+            ),
+            to_text=query.encoded.to_text,
+        )
         for query in queries
     ]
     per_row = QUERIES_PER_ROW if adapter.branching else 1
@@ -197,11 +211,12 @@ def _in_context(
     context = Context(setting.model, setting.template, task.name)
     method = method_name(specification, "text", "base")
 
-    answers = first_answers(adapter, [row for row, _ in rows], [ends for _, ends in rows])
+    firsts = first_answers(adapter, [row for row, _ in rows], [ends for _, ends in rows])
+    answers = until_text(adapter, list(map(Begun, prompts, chain(*firsts))))
     return [
         prediction(
             adapter, context, query, answer, method,
             specification=specification, seed=seed, within=prompt,
         )
-        for query, prompt, answer in zip(queries, prompts, chain(*answers), strict=True)
+        for query, prompt, answer in zip(queries, prompts, answers, strict=True)
     ]  # fmt: skip

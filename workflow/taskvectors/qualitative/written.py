@@ -5,7 +5,7 @@ the first seed. A patch is held on the query's delimiter throughout.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -14,6 +14,8 @@ from taskvectors.base.progress import track
 from taskvectors.engine.generate import generate
 from taskvectors.jobs.instructed import instructed
 from taskvectors.jobs.queries import asked, modalities_of
+from taskvectors.models.base import Encoded
+from taskvectors.models.judged import encode_query, judged_tokens
 from taskvectors.qualitative.conflict import rivals_of
 from taskvectors.qualitative.descriptions import DescribedTask, described_prompt, draw_exemplars
 from taskvectors.qualitative.studied import Setting, Studied
@@ -43,7 +45,7 @@ def write_answers(
 ) -> list[dict[str, Any]]:
     """A line per case: what was asked, by which method, and what the model wrote.
 
-    ``kind`` is transfer, conflict or description. The answer is right by its first token,
+    ``kind`` is transfer, conflict or description. The answer is right by what is judged of it,
     ``token``, which is empty where the model ended at once.
     """
     cases: list[Case] = []
@@ -56,17 +58,26 @@ def write_answers(
         groups.setdefault((case.kind, case.method, id(case.vector)), []).append(number)
     lines: dict[int, dict[str, Any]] = {}
     for group in track(groups.values(), len(cases), f"write out {setting.model}", size=len):
-        encoded = [setting.adapter.encode(cases[number].prompt) for number in group]
+        encoded = [encode_case(setting, cases[number]) for number in group]
         vector = cases[group[0]].vector
         patch = (None, None) if vector is None else (vector[setting.layer], setting.layer)
-        for number, ids in zip(
-            group, generate(setting.adapter, encoded, TOKENS, *patch), strict=True
-        ):
-            lines[number] = _line(setting, cases[number], ids)
+        written = generate(setting.adapter, encoded, TOKENS, *patch)
+        for number, prompt, ids in zip(group, encoded, written, strict=True):
+            judged = judged_tokens(setting.adapter, ids) if prompt.to_text else ids[:1]
+            lines[number] = _line(setting, cases[number], ids, judged)
     return [lines[number] for number in range(len(cases))]
 
 
-def _line(setting: Setting, case: Case, ids: list[int]) -> dict[str, Any]:
+def encode_case(setting: Setting, case: Case) -> Encoded:
+    """A case's prompt, answered to text where a label that is shown beside it asks for that."""
+    labels = {case.item.label, case.about.get("patched_label", case.item.label)}
+    prompts = [
+        encode_query(setting.adapter, case.prompt, setting.template, label)[0] for label in labels
+    ]
+    return replace(prompts[0], to_text=any(prompt.to_text for prompt in prompts))
+
+
+def _line(setting: Setting, case: Case, ids: list[int], judged: Sequence[int]) -> dict[str, Any]:
     decode = setting.adapter.tokenizer.decode
     return {
         "kind": case.kind,
@@ -78,7 +89,7 @@ def _line(setting: Setting, case: Case, ids: list[int]) -> dict[str, Any]:
         "label": case.item.label,
         "method": case.method,
         "layer": None if case.vector is None else setting.layer,
-        "token": decode(ids[:1]),
+        "token": decode(list(judged)),
         "text": decode(ids),
         **case.about,
     }

@@ -22,7 +22,7 @@ from taskvectors.engine.contexts import read_contexts
 from taskvectors.engine.forward import run
 from taskvectors.engine.heads import read_heads
 from taskvectors.engine.memory import within_memory
-from taskvectors.engine.patching import TOKENS_PER_PASS, plain_answers
+from taskvectors.engine.patching import TOKENS_PER_PASS, Begun, plain_answers, until_text
 from taskvectors.engine.trees import packed
 from taskvectors.jobs.arguments import (
     Context,
@@ -110,7 +110,9 @@ def read_batch(
         activations[group.activation(CONTEXT_SITE)][numbers] = contexts.on_host()[kept]
     if outputs is not None and heads is not None:
         outputs[numbers] = heads.on_host()[kept]
-    at_ends = iter(zip(read[len(sites) :], answers, strict=True))
+    prompts = [prompt for one in batch for prompt in one.prompts]
+    begun = [Begun(prompt, answer) for prompt, answer in zip(prompts, answers, strict=True)]
+    at_ends = iter(zip(read[len(sites) :], until_text(adapter, begun), strict=True))
     predictions = []
     for place, one in enumerate(batch):
         if group.is_averaged and one.site is not None:

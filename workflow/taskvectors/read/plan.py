@@ -1,7 +1,7 @@
 """What one job of ``taskvectors.read`` reads: sets by specification, split and seed, as rows."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskvectors.engine.trees import Row, whole
 from taskvectors.jobs.queries import (
@@ -99,7 +99,10 @@ def set_rows(
         context = template.exemplars([(asked(item, modality), item.label) for item in examples])
         asks = tuple(queries[drawn.query, modality] for modality in modalities)
         prompts = tuple(
-            adapter.encode((*context, *template.query(asked(query.item, query.modality))))
+            replace(
+                adapter.encode((*context, *template.query(asked(query.item, query.modality)))),
+                to_text=query.encoded.to_text,
+            )
             for query in asks
         )
         read_at = [prompt.marks[EXEMPLAR.name] for prompt in prompts]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.base.files import read_json
+from taskvectors.study.first_tokens import alike_clause, tells_little
 from taskvectors.study.metrics import METRICS
 
 REPORT = Path(__file__).resolve().parent.parent.parent / "report"
@@ -45,9 +46,25 @@ def asked_sentence(
     return sample_sentence(model, split, items, asked["seeds"].max() if len(asked) else 0)
 
 
+def caveats(scores: Mapping[str, pd.DataFrame]) -> list[str]:
+    """What numbers of some models, by name, have to be read with; mostly nothing. ``scores`` are by
+    `taskvectors.score.accuracy`."""
+    return cut_sentences(scores) + alike_sentences(scores)
+
+
+def alike_sentences(scores: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Of which tasks most labels cannot be told apart by what is judged of them, as a model's
+    tokenizer has it."""
+    return [
+        f"{name}, {row['task']}: {alike_clause(row['labels'], row['alike'], row['alike_items'])}."
+        for name, table in scores.items()
+        for row in table.dropna(subset="alike").drop_duplicates("task").to_dict("records")
+        if tells_little(row["alike"], row["alike_items"])
+    ]
+
+
 def cut_sentences(scores: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Of which models' prompts, by name, some were cut at a delimiter, and how many; nothing
-    where none was. ``scores`` are by `taskvectors.score.accuracy`."""
+    """Of which models' prompts some were cut at a delimiter, and how many."""
     sentences = []
     for name, table in scores.items():
         counts = table[table["metric"] == METRICS[0]][["answers", "forced"]].sum()

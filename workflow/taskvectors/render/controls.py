@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from taskvectors.render.captions import asked_sentence, cut_sentences
+from taskvectors.render.captions import asked_sentence, caveats
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.printed import write_table
 from taskvectors.render.tables import shown
@@ -62,7 +62,7 @@ def render_controls(item: ShownItem) -> None:
     ]
     table = pd.DataFrame(rows)
     samples = [asked_sentence(model, one, item.tasks) for model, one in scores.items()]
-    samples += cut_sentences(scores)
+    samples += caveats(scores)
     write_table(table, printed_controls(table), item.caption(samples), item.out)
 
 

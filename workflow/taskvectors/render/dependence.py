@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from taskvectors.render.captions import asked_sentence, cut_sentences
+from taskvectors.render.captions import asked_sentence, caveats
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.pairs import p_text
 from taskvectors.render.printed import PrintedCell, write_table
@@ -51,7 +51,7 @@ def render_dependence(item: ShownItem) -> None:
     scores, by_model = item.joined("scores"), item.frames("scores")
     table = scores.loc[scores["method"] != CONSTANT, COLUMNS]
     samples = [asked_sentence(model, part, item.tasks) for model, part in by_model.items()]
-    samples += cut_sentences(by_model)
+    samples += caveats(by_model)
     write_table(table, printed_dependence(table), item.caption(samples), item.out, WIDTHS)
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from taskvectors.render.captions import asked_sentence, cut_sentences
+from taskvectors.render.captions import asked_sentence, caveats
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.printed import write_table
 from taskvectors.render.tables import shown
@@ -54,7 +54,7 @@ def render_accuracies(item: ShownItem) -> None:
         asked_sentence(model, scored, item.tasks, COUNTED[item.name])
         for model, scored in scores.items()
     ]
-    samples += cut_sentences(scores)
+    samples += caveats(scores)
     write_table(table, shown(table), item.caption(samples), item.out)
 
 

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from taskvectors.base.figures import apply_style, say_absent
-from taskvectors.render.captions import asked_sentence, cut_sentences
+from taskvectors.render.captions import asked_sentence, caveats
 from taskvectors.render.drawn import write_figure
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.printed import write_table
@@ -63,7 +63,7 @@ def instruction_table(item: ShownItem) -> tuple[pd.DataFrame, list[str]]:
     ]
     samples = [asked_sentence(model, one, item.tasks, NO_CONTEXT) for model, one in scores.items()]
     samples += [wordings_sentence(model, one) for model, one in scores.items()]
-    return pd.DataFrame(rows), samples + cut_sentences(scores)
+    return pd.DataFrame(rows), samples + caveats(scores)
 
 
 def wordings_sentence(model: str, scores: pd.DataFrame) -> str:

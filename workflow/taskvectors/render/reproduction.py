@@ -3,7 +3,7 @@
 import pandas as pd
 
 from taskvectors.base.frames import read_frame
-from taskvectors.render.captions import asked_sentence, cut_sentences
+from taskvectors.render.captions import asked_sentence, caveats
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.printed import write_table
 from taskvectors.study.tables import as_printed
@@ -60,7 +60,7 @@ def render_reproduction(item: ShownItem) -> None:
     scores = item.frames("scores")
     samples = [count_sentence(table), chance_sentence(table)]
     samples += [asked_sentence(model, scores[model], item.tasks) for model in item.models]
-    samples += cut_sentences(scores)
+    samples += caveats(scores)
     data = table.drop(columns="signed")
     write_table(data, printed(table), item.caption(samples), item.out, WIDTHS)
 

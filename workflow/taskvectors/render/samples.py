@@ -16,7 +16,7 @@ from taskvectors.base.figures import (
     apply_style,
     say_absent,
 )
-from taskvectors.render.captions import asked_sentence, cut_sentences
+from taskvectors.render.captions import asked_sentence, caveats
 from taskvectors.render.drawn import write_figure
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.study.metrics import CASELESS
@@ -103,7 +103,7 @@ def render_figure_8(item: ShownItem) -> None:
     for model in item.models:
         samples.append(asked_sentence(model, scores[model], item.tasks, "text_icl_xpatch"))
         samples.append(gain_sentence(data, model, item.published()))
-    samples += cut_sentences(scores)
+    samples += caveats(scores)
     write_figure(item, [draw_figure_8(data, item.models)], data, samples)
 
 

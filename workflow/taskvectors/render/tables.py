@@ -5,14 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from taskvectors.render.captions import asked_sentence, cut_sentences, naming_table
+from taskvectors.render.captions import asked_sentence, caveats, naming_table
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.printed import PrintedCell, write_table
-from taskvectors.study.constant import CONSTANT
+from taskvectors.study.constant import CONSTANT, MARK
 from taskvectors.study.metrics import METRICS
 from taskvectors.study.tables import BESIDE, accuracies, description_rows, published_methods
 
-MARK = "°"  # of an accuracy that is not above a constant answer's
 # method in the paper's table, our method, query modality
 TABLE_3 = (
     ("random", "random", "any"),
@@ -41,7 +40,7 @@ def render_scores(item: ShownItem) -> None:
     published = item.published() if "published" in item.inputs else pd.DataFrame()
     table = made(scores, published, item.tasks)
     samples = [asked_sentence(model, scored, item.tasks) for model, scored in scores.items()]
-    samples += cut_sentences(scores)
+    samples += caveats(scores)
     write_table(table, shown(table), item.caption(samples), item.out)
 
 
@@ -57,7 +56,7 @@ def render_descriptions(item: ShownItem) -> None:
         asked_sentence(model, one, item.tasks, split="described test")
         for model, one in scores.items()
     ]
-    samples += cut_sentences(scores)
+    samples += caveats(scores)
     write_table(table, shown(table), item.caption(samples), item.out)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from taskvectors.base.frames import read_frame
-from taskvectors.render.captions import asked_sentence, cut_sentences
+from taskvectors.render.captions import asked_sentence, caveats
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.printed import write_table
 from taskvectors.render.tables import shown, with_constant, with_difference
@@ -44,7 +44,7 @@ def render_table_6(item: ShownItem) -> None:
         for model, by_template in scores.items()
     ]
     for model, by_template in scores.items():
-        samples += cut_sentences({f"{model}, {name}": one for name, one in by_template.items()})
+        samples += caveats({f"{model}, {name}": one for name, one in by_template.items()})
     table = table_6(scores, item.published(), item.tasks)
     write_table(table, shown(table), item.caption(samples), item.out)
 

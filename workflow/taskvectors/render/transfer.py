@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from taskvectors.base.files import read_json
-from taskvectors.render.captions import asked_sentence, cut_sentences
+from taskvectors.render.captions import asked_sentence, caveats
 from taskvectors.render.item import ShownItem, render_command
 from taskvectors.render.printed import write_table
 from taskvectors.render.tables import shown, with_constant, with_difference
@@ -68,8 +68,8 @@ def render_transfer(item: ShownItem) -> None:
         layers = read_json(chosen[model]), read_json(best[model])
         sentences.append(pair_sentence(model, reader, *layers))
         sentences.append(asked_sentence(model, own[model], item.tasks, "text_icl_xpatch"))
-    sentences += cut_sentences(own)
-    sentences += cut_sentences({f"{model}, transfer": one for model, one in transferred.items()})
+    sentences += caveats(own)
+    sentences += caveats({f"{model}, transfer": one for model, one in transferred.items()})
     scores = {model: (own[model], transferred[model]) for model in item.models}
     if item.name == "table_4":
         table = table_4(scores, item.frames("similarity"), item.published(), item.tasks)

@@ -16,6 +16,7 @@ from taskvectors.score.answers import Answers, read_answers
 from taskvectors.score.bootstrap import Bootstrap, Estimate, average, interval
 from taskvectors.score.dependence import Dependence, average_dependence, dependence
 from taskvectors.study.constant import CONSTANT
+from taskvectors.study.first_tokens import count_first_tokens
 from taskvectors.study.metrics import METRICS
 
 log = logging.getLogger("taskvectors")
@@ -24,6 +25,7 @@ COLUMNS = [
     "accuracy", "low", "high", "interval", "items_low", "items_high", "spread", "seeds", "items",
     "constant", "excess", "excess_low", "excess_high",
     "distinct", "commonest", "shuffled", "shuffled_p", "answers", "forced",
+    "labels", "alike", "alike_items",
 ]  # fmt: skip
 
 
@@ -35,7 +37,9 @@ def score(answers: Answers) -> pd.DataFrame:
     standard deviation over seeds. ``excess`` is the accuracy above the baseline ``constant``, on
     the same items; ``distinct``, ``commonest``, ``shuffled`` and ``shuffled_p`` are as in
     `Dependence`. ``answers`` is how many a task has, over items and seeds, and ``forced`` to how
-    many of them the prompt was cut at a delimiter (`taskvectors.models.boundary`). A method that
+    many of them the prompt was cut at a delimiter (`taskvectors.models.boundary`). Of a task's
+    ``labels``, ``alike`` begin with the commonest judged tokens, which a share of ``alike_items``
+    has (`taskvectors.study.first_tokens`). A method that
     lacks a task has no average, and a baseline without tokens no dependence and no prompts.
     """
     rows = []
@@ -44,7 +48,8 @@ def score(answers: Answers) -> pd.DataFrame:
             about = {"method": method, "query_modality": query, "metric": metric}
             for task, found in _by_task(answers, method, query, metric).items():
                 rows.append({**about, "task": task, **found})
-    return pd.DataFrame(rows, columns=COLUMNS).astype({"answers": "Int64", "forced": "Int64"})
+    counts = dict.fromkeys(("answers", "forced", "labels", "alike"), "Int64")
+    return pd.DataFrame(rows, columns=COLUMNS).astype(counts)
 
 
 def _by_task(answers: Answers, method: str, query: str, metric: str) -> dict[str, dict[str, Any]]:
@@ -104,11 +109,14 @@ def _dependence_numbers(found: Dependence | None) -> dict[str, float]:
     }
 
 
-def _prompts(part: pd.DataFrame) -> dict[str, int]:
+def _prompts(part: pd.DataFrame) -> dict[str, float]:
     forced = part.get("forced_boundary")
     if forced is None or forced.isna().any():  # a baseline that asks no model
         return {}
-    return {"answers": len(forced), "forced": int(forced.sum())}
+    items = part.drop_duplicates("entity")
+    begun = count_first_tokens(items["label"], items["label_token_ids"].str.split())
+    alike = {"labels": begun.labels, "alike": begun.alike, "alike_items": begun.share}
+    return {"answers": len(forced), "forced": int(forced.sum()), **alike}
 
 
 def main() -> None:

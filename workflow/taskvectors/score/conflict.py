@@ -34,8 +34,8 @@ COLUMNS = [
 def right_for(answers: pd.DataFrame, which: str) -> pd.DataFrame:
     """A column per metric: whether the answers are right for the task ``which``
     (``prompted`` or ``patched``)."""
-    names = {f"{which}_label": "label", f"{which}_label_token_id": "label_token_id"}
-    columns = answers[["token", "token_id", *names]].rename(columns=names)
+    names = {f"{which}_label": "label", f"{which}_label_token_ids": "label_token_ids"}
+    columns = answers[["token", "token_ids", *names]].rename(columns=names)
     return judged(columns)[list(METRICS)]
 
 

@@ -175,7 +175,9 @@ def main() -> None:
     vocabulary = vocabulary_of(adapter)
     phases = {phase: word_ids(task.tokens.get(phase, ()), vocabulary) for phase in PHASES}
     asked = read_predictions([args.baselines])
-    labels = asked.loc[asked["split"] == "test", "label_token_id"]
+    # A first token that shows no text, so that more are judged, is the beginning of no answer.
+    shown = asked["label_token_ids"].str.isdigit()
+    labels = asked.loc[(asked["split"] == "test") & shown, "label_token_id"]
     phases["answer"] = sorted({*phases["answer"], *labels.tolist()})
     by_sets = decode_task(adapter, read_tensors(args.activations), phases, vocabulary)
     of_vectors = decode_vectors(adapter, load_vectors(adapter, args.vectors), vocabulary)

@@ -56,7 +56,7 @@ def dependence(
     matrix = by_item.loc[list(entities)].to_numpy()
     weights, order = bootstrap.weights(entities), bootstrap.shuffles(entities)
     at_random = ((weights @ matrix) * weights).sum(axis=1)
-    shares = answers.groupby("seed", dropna=False)["token_id"].value_counts(normalize=True)
+    shares = answers.groupby("seed", dropna=False)["token_ids"].value_counts(normalize=True)
     by_seed = shares.groupby("seed", dropna=False)
     asked = answers.groupby("seed", dropna=False).size()
     return Dependence(

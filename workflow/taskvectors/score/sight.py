@@ -25,9 +25,11 @@ from torch import Tensor
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.frames import write_frame
 from taskvectors.engine.patching import first_answers
+from taskvectors.engine.trees import continued
 from taskvectors.jobs.arguments import add_model, add_template, load_model, load_template
-from taskvectors.jobs.queries import asked_together, encode_query
+from taskvectors.jobs.queries import asked_together
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.judged import encode_query
 from taskvectors.study.manifest import CollectedImage, read_manifest
 from taskvectors.study.neutral import read_neutral
 from taskvectors.study.predictions import MODALITIES
@@ -126,10 +128,11 @@ def answered_rightly(
         )
         for image in rest
     ]
-    prompts = [prompt for prompt, _ in encoded]
-    places = [range(len(prompt.ids) - 1, len(prompt.ids)) for prompt in prompts]
+    prompts = [continued(prompt, judged[:-1]) for prompt, judged in encoded]
+    ends = [len(prompt.ids) for prompt in prompts]
+    places = [range(end - len(judged), end) for end, (_, judged) in zip(ends, encoded, strict=True)]
     said = sighted.answers(prompts, places)
-    right = [answer == [first] for answer, (_, first) in zip(said, encoded, strict=True)]
+    right = [tuple(answer) == judged for answer, (_, judged) in zip(said, encoded, strict=True)]
     return pd.DataFrame({"answer": [answers[image.entity] for image in rest], "right": right})
 
 

@@ -16,7 +16,8 @@ class ConflictAnswer:
     ``specification``, ``seed`` and ``layer`` are the vector's; all three are None where
     nothing was patched, and ``patched`` then only names the task that is compared. Under the
     specification ``system_prompt`` it was in words, in front, that ``patched`` was asked. The label
-    token ids are the labels' first tokens where the answer stands; the rest is as in
+    token ids are what is judged of the labels where the answer stands; the answer goes on until it
+    shows text where either needs it. The rest is as in
     `taskvectors.study.predictions.Prediction`.
     """
 
@@ -31,9 +32,12 @@ class ConflictAnswer:
     entity: str
     prompted_label: str
     prompted_label_token_id: int
+    prompted_label_token_ids: str
     patched_label: str
     patched_label_token_id: int
+    patched_label_token_ids: str
     token_id: int
+    token_ids: str
     token: str
     logit_difference: float
     position: int

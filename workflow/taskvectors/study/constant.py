@@ -1,7 +1,7 @@
 """The baseline `constant`: one answer to every query of a task, the best that there is.
 
 A patched vector can make a model say its favourite label whatever is asked. What that earns is
-here: of the first tokens that labels have, the one that is right most often on validation.
+here: of the tokens that are judged of labels, those that are right most often on validation.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,22 @@ import pandas as pd
 from taskvectors.study.metrics import METRICS, right_for_all
 
 CONSTANT = "constant"
-_ITEM = ["entity", "label", "label_token", "label_token_id"]
+MARK = "°"  # of an accuracy that is not above a constant answer's
+LABEL = ["label_token_id", "label_token_ids", "label_token"]
+_ITEM = ["entity", "label", *LABEL]
+
+
+def possible(items: pd.DataFrame) -> pd.DataFrame:
+    """The answers that the labels of ``items`` are, as far as they are judged."""
+    tokens = items[LABEL].drop_duplicates("label_token_ids")
+    tokens = tokens.rename(columns=lambda name: name.removeprefix("label_"))
+    return tokens.sort_values(["token_id", "token_ids"])
+
+
+def best_constant(items: pd.DataFrame, metric: str) -> float:
+    """The share of ``items`` that the best constant answer is right for; they have ``label`` and
+    the columns `LABEL`."""
+    return float(right_for_all(possible(items), items, metric).mean(axis=1).max())
 
 
 def constant_baseline(
@@ -30,9 +45,7 @@ def constant_baseline(
         if known.empty:
             continue
         items = asked[_ITEM].drop_duplicates("entity")
-        tokens = known[["label_token_id", "label_token"]].drop_duplicates("label_token_id")
-        tokens = tokens.rename(columns={"label_token_id": "token_id", "label_token": "token"})
-        tokens = tokens.sort_values("token_id")
+        tokens = possible(known)
         rows = pd.DataFrame({"entity": items["entity"], "task": task, "method": CONSTANT})
         rows = rows.assign(query_modality="any", seed=float("nan"))
         for metric in metrics:

@@ -5,18 +5,28 @@ label as its prefix (Hendel et al., 2023; Todd et al., 2024); case matters. It c
 "Bangkok", so ``strict`` stands beside it: the label's own first token in that position. Figure 8
 alone is drawn by the paper's metric without regard to case, since casing is hard to ask for by
 an instruction (section 3.2).
+
+What is judged is the first token wherever the label's shows text, as in the paper's code. Where it
+shows none (a space by itself, one byte of a letter), the first tokens up to the first that shows
+text are, of the label and of the answer.
 """
 
 import numpy as np
 import pandas as pd
 
 METRICS = ("paper", "strict")
+BROKEN = "\ufffd"  # what decodes in place of a letter of which bytes are missing
 CASELESS = "paper, case-insensitive"
 
 
+def shows_text(text: str) -> bool:
+    """Whether there is a whole character in decoded tokens that can be seen."""
+    return any(char.isprintable() and char not in (" ", BROKEN) for char in text)
+
+
 def matches(token: str, label: str) -> bool:
-    """The paper's metric."""
-    token, label = token.strip(), label.strip()
+    """The paper's metric; part of a letter at the end of the token does not count."""
+    token, label = token.rstrip(BROKEN).strip(), label.strip()
     return bool(token) and bool(label) and (label.startswith(token) or token.startswith(label))
 
 
@@ -25,7 +35,7 @@ def judged(predictions: pd.DataFrame) -> pd.DataFrame:
     pairs = zip(predictions["token"], predictions["label"], strict=True)
     return predictions.assign(
         paper=[matches(token, label) for token, label in pairs],
-        strict=predictions["token_id"] == predictions["label_token_id"],
+        strict=predictions["token_ids"] == predictions["label_token_ids"],
     )
 
 
@@ -39,10 +49,10 @@ def judged_caseless(predictions: pd.DataFrame) -> pd.DataFrame:
 def right_for_all(answers: pd.DataFrame, items: pd.DataFrame, metric: str) -> np.ndarray:
     """(answers, items): whether each answer would be right for each of the items.
 
-    ``answers`` have ``token`` and ``token_id``, ``items`` have ``label`` and ``label_token_id``.
+    ``answers`` have ``token`` and ``token_ids``, ``items`` have ``label`` and ``label_token_ids``.
     """
     if metric == "strict":
-        return np.equal.outer(answers["token_id"].to_numpy(), items["label_token_id"].to_numpy())
+        return np.equal.outer(answers["token_ids"].to_numpy(), items["label_token_ids"].to_numpy())
     fold = str.lower if metric == CASELESS else str
     labels = [fold(label) for label in items["label"]]
     tokens = [fold(token) for token in answers["token"]]

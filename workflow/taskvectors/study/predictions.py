@@ -20,13 +20,15 @@ WORDED_MODALITY = dict.fromkeys(WORDED, "text")
 
 @dataclass(frozen=True)
 class Prediction:
-    """A model's first token for one query.
+    """A model's first token for one query, or its first tokens up to the first that shows text.
 
     ``specification``, ``seed`` and ``layer`` are None where a method has none (no_context has
     no specification, an instruction no seed, prompting no layer). ``label_token_id`` is the
-    label's first token where the answer stands, ``label_token`` its text; ``logit_difference``
-    is the logit's lead over the runner-up's; ``position`` is the index of the token that was
-    read or patched, and ``neighbourhood`` shows it decoded among its neighbours;
+    label's first token where the answer stands, ``token_id`` the answer's, and ``logit_difference``
+    its logit's lead over the runner-up's. ``label_token_ids`` and ``token_ids`` are what is judged
+    (`taskvectors.study.metrics`), ids with spaces between them: the first alone unless the label's
+    shows no text; ``label_token`` and ``token`` are their texts. ``position`` is the index of the
+    token that was read or patched, and ``neighbourhood`` shows it decoded among its neighbours;
     ``forced_boundary`` says whether the tokenizer would have merged a delimiter of the prompt with
     what follows it, the label, so that the text was cut there.
     """
@@ -43,8 +45,10 @@ class Prediction:
     entity: str
     label: str
     label_token_id: int
+    label_token_ids: str
     label_token: str
     token_id: int
+    token_ids: str
     token: str
     logit_difference: float
     position: int

@@ -17,6 +17,7 @@ from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.models.add.abilities import (
     Boundaries,
+    beginnings,
     boundaries,
     empty_adapter,
     takes_several_images,
@@ -26,6 +27,7 @@ from taskvectors.models.add.entry import append, as_yaml, check_new, entry_of, n
 from taskvectors.models.base import Adapter
 from taskvectors.models.registry import HELD
 from taskvectors.study.config import ModelSource
+from taskvectors.study.first_tokens import FirstTokens
 
 RESOURCES = Path("resources")
 MODELS = RESOURCES / "models.yaml"
@@ -74,6 +76,15 @@ def about_template(one: Boundaries) -> str:
     )
 
 
+def about_labels(template: str, tasks: dict[str, FirstTokens]) -> list[str]:
+    """How the labels of all tasks begin in a template, a line, and one for each caveat."""
+    shared = ", ".join(f"{task} {one.shared} of {one.labels}" for task, one in tasks.items())
+    return [
+        f"template {template}: labels that share what is judged of them with another: {shared}",
+        *(f"  {task}: {caveat}" for task, one in tasks.items() for caveat in one.caveats()),
+    ]
+
+
 def commands(name: str, seeing: bool) -> Sequence[str]:
     """What to run next: fetch it, then study it, or, a language model, ask it."""
     fetch = f"snakemake --cores 1 results/today/prepare/{name} --config experiment=today"
@@ -108,6 +119,8 @@ def main() -> None:
         entry = entry_of(checkpoint, adapter, icl)
         lines = about(checkpoint, adapter, ModelSource(name=name, **entry))
         lines += map(about_template, boundaries(adapter, RESOURCES))
+        for template, tasks in beginnings(adapter, RESOURCES).items():
+            lines += about_labels(template, tasks)
     print(*lines, "", as_yaml(name, entry), sep="\n")
     if args.dry_run:
         return

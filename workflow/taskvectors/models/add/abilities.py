@@ -1,5 +1,6 @@
 """What the workflow can do with a checkpoint, told by its configuration and tokenizer alone."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
+from taskvectors.models.judged import first_tokens
 from taskvectors.models.registry import HELD, REFUSED, SINGLE_IMAGE, adapter_class
 from taskvectors.models.weights import NO_WEIGHTS
 from taskvectors.study.entities import read_entities
+from taskvectors.study.first_tokens import FirstTokens
 from taskvectors.study.prompts import Template, Text, read_templates
 from taskvectors.study.tasks import read_tasks
 
@@ -94,17 +97,35 @@ def takes_several_images(model_type: str, adapter: Adapter, said: bool | None) -
     return model_type not in SINGLE_IMAGE if said is None else said
 
 
-def exemplars_of_all_tasks(resources: Path) -> list[tuple[str, str]]:
+def exemplars_by_task(resources: Path) -> dict[str, list[tuple[str, str]]]:
     """Every entity with its label, for every task whose entity table stands in ``resources``, and
     not in a folder of one's own."""
-    pairs = []
+    pairs = {}
     for task in read_tasks(resources / "tasks.yaml").values():
         table = resources / "entities" / f"{task.entity_set}.csv"
-        if not table.is_file():
-            continue
-        entities = read_entities(table)
-        pairs += [(entity.name, entity.labels[task.label]) for entity in entities]
+        if table.is_file():
+            entities = read_entities(table)
+            pairs[task.name] = [(entity.name, entity.labels[task.label]) for entity in entities]
     return pairs
+
+
+def exemplars_of_all_tasks(resources: Path) -> list[tuple[str, str]]:
+    """The same of all tasks together."""
+    return [pair for pairs in exemplars_by_task(resources).values() for pair in pairs]
+
+
+def beginnings(adapter: Adapter, resources: Path) -> dict[str, dict[str, FirstTokens]]:
+    """How each task's labels begin, by template; without the templates that the model does not
+    have, or whose delimiter its tokenizer merges with a label."""
+    found = {}
+    for name, template in read_templates(resources / "templates.yaml").items():
+        with suppress(UserError):
+            layout = fitted(template, adapter)
+            found[name] = {
+                task: first_tokens(adapter, layout, [label for _, label in pairs])
+                for task, pairs in exemplars_by_task(resources).items()
+            }
+    return found
 
 
 def boundaries(adapter: Adapter, resources: Path) -> list[Boundaries]:
