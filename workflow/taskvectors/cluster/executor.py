@@ -89,7 +89,7 @@ class SlurmExecutor(plugin.Executor):
     def _submit(self, job: Any) -> None:
         """Submit a job, once no other one can be at the same work."""
         if self._unsure and (why := self._cancel_left_over()):
-            self._refused[job] = why
+            self._refused[job] = f"not submitted ({why})"
             return
         try:
             self.run_job(job)
@@ -109,7 +109,7 @@ class SlurmExecutor(plugin.Executor):
                 why = f"jobs that nobody waits for are in the queue: {', '.join(sorted(left))}"
                 self.logger.warning(f"{why}; they are cancelled, their work is done anew.")
                 queue.ask("scancel", *left)
-                return f"{why}, being cancelled"
+                return why
         except NoAnswerError as error:
             return str(error)
         for path in self._dead_runs:
@@ -128,7 +128,8 @@ class SlurmExecutor(plugin.Executor):
         began = self._refused_since.setdefault(job, now)
         if "sbatch" in msg and now - began < SECONDS_OF_REFUSALS:
             self._unsure = True
-            self._refused[job] = " ".join(msg.partition("sbatch call:")[0].split())
+            words = msg.partition("The error message was '")[2].partition("'.\n")[0] or msg
+            self._refused[job] = f"not submitted ({' '.join(words.split())})"
         else:
             super()._report_job_error_threadsafe(job_info, msg)
 

@@ -22,3 +22,8 @@ elif "--profile slurm" in command:
     RemoteExecutor.next_seconds_between_status_checks = property(
         lambda self: 2, lambda self, seconds: None
     )
+    # Snakemake's Snakefile imports this package; by then its patience is what a test can wait for.
+    if "PROBE_PATIENCE" in os.environ:
+        from taskvectors.cluster import executor
+
+        executor.SECONDS_OF_REFUSALS = float(os.environ["PROBE_PATIENCE"])
