@@ -1,6 +1,6 @@
 """The profile for Slurm on bad days: tiny jobs, and a real cluster whose daemons and jobs fail.
 
-docs/cluster.md says how many faults were survived; the last test holds it to these.
+docs/cluster.md says how many faults are survived; the last test holds it to these.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ TRIES = {
     "node_died_for_good": 2,
     "forgotten": 2,
 }
+STOPPED = ("Ctrl-C", "SIGTERM", "kill -9", "Ctrl-C, controller away")
+REFUSED = "Required partition not available"
+KINDS = {False: "without slurmdbd", True: "with slurmdbd"}
 
 
 @dataclass
@@ -50,11 +53,15 @@ class Site:
     folder: Path
     cluster: Cluster
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def __post_init__(self) -> None:
+        shutil.copytree(ROOT / "slurm", self.folder / "slurm")
+        shutil.copy(HERE / "faults.smk", self.folder / "Snakefile")
+
+    def start(self, *arguments: str, **environment: str) -> Site:
         """Start Snakemake; the log goes on where there is one."""
         paths = os.pathsep.join([str(HERE / "probe"), str(ROOT / "workflow")])
         with (self.folder / "snakemake.log").open("a") as log:
-            return subprocess.Popen(
+            self.running = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "snakemake", "--cores", "8", "--profile", "slurm"),
                     *("--slurm-init-seconds-before-status-checks", "1", *arguments),
@@ -65,35 +72,70 @@ class Site:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
+        return self
+
+    def ends(self, seconds: float = 120) -> int:
+        """How Snakemake ends, which it must."""
+        try:
+            return self.running.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"runs after {seconds} s\n{self.said[-5000:]}") from None
+
+    def ends_by(self, how: signal.Signals) -> bool:
+        """Whether a signal ends Snakemake with an error, and nothing of it is left in the queue."""
+        self.running.send_signal(how)
+        name = re.search(r"SLURM run ID: (\S+)", self.said)[1]
+        failed = self.ends(40) != 0
+        self.wait_for(lambda: not self.cluster.ask("squeue", "-h", f"--name={name}"))
+        return failed
+
+    def begins_again(self) -> bool:
+        """Whether the same command cancels the job that the last Snakemake left, and does it."""
+        assert self.start("--unlock").ends() == 0, self.said
+        assert self.start("day/cancelled").ends() == 0, self.said[-5000:]
+        return "jobs that nobody waits for are in the queue" in self.said and self.survived(
+            "cancelled", 2
+        )
+
+    def wait_for(self, what: Callable[[], bool], seconds: float = 90) -> None:
+        until = time.monotonic() + seconds
+        while not what():
+            assert time.monotonic() < until, f"nothing in {seconds} s\n{self.said[-5000:]}"
+            time.sleep(0.1)
+
+    def wait_for_job(self, *faults: str) -> None:
+        """Wait until jobs are at work for the first time."""
+        self.wait_for(lambda: set(faults) <= set(self.tries))
+
+    def wait_for_words(self, words: str) -> None:
+        self.wait_for(lambda: words in self.said)
 
     @property
     def said(self) -> str:
         return (self.folder / "snakemake.log").read_text()
 
     @property
-    def tries(self) -> Counter[str]:
+    def tries(self) -> dict[str, int]:
         path = self.folder / "tries.log"
-        return Counter(line.split()[0] for line in path.read_text().splitlines() if path.exists())
+        lines = path.read_text().splitlines() if path.exists() else []
+        return Counter(line.split()[0] for line in lines)
 
     def job(self, fault: str) -> str:
-        """Slurm's id of the first try."""
+        """Slurm's id of a job's first try."""
         return re.search(rf"^{fault} (\d+)$", (self.folder / "tries.log").read_text(), re.M)[1]
 
-    def running(self, *faults: str) -> Callable[[], bool]:
-        return lambda: (self.folder / "tries.log").exists() and set(faults) <= set(self.tries)
+    def begin_now(self, fault: str) -> None:
+        """Spare a job that Slurm put back into the queue its two minutes of waiting there."""
+        self.cluster.ask("scontrol", "update", f"jobid={self.job(fault)}", "starttime=now")
 
-    def queued(self) -> str:
-        return self.cluster.ask("squeue", "-h")
-
-
-def wait_for(what: Callable[[], bool], site: Site, seconds: float = 90) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until, f"nothing within {seconds:.0f} s\n{site.said[-5000:]}"
-        time.sleep(0.1)
+    def survived(self, fault: str, tries: int) -> bool:
+        """Whether a job is done after so many tries, and was never at work twice at once."""
+        made = self.folder / "day" / fault
+        whole = made.exists() and made.read_text() == "whole\n"
+        return whole and self.tries[fault] == tries and not (self.folder / "twice.log").exists()
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["alone", "slurmdbd"])
+@pytest.fixture(scope="module", params=KINDS, ids=KINDS.values())
 def cluster(request) -> Iterator[Cluster]:
     folder = Path(tempfile.mkdtemp(prefix="slurm-"))  # a short name, as sockets need
     folder.chmod(0o755)
@@ -106,57 +148,69 @@ def cluster(request) -> Iterator[Cluster]:
         shutil.rmtree(folder)
 
 
-@pytest.fixture
-def site(cluster, tmp_path) -> Site:
-    shutil.copy(HERE / "faults.smk", tmp_path / "Snakefile")
-    shutil.copytree(ROOT / "slurm", tmp_path / "slurm")
-    return Site(tmp_path, cluster)
+@pytest.fixture(scope="module")
+def survived(cluster, tmp_path_factory) -> dict[str, bool]:
+    """Every fault, and whether it was survived: one bad day, and Snakemakes that are stopped."""
 
+    def started(name: str, *arguments: str, **environment: str) -> Site:
+        folder = tmp_path_factory.mktemp(name.replace(" ", ""))
+        return Site(folder, cluster).start(*arguments, **environment)
 
-def befall(site: Site) -> None:
-    """Let every fault happen to the job of its name."""
-    cluster = site.cluster
-    cluster.ask("scontrol", "update", "partitionname=drained", "state=drain")
-    wait_for(site.running("cancelled", "preempted_for_good", "preempted"), site)
-    cluster.ask("scancel", site.job("cancelled"))
+    found = {}
+    day = started("day", "day")
+    refused = started("refused", "day/refused", "--retries=0", PROBE_PATIENCE="3")
+    stopped = {name: started(name, "day/cancelled") for name in STOPPED}
+
+    # Jobs are cancelled by others, refused and preempted, and Snakemake is stopped.
+    day.wait_for_job("cancelled", "preempted_for_good", "preempted")
+    cluster.ask("scancel", day.job("cancelled"))
     cluster.ask("sbatch", "-p", "urgent", "--gpus=2", "--mem=100", "--wrap", "true", "-o/dev/null")
-    wait_for(lambda: "Required partition not available" in site.said, site)
+    found["refused for ever"] = refused.ends() != 0 and bool(
+        re.search(f"message: SLURM sbatch failed.*{REFUSED}", refused.said)
+    )
+    day.wait_for_words(REFUSED)
     cluster.ask("scontrol", "update", "partitionname=drained", "state=up")
-    wait_for(lambda: "PENDING (BeginTime)" in site.said, site)
-    _begin_now(site, "preempted")
+    day.wait_for_words("PENDING (BeginTime)")
+    day.begin_now("preempted")
+    for site in stopped.values():
+        site.wait_for_job("cancelled")
+    found["Ctrl-C"] = stopped["Ctrl-C"].ends_by(signal.SIGINT)
+    found["SIGTERM"] = stopped["SIGTERM"].ends_by(signal.SIGTERM)
+    stopped["kill -9"].running.kill()
+    found["kill -9"] = stopped["kill -9"].begins_again()
 
-    wait_for(site.running("away"), site)
+    # The controller is away, and does not answer.
+    day.wait_for_job("away")
     cluster.end("slurmctld")
+    stopped["Ctrl-C, controller away"].running.send_signal(signal.SIGINT)
+    stopped["Ctrl-C, controller away"].ends(60)
     time.sleep(AWAY)
     cluster.begin("slurmctld")
+    found["Ctrl-C, controller away"] = stopped["Ctrl-C, controller away"].begins_again()
+    day.wait_for(lambda: "rule ready" in day.said)
+    cluster.daemon("slurmctld").send_signal(signal.SIGSTOP)
+    (day.folder / "go").touch()
+    time.sleep(AWAY)  # sbatch gives up; the controller then takes the job
+    cluster.daemon("slurmctld").send_signal(signal.SIGCONT)
 
-    wait_for((site.folder / "day/away").exists, site)
-    controller = cluster.daemon("slurmctld")
-    wait_for(lambda: "rule ready" in site.said, site)
-    controller.send_signal(signal.SIGSTOP)  # sbatch gives up, and the controller takes the job
-    (site.folder / "go").touch()
-    time.sleep(AWAY)
-    controller.send_signal(signal.SIGCONT)
-
-    wait_for(site.running("node_died", "node_died_for_good"), site)
+    # The node dies, and the controller loses its state.
+    day.wait_for_job("node_died", "node_died_for_good")
     cluster.lose_node()
-    _begin_now(site, "node_died")
-
-    wait_for(site.running("forgotten"), site)
+    day.begin_now("node_died")
+    day.wait_for_job("forgotten")
     cluster.end("slurmctld")
     cluster.begin("slurmctld", "-c")
+    assert day.ends() == 0, day.said[-5000:]
+    return found | {fault: day.survived(fault, tries) for fault, tries in TRIES.items()}
 
 
-def _begin_now(site: Site, fault: str) -> None:
-    """Spare a job that Slurm put back into the queue its two minutes of waiting there."""
-    site.cluster.ask("scontrol", "update", f"jobid={site.job(fault)}", "starttime=now")
+def test_every_fault_is_survived(survived):
+    assert [fault for fault, well in survived.items() if not well] == []
 
 
-def test_a_bad_day(site):
-    running = site.start("--", "day")
-    befall(site)
-    assert running.wait(120) == 0, site.said[-5000:]
-    whole = {f for f in TRIES if (site.folder / "day" / f).read_text() == "whole\n"}
-    assert whole == set(TRIES)
-    assert dict(site.tries) == TRIES
-    assert not (site.folder / "twice.log").exists(), (site.folder / "twice.log").read_text()
+def test_the_page_says_how_many(survived, cluster):
+    version = cluster.ask("sinfo", "--version").removeprefix("slurm ")
+    line = f"{sum(survived.values())} of {len(survived)} {KINDS[cluster.accounting]}"
+    page = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
+    assert f"Slurm {version}" in page
+    assert line in page

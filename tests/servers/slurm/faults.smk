@@ -1,10 +1,5 @@
 # Jobs for a bad day. Each notes its tries and whether it is at work twice at once; most sleep in
 # their first try until something befalls them.
-from taskvectors.cluster.install import install_executors
-
-if not workflow.remote_exec:
-    install_executors()
-
 PARTITIONS = {
     "refused": "drained",
     "preempted_for_good": "cancels",

@@ -9,7 +9,6 @@ before the next one submits any.
 
 import asyncio
 import fcntl
-import os
 import shlex
 import shutil
 import signal
@@ -25,6 +24,7 @@ from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.executors.base import SubmittedJobInfo
 
 from taskvectors.cluster import queue
+from taskvectors.cluster.options import slurm_options
 from taskvectors.cluster.profile import submitted, warnings_of
 from taskvectors.cluster.queue import NoAnswerError, State
 
@@ -47,6 +47,7 @@ class SlurmExecutor(plugin.Executor):
         self._dead_runs: list[Path] = []
         self._unsure = False  # whether jobs that nobody waits for may be in the queue
         self._said = ""
+        workflow.executor_settings = slurm_options() or plugin.ExecutorSettings()
         super().__init__(workflow, logger)  # begins to look at the queue
 
     def __post_init__(self) -> None:
@@ -71,7 +72,7 @@ class SlurmExecutor(plugin.Executor):
                 f"{runs} cannot be locked in this file system: if Snakemake is killed, cancel its "
                 f"jobs before it is started again (scancel --name={self.run_uuid})."
             )
-        os.rename(self._run.name, runs / self.run_uuid)
+        Path(self._run.name).rename(runs / self.run_uuid)
 
     def run_jobs(self, jobs: list[Any]) -> None:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: jobs are cancelled
@@ -144,7 +145,7 @@ class SlurmExecutor(plugin.Executor):
         try:
             states, longest = self._look([str(job.external_jobid) for job in active_jobs])
         except NoAnswerError as error:
-            self._say(f"{len(active_jobs)} jobs, of which Slurm says nothing yet: {error}")
+            self._say(f"its answer on {len(active_jobs)} jobs ({error})")
             for job in active_jobs:
                 yield job
             return

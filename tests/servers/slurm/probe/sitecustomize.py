@@ -22,7 +22,7 @@ elif "--profile slurm" in command:
     RemoteExecutor.next_seconds_between_status_checks = property(
         lambda self: 2, lambda self, seconds: None
     )
-    # Snakemake's Snakefile imports this package; by then its patience is what a test can wait for.
+    # No test can wait for as long as a refused submission is tried again.
     if "PROBE_PATIENCE" in os.environ:
         from taskvectors.cluster import executor
 
