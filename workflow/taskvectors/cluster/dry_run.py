@@ -54,7 +54,7 @@ def table(jobs: list[Any], partitions: list[Any]) -> str:
         [*key, len(asked), *(_range(asked, name) for name in ("gpu", "mem_mb", "runtime"))]
         for key, asked in sorted(rows.items())
     ]
-    lines.append(["all", "", len(jobs), "", "", ""])
+    lines.append(["total", "", len(jobs), "", "", ""])
     headers = ["rule", "partition", "jobs", "GPUs", "memory, MB", "minutes"]
     return tabulate(lines, headers, colalign=("left", "left", *["right"] * 4))
 
