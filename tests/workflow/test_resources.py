@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -53,6 +54,32 @@ def test_the_papers_grid_is_at_most_80_cluster_jobs(plan, pristine):
     assert {name: groups.count(name) for name in GROUPS} == GROUPS
     assert 0 < len(rules) - sum(grouped.values()) + len(groups) <= 80
     assert not {"fetch_model", "collect_wikipedia", "curate"} & set(rules)
+
+
+def test_one_table_says_what_each_rule_asks_slurm_for(plan):
+    table = re.search(r"^Jobs for Slurm:\nrule .*\n-.*\n((?:.+\n)+)", plan, flags=re.MULTILINE)[1]
+    rows = [re.split(r"  +", line.strip()) for line in table.splitlines()]
+    models = GPU_RULES | {"qualitative", "transfer_validation", "transfer_test"}
+    assert {row[0] for row in rows[:-1]} == models  # nothing that a submitting host does itself
+    assert {row[1] for row in rows[:-1]} == {"gpu"}
+    asked = {row[0]: row[2:] for row in rows}
+    assert asked["read"] == ["30", "1", "20024-26966", "131-171"]
+    assert rows[-1] == ["total", "77"]
+    page = (Path(__file__).resolve().parents[2] / "docs/cluster.md").read_text(encoding="utf-8")
+    assert f"(three models, six tasks) is {rows[-1][1]} jobs" in page
+
+
+def test_an_account_that_was_not_edited_is_named_before_the_jobs(checkout, monkeypatch):
+    monkeypatch.setenv("SLURM_CONF", "/nowhere")  # of a cluster that other tests have running
+    before = checkout.snakemake(*ON_A_CLUSTER).stdout.split("Job stats:")[0]
+    assert "slurm/config.yaml has slurm_account: lab, which is the example's; edit it" in before
+    profile = checkout.folder / "slurm/config.yaml"
+    profile.write_text(profile.read_text().replace("slurm_account: lab", "slurm_account: mine"))
+    assert "slurm_account" not in checkout.snakemake(*ON_A_CLUSTER).stdout.split("Job stats:")[0]
+
+
+def test_a_dry_run_here_has_no_table_for_slurm(checkout):
+    assert "Slurm" not in checkout.snakemake("--dry-run").stdout
 
 
 def test_gpu_jobs_ask_for_their_models_weights_and_one_gpu(plan, pristine):

@@ -23,6 +23,8 @@ import pandas as pd
 import pytest
 from slurm.cluster import Cluster, what_is_missing
 
+from taskvectors.cluster import queue
+
 # Skipping the whole file makes it one line of the summary. In CI the tests run, or fail.
 if what_is_missing() and not os.environ.get("CI"):
     pytest.skip(f"no Slurm: {what_is_missing()}", allow_module_level=True)
@@ -230,14 +232,29 @@ def test_a_failing_job_stops_with_the_reason(finished):
     assert not (finished.folder / TESTED).exists()
 
 
-@pytest.mark.parametrize("command", ["squeue", "sacct"])
-def test_a_cluster_with_accounting_is_polled_by_both_commands(bookkept, command):
+def test_a_cluster_with_accounting_books_jobs_on_the_account(bookkept, monkeypatch):
     target = bookkept.folder / "trials/ready"
-    target.unlink(missing_ok=True)
-    assert bookkept.run("--slurm-status-command", command, "--", "trials/ready") == 0, bookkept.said
+    assert bookkept.run("--", "trials/ready") == 0, bookkept.said
     assert "SLURM_JOB_PARTITION=cpu" in target.read_text()
     kept = bookkept.cluster.ask("sacct", "-X", "-n", "-P", "-o", "account,partition,state")
     assert kept.splitlines()[-1] == "lab|cpu|COMPLETED"
+    assert "slurm_account" not in bookkept.said.split("Job stats:")[0]
+    # How a job ended that the controller forgot.
+    monkeypatch.setenv("SLURM_CONF", bookkept.cluster.environment["SLURM_CONF"])
+    job = re.search(r"SLURM_JOB_ID=(\d+)", target.read_text())[1]
+    assert queue.accounted(job) == queue.State("COMPLETED")
+    assert queue.has_accounting(queue.settings())
+
+
+def test_an_account_and_a_partition_that_are_not_there_are_named_before_the_jobs(bookkept):
+    partitions = bookkept.folder / "slurm/partitions.yaml"
+    partitions.write_text(partitions.read_text().replace("cpu:", "fast:"))
+    assert bookkept.run("--dry-run", "--default-resources", "slurm_account=physics") == 0
+    partitions.write_text(partitions.read_text().replace("fast:", "cpu:"))
+    before = bookkept.said.split("Job stats:")[0]
+    assert "slurm_account: physics, which is none of your accounts (lab)" in before
+    assert "slurm/partitions.yaml has the partition fast, which this cluster has not" in before
+    assert "partition gpu" not in before
 
 
 @pytest.fixture(scope="module")

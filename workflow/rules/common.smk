@@ -11,6 +11,7 @@ from pathlib import Path
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.pages import template_files
+from taskvectors.cluster import dry_run
 from taskvectors.record.code import code_hash
 from taskvectors.record.shell import recorded
 from taskvectors.study.config import read_models, resolve
@@ -25,6 +26,8 @@ if not sys.stderr.isatty():
     os.environ.update(TQDM_DISABLE="1")  # progress bars are for terminals, logs get lines
 if workflow.remote_exec:
     os.environ.update(HF_HUB_OFFLINE="1")  # a cluster's nodes may have no network
+if workflow.is_main_process:
+    dry_run.install()
 RESOURCES = Path("resources")
 try:
     GIVEN = workflow.config_settings

@@ -8,14 +8,19 @@ free ones; outside of it, a link stands in /etc/slurm as long as the cluster run
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+import psutil
 
 import programs
 
@@ -47,7 +52,10 @@ MpiDefault=none
 SwitchType=switch/none
 ReturnToService=2
 MinJobAge=3600
+MessageTimeout=5
 KillWait=2
+PreemptType=preempt/partition_prio
+PreemptMode=REQUEUE
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=1,sched_interval=2,bf_interval=5,sched_min_interval=0
 SelectType=select/cons_tres
@@ -61,8 +69,12 @@ SlurmdParameters=config_overrides
 {accounting}
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} Boards=1 SocketsPerBoard=1 CoresPerSocket={cpus} \
 ThreadsPerCore=1 RealMemory=64000 Gres=gpu:{gpus} State=UNKNOWN
-PartitionName=cpu Nodes={host} Default=YES MaxTime=INFINITE State=UP
-PartitionName=gpu Nodes={host} MaxTime=INFINITE State=UP
+PartitionName=cpu Nodes={host} Default=YES MaxTime=INFINITE State=UP PreemptMode=OFF
+PartitionName=gpu Nodes={host} MaxTime=INFINITE State=UP PreemptMode=OFF
+PartitionName=drained Nodes={host} MaxTime=INFINITE State=DRAIN
+PartitionName=cancels Nodes={host} MaxTime=INFINITE State=UP PreemptMode=CANCEL
+PartitionName=requeues Nodes={host} MaxTime=INFINITE State=UP PreemptMode=REQUEUE
+PartitionName=urgent Nodes={host} MaxTime=INFINITE State=UP PriorityTier=10
 """
 ACCOUNTING = """\
 AccountingStorageType=accounting_storage/slurmdbd
@@ -170,6 +182,35 @@ class Cluster:
         )
         return done.stdout.strip()
 
+    def daemon(self, name: str) -> subprocess.Popen:
+        """A daemon's process, the one that was started last."""
+        return [daemon for daemon in self._daemons if daemon.args[0] == name][-1]
+
+    def end(self, name: str, how: int = signal.SIGTERM) -> None:
+        """End a daemon."""
+        self.daemon(name).send_signal(how)
+        self.daemon(name).wait(30)
+
+    def begin(self, name: str, *options: str) -> None:
+        """Start a daemon again."""
+        self._daemons.remove(self.daemon(name))
+        self._daemon(name, "-D", *options)
+
+    def lose_node(self) -> None:
+        """The node dies with all that runs on it, and comes back empty."""
+        self.end("slurmd", signal.SIGKILL)
+        jobs = set(self.ask("squeue", "-h", "-t", "running", "-o", "%A").split())
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                step = re.match(r"slurmstepd: \[(\d+)\.", " ".join(process.cmdline()))
+                if (step and step[1] in jobs) or process.environ().get("SLURM_JOB_ID") in jobs:
+                    process.kill()
+        node = f"nodename={self._host}"
+        self.ask("scontrol", "update", node, "state=down", "reason=died")
+        self.begin("slurmd")
+        self._wait("the node", lambda: "RESPOND" not in self.ask("scontrol", "show", "node"))
+        self.ask("scontrol", "update", node, "state=resume")
+
     def _link(self, conf: Path | None) -> None:
         SYSTEM_CONF.unlink(missing_ok=True)
         if conf is not None:
@@ -177,7 +218,7 @@ class Cluster:
             SYSTEM_CONF.symlink_to(conf)
 
     def _configure(self) -> None:
-        host = socket.gethostname().split(".")[0]
+        host = self._host = socket.gethostname().split(".")[0]
         for name in ("state", "spool"):
             (self.folder / name).mkdir(parents=True)
         names = ("controller_port", "node_port", "bookkeeper_port", "database_port")

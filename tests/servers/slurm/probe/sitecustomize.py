@@ -22,3 +22,8 @@ elif "--profile slurm" in command:
     RemoteExecutor.next_seconds_between_status_checks = property(
         lambda self: 2, lambda self, seconds: None
     )
+    # No test can wait for as long as a refused submission is tried again.
+    if "PROBE_PATIENCE" in os.environ:
+        from taskvectors.cluster import executor
+
+        executor.SECONDS_OF_REFUSALS = float(os.environ["PROBE_PATIENCE"])
