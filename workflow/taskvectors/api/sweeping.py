@@ -1,6 +1,7 @@
 """All layers, or all attention heads, in one pass."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -16,7 +17,7 @@ from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import whole
 from taskvectors.jobs.queries import encode_query
 from taskvectors.study.metrics import matches
-from taskvectors.study.prompts import EXEMPLAR, Text
+from taskvectors.study.prompts import EXEMPLAR, ImageInput, Text
 
 
 def sweep(
@@ -41,6 +42,7 @@ def sweep(
         raise UserError(f"there are {len(queries)} queries but {len(labels)} labels; give as many.")
     adapter, template = model.adapter, model.template
     asked = [model.place(query) for query in queries]
+    named = [_name(query, shown) for query, shown in zip(queries, asked, strict=True)]
     prompts, firsts = [], []
     for number, shown in enumerate(asked):
         prompt = template.query(shown)
@@ -54,8 +56,8 @@ def sweep(
     rows = []
     for batch in patched_answers(adapter, prompts, {"vector": vector.tensor}, sites):
         for number, site, answer in batch:
-            shown, token = asked[number], adapter.tokenizer.decode([answer.token_id])
-            row = {"number": number, "query": shown.text if isinstance(shown, Text) else shown.path}
+            token = adapter.tokenizer.decode([answer.token_id])
+            row = {"number": number, "query": named[number]}
             row |= {"layer": site.layer, "token": token}
             row |= {"logit_difference": answer.logit_difference}
             if labels is not None:
@@ -65,6 +67,13 @@ def sweep(
             rows.append(row)
     table = pd.DataFrame(rows).sort_values(["number", "layer"], ignore_index=True)
     return Sweep(table.drop(columns="number"))
+
+
+def _name(query: Shown, shown: Text | ImageInput) -> str:
+    """What a query is called: a text itself, an image by its path, if only that of its copy."""
+    if isinstance(shown, Text):
+        return shown.text
+    return str(query) if isinstance(query, Path) else shown.path
 
 
 def sweep_heads(
