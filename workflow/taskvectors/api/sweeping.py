@@ -90,8 +90,10 @@ def sweep_heads(
     adapter, template = model.adapter, model.template
     pairs = [(model.place(shown), output) for shown, output in clean]
     encoded = adapter.encode((*template.exemplars(pairs), *template.query(model.place(query))))
-    with read_heads(adapter, [(0, encoded.marks[EXEMPLAR.name])]) as heads:
-        run(adapter, [whole(encoded)])
+    places = [(0, encoded.marks[EXEMPLAR.name])]
+    with read_heads(adapter, places) as heads:
+        # Residual streams are read, too, so that heads that leave no number are noticed.
+        run(adapter, [whole(encoded)], places)
     (outputs,) = heads.on_host()
     mixed = [(model.place(shown), output) for shown, output in shuffled]
     prompt = (*template.exemplars(mixed), *template.query(model.place(query)))
