@@ -27,6 +27,7 @@ from taskvectors.models.features import (
 )
 from taskvectors.models.heads import Heads, find_heads
 from taskvectors.models.parts import FINAL_NORMS, LAYERS, first_part
+from taskvectors.models.unembedding import unembed
 from taskvectors.study.prompts import ImageInput, Mark, Prompt, Text
 
 
@@ -136,9 +137,9 @@ class Adapter:
         return self.unembedding.weight.dtype
 
     def logits(self, residual: Tensor) -> Tensor:
-        """Last residual streams (..., width) to logits (..., vocabulary)."""
+        """Last residual streams (..., width) to logits (..., vocabulary), float32."""
         config = self.model.config.get_text_config()
-        logits = self.unembedding(self.final_norm(residual))
+        logits = unembed(self.unembedding, self.final_norm(residual))
         scaling = getattr(config, "logits_scaling", None)  # Granite's
         logits = logits if scaling is None else logits / scaling
         cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2's
