@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from torch import Tensor, float32, nn
+from torch import Tensor, float32, nn, tanh
 from torch.nn.functional import linear
 
 TOKENS_AT_ONCE = 2**14  # of the vocabulary: 0.3 GB of weights where they are 4096 wide
@@ -24,3 +24,11 @@ def unembed(unembedding: Any, normed: Tensor) -> Tensor:
         some = slice(first, first + TOKENS_AT_ONCE)
         logits[..., some] = linear(wide, weight[some].float())
     return logits if bias is None else logits + bias.float()
+
+
+def scaled(logits: Tensor, config: Any) -> Tensor:
+    """Logits as the language model's configuration scales and caps them."""
+    scaling = getattr(config, "logits_scaling", None)  # Granite's
+    logits = logits if scaling is None else logits / scaling
+    cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2's
+    return logits if cap is None else cap * tanh(logits / cap)
