@@ -86,7 +86,7 @@ def ours(work: Work) -> Calls:
     def heads() -> Tensor:
         every = list(product(range(len(work.values)), range(work.values.shape[1])))
         ends = ends_with_heads(work.adapter, work.queries[0], work.values, every)
-        answers = [answer.token_id for answer in read_answers(work.adapter, ends[1:])]
+        answers = [answer.token_id for answer in read_answers(work.adapter, ends[1:], str)]
         return torch.tensor(answers).reshape(work.values.shape[:2])
 
     return Calls(patch, read, heads)

@@ -187,10 +187,86 @@ def test_images_are_paths_pictures_or_arrays_and_text_is_text(model, picture, tm
     replies = [api.ask(model, one, tokens=1) for one in (path, picture, np.asarray(picture))]
     assert len({reply.logit_difference for reply in replies}) == 1
     assert "data:image/png;base64," in replies[1]._repr_html_()
-    assert api.ask(model, str(path), tokens=1).asked == Text(str(path))
+    assert 'alt="one.png"' in replies[0]._repr_html_()
+    with pytest.raises(UserError, match=r"one\.png' is the path of an image, but a str is read as"):
+        api.ask(model, str(path))
     path.write_bytes(b"no image")
+    assert api.ask(model, str(path), tokens=1).asked == Text(str(path))
     with pytest.raises(UserError, match=r"the image .*one\.png is corrupt"):
         api.ask(model, path)
+
+
+def noise(seed: int) -> Image.Image:
+    """A picture of noise; others are of other sizes, with another number of placeholders."""
+    shape = (30 + 14 * seed, 40, 3)
+    values = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    return Image.fromarray(values)
+
+
+@pytest.mark.parametrize("family", ["llava", "qwen2_5_vl"])
+def test_a_picture_is_known_by_what_it_shows_and_not_by_its_path(family, tmp_path, monkeypatch):
+    FAMILIES[family].save(tmp_path / "model")
+    model = api.load(tmp_path / "model", device="cpu")
+    expected = [api.ask(model, noise(seed), tokens=1).logit_difference for seed in (0, 1)]
+    assert expected[0] != pytest.approx(expected[1], abs=1e-3)
+    path = tmp_path / "shown.png"
+    for seed in (0, 1, 0):
+        noise(seed).save(path)
+        reply = api.ask(model, path, tokens=1)
+        assert reply.logit_difference == expected[seed]
+    for seed in (0, 1):
+        (tmp_path / str(seed)).mkdir()
+        noise(seed).save(tmp_path / str(seed) / "one.png")
+        monkeypatch.chdir(tmp_path / str(seed))
+        assert api.ask(model, Path("one.png"), tokens=1).logit_difference == expected[seed]
+    link = tmp_path / "link.png"
+    for seed in (0, 1):
+        link.unlink(missing_ok=True)
+        link.symlink_to(tmp_path / str(seed) / "one.png")
+        read = api.read(model, [(link, "red")]).tensor
+        assert torch.equal(read, api.read(model, [(noise(seed), "red")]).tensor)
+    found = api.sweep(model, [path], api.read(model, PAIRS))
+    assert set(found.rows["query"]) == {str(path)}
+
+
+def test_a_reply_outlives_its_model(tmp_path, tiny_folder, picture):
+    model = api.load(tiny_folder, device="cpu")
+    reply = api.ask(model, picture, tokens=1)
+    model._folder.cleanup()
+    assert "<td>image</td>" in reply._repr_html_()
+
+
+def test_a_tensor_is_shown_as_the_array_of_its_values(model, picture):
+    values = np.asarray(picture)
+    expected = model.place(values)
+    floats = torch.tensor(values).permute(2, 0, 1) / 255
+    for shown in (torch.tensor(values), floats.double().requires_grad_(), floats.bfloat16()):
+        assert model.place(shown) == expected
+
+
+@pytest.mark.parametrize(
+    ("shown", "complaint"),
+    [
+        (np.full((9, 9, 3), 128.0), r"the array of shape \(9, 9, 3\) and type float64 is no image"),
+        (np.zeros((3, 9, 3), np.uint8), "its channels may be the first axis or the last"),
+        (torch.full((3, 9, 9), float("nan")), r"values of type float32 are not between 0 and 1"),
+        (Image.fromarray(np.full((2, 2), 9.5, np.float32)), "the opened image is corrupt .*mode F"),
+        (Path("none.png"), r"the image none\.png is missing; give another"),
+        (b"bytes", "a bytes is neither a text nor an image"),
+        (None, "a NoneType is neither"),
+    ],
+)
+def test_what_is_no_picture_is_said(model, shown, complaint):
+    with pytest.raises(UserError, match=complaint):
+        api.ask(model, shown)
+
+
+def test_an_opened_image_that_was_closed_is_said(model, picture, tmp_path):
+    picture.save(tmp_path / "closed.png")
+    with Image.open(tmp_path / "closed.png") as opened:
+        pass
+    with pytest.raises(UserError, match=r"opened image .*closed\.png is corrupt \(its file was"):
+        api.ask(model, opened)
 
 
 def test_vectors_are_weighed_by_their_prompts_and_specifications_alike(model, picture):

@@ -24,8 +24,9 @@ from taskvectors.models.generic import GenericAdapter
 from taskvectors.models.qwen import QwenAdapter
 from taskvectors.study.prompts import QUERY, ImageInput, Template, Text, find_template, instruction
 
-from . import vocabulary
+from . import today_families, vocabulary
 from .families import FAMILIES
+from .test_contract import CLOSE, logits_of, outputs, own_inputs, own_prompts
 from .tiny import LAYERS, save, text_sizes
 
 TEMPLATES = Path(__file__).parents[2] / "resources/templates.yaml"
@@ -116,6 +117,19 @@ def test_mllama_looks_at_the_last_image_after_its_keys_were_kept(images, tiny):
         assert answer.token_id == answers[number, site].token_id
         difference = answers[number, site].logit_difference
         assert answer.logit_difference == pytest.approx(difference, abs=1e-4)
+
+
+def test_gemma3_looks_no_further_than_its_window_within_an_image(images, tmp_path, load):
+    """A window of 6 tokens and images of 16, none of which is released: as the model itself."""
+    today_families.gemma3(tmp_path, image_tokens=16)
+    adapter = load(tmp_path, "gemma3")
+    for encoded, text, shown in own_prompts("gemma3", adapter, images):
+        inputs = own_inputs("gemma3", adapter, encoded, text, shown)
+        assert encoded.ids == inputs["input_ids"][0].tolist()
+        with torch.inference_mode():
+            own = adapter.model(**inputs).logits[0, -1]
+        ours = logits_of(adapter, outputs(adapter, encoded)[-1])
+        torch.testing.assert_close(ours, own.cpu(), **CLOSE)
 
 
 @pytest.mark.parametrize("place", ["text_config", "config"])

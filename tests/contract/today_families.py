@@ -124,7 +124,9 @@ GEMMA_FRAMES = {
 }
 
 
-def gemma3(folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> None:
+def gemma3(
+    folder: Path, tokenizer: PreTrainedTokenizerFast | None = None, image_tokens: int = 4
+) -> None:
     tokenizer = tokenizer or vocabulary.sentencepiece([*GEMMA_FRAMES.values()], **GEMMA_FRAMES)
     images = hf.Gemma3ImageProcessor(size={"height": 28, "width": 28})
     sizes = text_sizes(tokenizer, head_dim=8, query_pre_attn_scalar=8, sliding_window=6)
@@ -134,12 +136,12 @@ def gemma3(folder: Path, tokenizer: PreTrainedTokenizerFast | None = None) -> No
             "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
         },
         vision_config={**VISION, "image_size": 28, "patch_size": 7},
-        mm_tokens_per_image=4,
+        mm_tokens_per_image=image_tokens,
         boi_token_index=tokenizer.boi_token_id,
         eoi_token_index=tokenizer.eoi_token_id,
         image_token_index=tokenizer.image_token_id,
     )
-    processor = hf.Gemma3Processor(images, tokenizer, image_seq_length=4)
+    processor = hf.Gemma3Processor(images, tokenizer, image_seq_length=image_tokens)
     save(folder, hf.Gemma3ForConditionalGeneration(config), processor)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.images import open_rgb
 from taskvectors.demo.lines import read_rows
 
 
@@ -25,13 +27,13 @@ def line(**changes: Any) -> dict[str, Any]:
 def read(tmp_path):
     """Write rows as a prompts file beside two images, and read it."""
     (tmp_path / "images").mkdir()
-    Image.new("RGB", (3, 3)).save(tmp_path / "images/flag.png")
+    Image.new("RGB", (3, 3), (9, 8, 7)).save(tmp_path / "images/flag.png")
     (tmp_path / "images/broken.png").write_bytes(b"\x89PNG, but cut")
 
     def read(*rows: dict[str, Any]) -> list[dict[str, Any]]:
         path = tmp_path / "prompts.jsonl"
         path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-        return read_rows(path)
+        return read_rows(path, tmp_path / "kept")
 
     return read
 
@@ -39,7 +41,15 @@ def read(tmp_path):
 def test_paths_of_images_are_relative_to_the_file(read, tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     (row,) = read(line(query={"image": "images/flag.png"}))
-    assert row["query"]["image"] == str(tmp_path / "images/flag.png")
+    assert open_rgb(Path(row["query"]["image"])).getpixel((1, 1)) == (9, 8, 7)
+
+
+def test_images_that_are_written_over_are_still_those_that_were_read(read, tmp_path):
+    (row,) = read(line(query={"image": "images/flag.png"}))
+    Image.new("RGB", (3, 3), "white").save(tmp_path / "images/flag.png")
+    assert open_rgb(Path(row["query"]["image"])).getpixel((1, 1)) == (9, 8, 7)
+    (again,) = read(line(query={"image": "images/flag.png"}))
+    assert again["query"]["image"] != row["query"]["image"]
 
 
 SHOWN = [{"image": "images/flag.png", "output": "x"}]
@@ -85,7 +95,7 @@ def test_a_file_that_is_none_of_json_lines_is_named(tmp_path, content, complaint
     path = tmp_path / "prompts.jsonl"
     path.write_bytes(content)
     with pytest.raises(UserError, match=complaint) as error:
-        read_rows(path)
+        read_rows(path, tmp_path)
     assert "collect" not in str(error.value)
 
 
@@ -98,7 +108,7 @@ def test_a_file_as_programs_write_it_is_read(tmp_path, text):
         path.write_text(content, encoding="utf-8", newline="")
         if text == "a\x0bb":
             path.write_text(content.replace("\x0b", "\\u000b"), encoding="utf-8", newline="")
-        assert read_rows(path)[0]["query"]["input"] == text
+        assert read_rows(path, tmp_path)[0]["query"]["input"] == text
 
 
 @pytest.mark.parametrize("image", ["images", "", "a\0b", "../../../../etc/shadow/none", "x" * 5000])

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.images import RESIZES, decoded, fault_of, open_rgb, open_rgba, save_png
+from taskvectors.base.images import (
+    RESIZES,
+    decoded,
+    fault_of,
+    from_array,
+    kept,
+    open_rgb,
+    open_rgba,
+    save_png,
+)
 
 GREY = (120, 120, 120)
 
@@ -51,10 +60,12 @@ TURNED = {1: (0, 0), 2: (3, 0), 3: (3, 1), 4: (0, 1), 5: (0, 0), 6: (1, 0), 7: (
 
 
 @pytest.mark.parametrize("orientation", TURNED)
-@pytest.mark.parametrize("form", ["png", "tiff", "webp"])
-def test_images_are_upright(tmp_path, orientation, form):
-    image = Image.new("RGB", (4, 2), "white")
-    image.putpixel((0, 0), (0, 0, 0))
+@pytest.mark.parametrize(
+    ("form", "mode"), [("png", "RGB"), ("tiff", "RGB"), ("tiff", "L"), ("webp", "RGB")]
+)
+def test_images_are_upright(tmp_path, orientation, form, mode):
+    image = Image.new(mode, (4, 2), "white")
+    image.putpixel((0, 0), 0 if mode == "L" else (0, 0, 0))
     exif = Image.Exif()
     exif[0x0112] = orientation
     path = tmp_path / f"turned.{form}"
@@ -207,3 +218,130 @@ def test_the_released_code_drops_transparency_rounds_down_and_is_bicubic():
     assert RESIZES["lanczos"](image).size == (224, 151)
     by_hand = Image.fromarray(noise[..., :3]).resize((224, 150))  # Pillow's default
     assert np.array_equal(np.asarray(found), np.asarray(by_hand))
+
+
+def colours(mode: str) -> Image.Image:
+    """Noise of a mode, some of it transparent where the mode can be."""
+    random = np.random.default_rng(3)
+    if mode in ("I;16", "I", "F"):
+        deep = random.integers(0, 2**16, (6, 5))
+        return image_of(deep / (2**16 - 1) if mode == "F" else deep, mode)
+    image = Image.fromarray(random.integers(0, 256, (6, 5, 4), dtype=np.uint8))
+    if mode == "P":
+        few = image.convert("RGB").quantize(8)
+        few.info["transparency"] = 3
+        return few
+    return image.convert("RGB").convert(mode) if mode == "CMYK" else image.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [
+        *((mode, "png") for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")),
+        *((mode, "tiff") for mode in ("I", "F", "CMYK", "LAB", "YCbCr", "I;16")),
+    ],
+)
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_an_opened_image_is_kept_as_its_file_is(tmp_path, mode, form, orientation):
+    path, exif = tmp_path / f"one.{form}", Image.Exif()
+    exif[0x0112] = orientation
+    image = colours("RGB" if mode in ("LAB", "YCbCr") else mode)
+    image = image.convert(mode) if mode == "YCbCr" else image
+    image.save(path, exif=exif)
+    by_path = kept(path, tmp_path / "kept", "it", "")
+    with Image.open(path) as opened:
+        assert kept(opened, tmp_path / "kept", "it", "") == by_path
+    assert open_rgba(by_path).tobytes() == open_rgba(path).tobytes()
+    assert open_rgba(by_path).size == ((5, 6) if orientation == 1 else (6, 5))
+    assert by_path.name == path.name
+
+
+def test_an_image_is_kept_under_its_pixels_and_a_short_name(tmp_path):
+    first = kept(colours("L"), tmp_path, "it", "")
+    assert first == kept(colours("L"), tmp_path, "it", "") and first.name == "image"
+    assert first != kept(colours("RGB"), tmp_path, "it", "")
+    turned = np.zeros((2, 6, 3), np.uint8)
+    assert kept(turned, tmp_path, "it", "") != kept(turned.reshape(6, 2, 3), tmp_path, "it", "")
+    long = tmp_path / f"{'é' * 100}.png"
+    colours("L").save(long)
+    assert kept(long, tmp_path, "it", "").name.endswith("éé.png")
+
+
+RGB = np.random.default_rng(4).integers(0, 256, (6, 5, 3), dtype=np.uint8)
+GREYS = RGB[:, :, 0]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (RGB, RGB),
+        (RGB.transpose(2, 0, 1), RGB),
+        (RGB / 255, RGB),
+        ((RGB / 255).astype(np.float16), RGB),
+        (RGB.astype(np.int64), RGB),
+        (RGB.astype(">i4"), RGB),
+        (RGB.astype(np.uint16) * 257, RGB),
+        (RGB.astype(">u2") * 257, RGB),
+        (GREYS, GREYS),
+        (GREYS[:, :, None] / 255, GREYS),
+        (GREYS[None].astype(np.float32) / 255, GREYS),
+        (GREYS > 127, 255 * (GREYS > 127)),
+        (GREYS[:, :, None] > 127, 255 * (GREYS > 127)),
+        (np.zeros((6, 5), np.float32), 0 * GREYS),
+        (np.asfortranarray(RGB)[::-1], RGB[::-1]),
+    ],
+)
+def test_an_array_is_the_image_whose_values_it_has(values, expected):
+    shown = np.asarray(from_array(values).convert("RGB")).astype(int)
+    wanted = expected if expected.ndim == 3 else np.repeat(expected[:, :, None], 3, axis=2)
+    assert np.array_equal(shown, wanted)
+
+
+@pytest.mark.parametrize("alpha", [2, 4])
+def test_an_arrays_last_channel_is_transparency(tmp_path, alpha):
+    values = np.zeros((6, 5, alpha), np.uint8)
+    path = kept(values, tmp_path, "it", "")
+    assert open_rgb(path).getpixel((0, 0)) == (255, 255, 255)
+    if alpha == 4:
+        assert kept(values.transpose(2, 0, 1), tmp_path, "it", "") == path
+
+
+@pytest.mark.parametrize(
+    ("values", "complaint"),
+    [
+        (RGB.astype(float), "float64 are not between 0 and 1"),
+        (RGB / 255 - 0.5, "are not between 0 and 1"),
+        (np.where(RGB > 250, np.nan, RGB / 255), "are not between"),
+        (np.full((6, 5), np.inf), "are not between"),
+        (RGB.astype(int) - 100, "int64 are not between 0 and 255"),
+        (RGB.astype(np.int32) * 256, "int32 are not between 0 and 255"),
+        (RGB.astype(np.uint16), "uint16 between 0 and 65535 are 25. at most: all black"),
+        (RGB / 255 / 255, "all black"),
+        (RGB.astype(complex), "complex128 are no brightness"),
+        (RGB.astype(str), "no brightness"),
+        (RGB.astype(object), "object are no brightness"),
+        (RGB[None], "it has 4 axes"),
+        (RGB[0, :, 0], "it has 1 axes"),
+        (np.zeros((6, 5, 7), np.uint8), "no axis is of 1 to 4 channels"),
+        (np.zeros((2, 6, 5), np.uint8), "no axis is of 1 to 4 channels"),
+        (np.zeros((3, 5, 3), np.uint8), "may be the first axis or the last"),
+        (np.zeros((1, 1, 3), np.uint8), "may be the first axis or the last"),
+        (np.zeros((0, 5, 3), np.uint8), "it is empty"),
+    ],
+)
+def test_an_array_that_is_no_image_or_two_is_refused(tmp_path, values, complaint):
+    with pytest.raises(UserError, match=f"this is no image .*{complaint}.*; give another"):
+        kept(values, tmp_path, "this", "give another")
+    assert not any(tmp_path.iterdir())
+
+
+@given(
+    st.sampled_from([np.bool_, np.uint8, np.int8, np.uint16, np.int32, np.float16, np.float64]),
+    st.lists(st.integers(0, 4), max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_no_array_ends_in_a_traceback(dtype, shape, random):
+    high = random.choice([1, 255, 70_000])
+    values = np.array([random.uniform(-1, high) for _ in range(int(np.prod(shape)))])
+    with contextlib.suppress(ValueError):
+        assert from_array(values.astype(dtype).reshape(shape)).size

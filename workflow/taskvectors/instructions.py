@@ -16,7 +16,6 @@ from torch import Tensor
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import read_json
 from taskvectors.base.progress import track
-from taskvectors.base.tensors import check_finite
 from taskvectors.engine.patching import plain_answers
 from taskvectors.jobs.arguments import Context, add_model, add_template, load_model, load_template
 from taskvectors.jobs.instructed import instructed, read_instruction
@@ -88,7 +87,6 @@ def main() -> None:
     context = Context(args.name, load_template(args, adapter), args.task)
     queries = seen_queries(adapter, context.template, items)
     vectors = wording_vectors(adapter, wordings)
-    check_finite(vectors, "the vector", "choose float32 or bfloat16 for this model")
     predictions = patch_queries(
         adapter, context, queries, vectors, [read_json(args.layer)["layer"]]
     )

@@ -1,15 +1,15 @@
 """A loaded model, and what it can be shown: texts, and images of any kind."""
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.images import fault_of, save_png
+from taskvectors.base.images import fault_of, kept
 from taskvectors.engine.load import load_adapter
 from taskvectors.jobs.arguments import as_loaded
 from taskvectors.jobs.named import ROOT, find_model
@@ -17,9 +17,9 @@ from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
 from taskvectors.study.prompts import ImageInput, Template, Text, find_template
 
-#: A text, or an image: a path (`pathlib.Path`), a PIL image, or an array (height, width, 3) of
-#: 8 bits.
-Shown = str | Path | Image.Image | np.ndarray
+#: A text, or an image: a path (`pathlib.Path`), a PIL image, or an array or tensor
+#: (`taskvectors.base.images.from_array`).
+Shown = str | Path | Image.Image | np.ndarray | Tensor
 TEMPLATES = ROOT / "resources/templates.yaml"
 
 
@@ -57,25 +57,35 @@ class Model:
         )
 
     def place(self, shown: Shown) -> Text | ImageInput:
-        """What is shown, as prompts have it. Raises `UserError` where an image is none."""
-        if isinstance(shown, str):
-            return Text(shown)
-        if isinstance(shown, Path):
-            fault = fault_of(shown)
-            if fault is not None:
-                raise UserError(f"the image {shown} {fault}; give another.")
-            return ImageInput(str(shown))
-        return ImageInput(str(self._kept(shown)))
+        """What is shown, as prompts have it; of an image a copy as it is seen now, upright and in 8
+        bits, so that what becomes of it afterwards changes no answer.
 
-    def _kept(self, shown: Image.Image | np.ndarray) -> Path:
-        """An image that has no file, in one of this model's own, by its pixels."""
-        image = Image.fromarray(shown) if isinstance(shown, np.ndarray) else shown
-        pixels = image.convert("RGBA")
-        digest = hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).hexdigest()
-        path = Path(self._folder.name) / f"{digest}.png"
-        if not path.exists():
-            save_png(pixels, path)
-        return path
+        Raises `UserError` where an image is none, or a text is the path of one.
+        """
+        if isinstance(shown, str):
+            if fault_of(Path(shown)) is None:
+                raise UserError(
+                    f"{shown!r} is the path of an image, but a str is read as a text; show "
+                    "pathlib.Path(…) of it."
+                )
+            return Text(shown)
+        folder = Path(self._folder.name)
+        if isinstance(shown, Path):
+            return ImageInput(str(kept(shown, folder, f"the image {shown}", "give another")))
+        if isinstance(shown, Image.Image):
+            named = f"the opened image {getattr(shown, 'filename', '')}".rstrip()
+            return ImageInput(str(kept(shown, folder, named, "give another")))
+        if isinstance(shown, Tensor):
+            # NumPy has no bfloat16.
+            shown = (shown.float() if shown.is_floating_point() else shown).numpy(force=True)
+        if not isinstance(shown, np.ndarray):
+            raise UserError(
+                f"a {type(shown).__name__} is neither a text nor an image; give a str, or a "
+                "pathlib.Path, a PIL image or an array."
+            )
+        named = f"the array of shape {shown.shape} and type {shown.dtype}"
+        remedy = "give (height, width, 3) of type uint8, or a PIL image"
+        return ImageInput(str(kept(shown, folder, named, remedy)))
 
 
 def load(

@@ -3,35 +3,37 @@
 import base64
 from dataclasses import dataclass
 from html import escape
+from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 
+from taskvectors.base.images import open_rgb
 from taskvectors.study.constant import MARK, best_constant
 from taskvectors.study.prompts import ImageInput, Text
 
 HEIGHT = 64  # pixels of an image in a notebook
-KINDS = {".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".webp": "webp", ".gif": "gif"}
 
 
 def shown_html(asked: Text | ImageInput) -> str:
-    """A query's input as HTML; an image is in the page itself."""
+    """A query's input as HTML; an image is in the page itself, small, while its model is loaded."""
     if isinstance(asked, Text):
         return escape(asked.text)
     path = Path(asked.path)
-    kind = KINDS.get(path.suffix.lower())
-    if kind is None:
+    if not path.is_file():
         return escape(path.name)
-    data = base64.b64encode(path.read_bytes()).decode()
-    return (
-        f'<img height="{HEIGHT}" alt="{escape(path.name)}" src="data:image/{kind};base64,{data}">'
-    )
+    image, small = open_rgb(path), BytesIO()
+    image.thumbnail((image.width, HEIGHT))
+    image.save(small, "PNG")
+    data = base64.b64encode(small.getvalue()).decode()
+    return f'<img height="{HEIGHT}" alt="{escape(path.name)}" src="data:image/png;base64,{data}">'
 
 
 @dataclass(frozen=True, repr=False)
 class ModelReply:
     """What a model said to a query: its ``text``, and of the first token how far its logit leads
-    over the runner-up's. ``how`` says what was done to it."""
+    over the runner-up's. ``how`` says what was done to it; an image in ``asked`` is the model's own
+    copy, as it was seen."""
 
     asked: Text | ImageInput
     how: str

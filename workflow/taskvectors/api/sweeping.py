@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ from taskvectors.jobs.queries import said
 from taskvectors.models.judged import encode_query
 from taskvectors.study.first_tokens import count_first_tokens
 from taskvectors.study.metrics import judged
-from taskvectors.study.prompts import EXEMPLAR, Text
+from taskvectors.study.prompts import EXEMPLAR, ImageInput, Text
 
 log = logging.getLogger("taskvectors")
 
@@ -47,6 +48,7 @@ def sweep(
         raise UserError(f"there are {len(queries)} queries but {len(labels)} labels; give as many.")
     adapter, template = model.adapter, model.template
     asked = [model.place(query) for query in queries]
+    named = [_name(query, shown) for query, shown in zip(queries, asked, strict=True)]
     prompts, label_ids = [], []
     for number, shown in enumerate(asked):
         prompt = template.query(shown)
@@ -63,8 +65,7 @@ def sweep(
     rows = []
     for batch in patched_answers(adapter, prompts, {"vector": vector.tensor}, sites):
         for number, site, answer in batch:
-            shown = asked[number]
-            row = {"number": number, "query": shown.text if isinstance(shown, Text) else shown.path}
+            row = {"number": number, "query": named[number]}
             row |= {"layer": site.layer, **said(adapter, answer.token_ids)}
             row |= {"logit_difference": answer.logit_difference}
             if labels is not None:
@@ -72,6 +73,13 @@ def sweep(
             rows.append(row)
     table = pd.DataFrame(rows).sort_values(["number", "layer"], ignore_index=True)
     return Sweep((table if labels is None else judged(table)).drop(columns="number"))
+
+
+def _name(query: Shown, shown: Text | ImageInput) -> str:
+    """What a query is called: a text itself, an image by its path, if only that of its copy."""
+    if isinstance(shown, Text):
+        return shown.text
+    return str(query) if isinstance(query, Path) else shown.path
 
 
 def sweep_heads(
@@ -88,8 +96,10 @@ def sweep_heads(
     adapter, template = model.adapter, model.template
     pairs = [(model.place(shown), output) for shown, output in clean]
     encoded = adapter.encode((*template.exemplars(pairs), *template.query(model.place(query))))
-    with read_heads(adapter, [(0, encoded.marks[EXEMPLAR.name])]) as heads:
-        run(adapter, [whole(encoded)])
+    places = [(0, encoded.marks[EXEMPLAR.name])]
+    with read_heads(adapter, places) as heads:
+        # Residual streams are read, too, so that heads that leave no number are noticed.
+        run(adapter, [whole(encoded)], places)
     (outputs,) = heads.on_host()
     mixed = [(model.place(shown), output) for shown, output in shuffled]
     prompt = (*template.exemplars(mixed), *template.query(model.place(query)))

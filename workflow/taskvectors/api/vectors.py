@@ -15,7 +15,7 @@ from torch import Tensor
 from taskvectors.api.model import Model
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import written_whole
-from taskvectors.base.tensors import read_metadata, read_tensors, write_tensors
+from taskvectors.base.tensors import check_finite, read_metadata, read_tensors, write_tensors
 
 log = logging.getLogger("taskvectors")
 NAME = "vector"  # of the tensor in a file
@@ -46,10 +46,13 @@ class About:
 @dataclass(frozen=True, eq=False)
 class TaskVector:
     """A task in the residual stream: ``tensor`` (layers, width), float32; its first axis is the
-    layer, 0-based, after which it was read."""
+    layer, 0-based, after which it was read. Raises `UserError` where it is not finite."""
 
     tensor: Tensor
     about: About
+
+    def __post_init__(self) -> None:
+        check_finite({f"of {self.about.model}": self.tensor}, "the vector", "read it in float32")
 
     @property
     def layers(self) -> int:

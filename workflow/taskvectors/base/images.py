@@ -1,16 +1,20 @@
-"""Images on disk: how they are opened, and how they are written."""
+"""Images: how they are opened, from files and from memory, and how they are written."""
 
+import hashlib
+import os
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import written_whole
 
 WIDTH = 224  # pixels; the paper resizes all images to this width (section 3)
+LONGEST_NAME = 40  # characters, of which none is longer in a file's name than four bytes
 
 
 # What Pillow raises of a file that it cannot decode, or will not, being a bomb. The RuntimeError is
@@ -49,11 +53,31 @@ def as_seen(image: Image.Image) -> Image.Image:
 
     Raises one of `FAULTS` where it cannot be decoded.
     """
+    _load(image)
     upright = ImageOps.exif_transpose(image)
     profile = upright.info.get("icc_profile")
     if upright.mode in DEEP:
-        upright = _eight_bits(upright)
+        most = 1 if upright.mode == "F" else 2**16 - 1
+        grey = _eight_bits(np.asarray(upright), most, f"grey values of mode {upright.mode}")
+        upright = Image.fromarray(grey)
     return _in_srgb(upright, profile) if profile else upright.convert("RGBA")
+
+
+def _load(image: Image.Image) -> None:
+    """Have an image's values, which are read when they are first asked for.
+
+    Without its name, since Pillow 13 maps a file that it knows by name into memory, and scrambles a
+    TIFF of those that lies on its side. Raises ValueError where the file was closed before.
+    """
+    if not (isinstance(image, ImageFile) and image.tile):
+        return
+    if image.fp is None:
+        raise ValueError("its file was closed before it was read")
+    name, image.filename = image.filename, ""
+    try:
+        image.load()
+    finally:
+        image.filename = name
 
 
 def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
@@ -74,26 +98,88 @@ def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
     return seen
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey values of 16 bits, or floats up to 1, as 8 bits: Pillow itself would cut them off.
+def _eight_bits(values: np.ndarray, most: int, what: str) -> np.ndarray:
+    """Values from 0 to ``most`` as 8 bits: Pillow itself would cut them off.
 
-    Raises ValueError where values lie outside.
+    Raises ValueError where values lie outside, or so low that all would be black, as those of 8
+    bits do that were stored in 16.
     """
-    values = np.asarray(image, dtype=np.float64)
-    most = 1 if image.mode == "F" else 2**16 - 1
-    if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= most):
-        raise ValueError(f"grey values of mode {image.mode} are not between 0 and {most}")
-    return Image.fromarray(np.rint(values * 255 / most).astype(np.uint8))
+    wide = np.asarray(values, dtype=np.float64)
+    if not (np.isfinite(wide).all() and wide.min() >= 0 and wide.max() <= most):
+        raise ValueError(f"{what} are not between 0 and {most}")
+    eight = np.rint(wide * 255 / most).astype(np.uint8)
+    if most != 255 and eight.max() <= 1 and wide.any():
+        raise ValueError(f"{what} between 0 and {most} are {wide.max():g} at most: all black")
+    return eight
+
+
+def from_array(values: np.ndarray) -> Image.Image:
+    """An array as an image: (height, width), (height, width, channels) or (channels, height,
+    width), of 1 to 4 channels (grey, grey and alpha, RGB, RGBA); its values are bool, integers up
+    to 255, uint16, or floats up to 1.
+
+    Raises ValueError where it is another array, or one that could be two images.
+    """
+    if not values.size:
+        raise ValueError("it is empty")
+    kind, what = values.dtype.kind, f"values of type {values.dtype}"
+    if kind not in "buif":
+        raise ValueError(f"{what} are no brightness")
+    most = 2**16 - 1 if values.dtype == np.uint16 else 1 if kind in "bf" else 255
+    eight = _channels_last(_eight_bits(values, most, what))
+    return Image.fromarray(eight[:, :, 0] if eight.shape[2] == 1 else eight)
+
+
+def _channels_last(values: np.ndarray) -> np.ndarray:
+    """An image's values (height, width, channels), however they are laid out."""
+    if values.ndim == 2:
+        return values[:, :, np.newaxis]
+    if values.ndim != 3:
+        raise ValueError(f"it has {values.ndim} axes, not 2 or 3")
+    last, first = values.shape[2] in (1, 2, 3, 4), values.shape[0] in (1, 3)
+    if last and first:
+        raise ValueError("its channels may be the first axis or the last")
+    if not last and values.shape[0] not in (1, 3, 4):
+        raise ValueError("no axis is of 1 to 4 channels")
+    return np.ascontiguousarray(values if last else np.moveaxis(values, 0, 2))
+
+
+def kept(shown: Path | Image.Image | np.ndarray, folder: Path, what: str, remedy: str) -> Path:
+    """An image as it is seen, in a file of its own below ``folder`` that is known by its pixels:
+    what becomes of the original changes nothing. The file bears the original's name, where it has
+    one.
+
+    Raises `UserError` of ``what`` and with the ``remedy`` where it is missing, corrupt or no image.
+    """
+    name = shown if isinstance(shown, Path) else getattr(shown, "filename", "")
+    try:
+        image = _seen(shown)
+    except FAULTS as error:
+        fault = f"is no image ({error})" if isinstance(shown, np.ndarray) else _fault(error)
+        raise UserError(f"{what} {fault}; {remedy}.") from error
+    digest = hashlib.sha256(repr(image.size).encode() + image.tobytes()).hexdigest()
+    path = folder / digest / (Path(os.fsdecode(name)).name[-LONGEST_NAME:] or "image")
+    if not path.exists():
+        save_png(image, path, compress_level=1)
+    return path
+
+
+def _seen(shown: Path | Image.Image | np.ndarray) -> Image.Image:
+    if isinstance(shown, Path):
+        return decoded(shown)
+    return as_seen(from_array(shown) if isinstance(shown, np.ndarray) else shown)
+
+
+def _fault(error: Exception) -> str:
+    return "is missing" if isinstance(error, FileNotFoundError) else f"is corrupt ({error})"
 
 
 def fault_of(path: Path) -> str | None:
     """What is wrong with a person's own image, in a few words; None where nothing is."""
     try:
         decoded(path)
-    except FileNotFoundError:
-        return "is missing"
     except FAULTS as error:
-        return f"is corrupt ({error})"
+        return _fault(error)
     return None
 
 
@@ -123,7 +209,7 @@ Resize = Callable[[Image.Image], Image.Image]
 RESIZES: dict[str, Resize] = {"lanczos": resize_to_width, "released": resize_as_released}
 
 
-def save_png(image: Image.Image, path: Path) -> None:
-    """Write a PNG whole or not at all."""
+def save_png(image: Image.Image, path: Path, **options: int) -> None:
+    """Write a PNG whole or not at all; ``options`` are Pillow's."""
     with written_whole(path) as temporary:
-        image.save(temporary, format="PNG")
+        image.save(temporary, format="PNG", **options)

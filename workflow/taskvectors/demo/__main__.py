@@ -8,9 +8,11 @@ function vectors are made of the heads that carry the tasks, and added. The same
 workflow.
 """
 
+import argparse
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -184,7 +186,12 @@ def main() -> None:
     start_logging(None)
     if args.tokens < 1:
         raise UserError(f"--tokens: an answer has at least 1 token, not {args.tokens}.")
-    prompts = read_rows(args.prompts)
+    with TemporaryDirectory() as images:
+        answer_file(args, read_rows(args.prompts, Path(images)))
+
+
+def answer_file(args: argparse.Namespace, prompts: Sequence[dict[str, Any]]) -> None:
+    """Read, patch and answer all lines, and write what was found."""
     asked = find_model(args.model, args.dtype)
     source = asked if args.vector_model is None else find_model(args.vector_model, args.dtype)
     adapter = load_adapter(asked.folder, asked.name, asked.dtype)

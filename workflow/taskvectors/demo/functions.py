@@ -40,8 +40,10 @@ def mean_outputs(adapter: Adapter, lines: Sequence[PromptLine]) -> dict[str, Ten
     prompts, ends = specifying(adapter, lines)
     found: dict[str, list[Tensor]] = {}
     for group in packed(prompts, [len(prompt.ids) for prompt in prompts], TOKENS_PER_PASS):
-        with read_heads(adapter, [(row, ends[n]) for row, n in enumerate(group)]) as heads:
-            run(adapter, [whole(prompts[number]) for number in group])
+        places = [(row, ends[number]) for row, number in enumerate(group)]
+        with read_heads(adapter, places) as heads:
+            # Residual streams are read, too, so that heads that leave no number are noticed.
+            run(adapter, [whole(prompts[number]) for number in group], places)
         for number, outputs in zip(group, heads.on_host(), strict=True):
             found.setdefault(lines[number].vector, []).append(outputs.float())
     return {name: torch.stack(outputs).mean(0) for name, outputs in found.items()}

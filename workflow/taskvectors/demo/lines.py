@@ -6,15 +6,16 @@ from typing import Any
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_jsonl
-from taskvectors.base.images import fault_of
+from taskvectors.base.images import kept
 from taskvectors.base.schemas import check
 from taskvectors.study.predictions import ICL_MODALITY
 
 KEYS = {"text": "input", "image": "image"}  # of an exemplar, by its modality
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The lines of a prompts file, with the paths of their images, which are relative to the file.
+def read_rows(path: Path, folder: Path) -> list[dict[str, Any]]:
+    """The lines of a prompts file. Paths of images are relative to the file; in their place are
+    those of copies in ``folder``, as they are seen, which do not change while a model runs.
 
     Raises `UserError` naming file, line and id where one is not valid: other keys, an empty text,
     an id twice, a vector of two specifications, exemplars of the other modality, an image that is
@@ -40,7 +41,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             )
         _check_exemplars(row, where)
         for shown in _shown(row):
-            _place_image(shown, path.parent, where)
+            _place_image(shown, path.parent, folder, where)
     return rows
 
 
@@ -60,13 +61,8 @@ def _shown(row: dict[str, Any]) -> Iterator[dict[str, str]]:
     yield row["query"]
 
 
-def _place_image(shown: dict[str, str], folder: Path, where: str) -> None:
-    """Make an image's path absolute, and open it once."""
+def _place_image(shown: dict[str, str], root: Path, folder: Path, where: str) -> None:
+    """Put the path of an image's copy in the place of its own, which is relative to ``root``."""
     if "image" in shown:
-        image = (folder / shown["image"]).resolve()
-        fault = fault_of(image)
-        if fault is not None:
-            raise UserError(
-                f"{where}: the image {shown['image']} {fault}; paths are relative to {folder}."
-            )
-        shown["image"] = str(image)
+        what, remedy = f"{where}: the image {shown['image']}", f"paths are relative to {root}"
+        shown["image"] = str(kept((root / shown["image"]).resolve(), folder, what, remedy))

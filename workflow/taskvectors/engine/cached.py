@@ -23,7 +23,7 @@ from taskvectors.engine.forward import (
     with_patches,
 )
 from taskvectors.engine.memory import within_memory
-from taskvectors.engine.sweep import Site
+from taskvectors.engine.sweep import Site, patches_named
 from taskvectors.engine.trees import Row, cut
 from taskvectors.models.base import Adapter, Encoded
 
@@ -63,7 +63,8 @@ def last_token(
     sites: Sequence[Site],
 ) -> list[Answer]:
     """The answers of the last token after ``cache``, a row per site, patched there."""
-    return read_answers(adapter, cached_ends(adapter, prompt, cache, vectors, sites))
+    ends = cached_ends(adapter, prompt, cache, vectors, sites)
+    return read_answers(adapter, ends, patches_named(adapter, [prompt], vectors, sites))
 
 
 def cached_ends(

@@ -23,6 +23,7 @@ from taskvectors.engine.forward import Patch, run
 from taskvectors.engine.sweep import Site, swept_ends, writes_by_layer
 from taskvectors.engine.trees import whole
 from taskvectors.models.base import Adapter, Encoded
+from taskvectors.models.features import FAILURES
 from taskvectors.models.generic import GenericAdapter
 from taskvectors.study.prompts import QUERY, ImageInput, Text
 
@@ -34,13 +35,6 @@ TOLERANCE = 0.05
 # Branches of a checked sweep, at least: as many as put the last far behind its prompt.
 BRANCHES = 256
 ADAPTER = "needs an adapter of its own in workflow/taskvectors/models"
-
-
-# What a model raises that is called in a way it does not know.
-FAILURES = (
-    *(AttributeError, IndexError, KeyError, NotImplementedError),
-    *(RuntimeError, TypeError, ValueError),
-)
 
 
 def check_model(adapter: Adapter, model_type: str) -> str:

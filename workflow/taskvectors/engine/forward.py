@@ -4,6 +4,7 @@ All reading and patching is done by hooks on the decoder layers, and hooks are l
 that did not fire exactly once in a pass raises.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 from transformers import Cache
 
 from taskvectors.base.errors import UserError
+from taskvectors.engine.finite import check_read, place_named, refuse
 from taskvectors.engine.trees import Row, batch_rows, visible
 from taskvectors.models.base import Adapter
 
@@ -146,7 +148,8 @@ def run(
     ``reads`` and ``answers`` are (row, token index) pairs. Returns the residual streams at the
     reads, (reads, layers, width) on the CPU in the model's dtype, and the answers in order. A
     patch takes effect before the same layer is read. What is read stays on the device until the
-    pass is over: a copy to the host in every layer would have the GPU wait for it.
+    pass is over: a copy to the host in every layer would have the GPU wait for it. Raises
+    `UserError` where a read or an answer is not finite.
     """
     by_layer = patches_by_layer(patches, adapter)
     read_at, answer_at = (_index(pairs, adapter.device) for pairs in (reads, answers))
@@ -166,7 +169,14 @@ def run(
     with layer_hooks(adapter, visit):
         decode_rows(adapter, rows)
     residuals = torch.stack(gathered, dim=1).to("cpu") if reads else torch.empty(0)
-    return residuals, read_answers(adapter, final[0]) if answers else []
+    if reads:
+        check_read(adapter, residuals, rows, reads)
+
+    def named(answer: int) -> str:
+        row, at = answers[answer]
+        return place_named(adapter, rows[row], at)
+
+    return residuals, read_answers(adapter, final[0], named) if answers else []
 
 
 def _index(pairs: Sequence[tuple[int, int]], device: torch.device) -> Places:
@@ -217,10 +227,11 @@ def written(own: Tensor, vectors: Tensor, added: Tensor) -> Tensor:
     return vectors + torch.where(added[:, None], own, 0)
 
 
-def read_answers(adapter: Adapter, residuals: Tensor) -> list[Answer]:
-    """The answers to last residual streams (answers, width).
+def read_answers(adapter: Adapter, residuals: Tensor, named: Callable[[int], str]) -> list[Answer]:
+    """The answers to last residual streams (answers, width); ``named`` says what was asked.
 
-    Some at a time: the logits of all would be a pass's largest tensor by far.
+    Some at a time: the logits of all would be a pass's largest tensor by far. Raises `UserError`
+    where logits are no numbers, or infinite.
     """
     tokens, leads = [], []
     for some in residuals.split(LOGITS_AT_ONCE):
@@ -229,4 +240,7 @@ def read_answers(adapter: Adapter, residuals: Tensor) -> list[Answer]:
         leads.append(best.values[:, 0] - best.values[:, 1])
     # In one copy: a float64 holds every token id and every float32 as they are.
     both = torch.stack([torch.cat(tokens).double(), torch.cat(leads).double()]).tolist()
+    for number, lead in enumerate(both[1]):
+        if not math.isfinite(lead):  # a logit that is no number counts as the largest
+            refuse(adapter, named(number))
     return [Answer(int(token), lead) for token, lead in zip(*both, strict=True)]

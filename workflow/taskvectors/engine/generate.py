@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from taskvectors.engine.cached import one_token, prefilled
+from taskvectors.engine.finite import whole_named
 from taskvectors.engine.forward import Patch, read_answers
 from taskvectors.models.base import Adapter, Encoded
 
@@ -29,7 +30,8 @@ def generate(
     that ends the first line that has any text.
 
     With ``vector`` (width,) and ``layer``, the residual stream after it at each prompt's last
-    token is replaced by the vector throughout, or the vector ``added`` to it.
+    token is replaced by the vector throughout, or the vector ``added`` to it. Raises `UserError` as
+    `read_answers`.
     """
     if (vector is None) != (layer is None):
         raise ValueError("a patch needs both a vector and a layer")
@@ -48,7 +50,7 @@ def _written(
     while len(written) < tokens:
         ids, positions = torch.tensor([[token]]), prompt.positions[:, None, -1:] + len(written)
         residual = one_token(adapter, ids, positions, cache, patches)
-        (answer,) = read_answers(adapter, residual)
+        (answer,) = read_answers(adapter, residual, lambda _: whole_named(adapter, prompt))
         token, patches = answer.token_id, []
         if token in adapter.end_ids or token == adapter.placeholder_id:
             break

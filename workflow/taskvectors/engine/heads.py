@@ -7,6 +7,7 @@ head is a branch, a copy of that token which begins at the head's layer, and one
 all (`taskvectors.engine.naive.naive_effects` is one pass each).
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from taskvectors.engine.branches import Growth, branching, end_of_pass
 from taskvectors.engine.cached import last_of_rows, prefilled
+from taskvectors.engine.finite import refuse, whole_named
 from taskvectors.engine.forward import LOGITS_AT_ONCE, check_fired, hooked
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.trees import whole
@@ -96,7 +98,7 @@ def head_effects(
 
     def before_and_after(heads: Sequence[Head]) -> list[tuple[float, float]]:
         ends = ends_with_heads(adapter, prompt, outputs, heads)
-        before, *after = probabilities(adapter, ends, token)
+        before, *after = probabilities(adapter, prompt, ends, token)
         return [(before, one) for one in after]
 
     per_pass = max(1, len(prompt.ids) // 4, tokens_per_pass - len(prompt.ids))
@@ -188,17 +190,21 @@ def plain_probability(adapter: Adapter, prompt: Encoded, token: int) -> float:
     """The probability of ``token`` after the prompt, in a pass of its own."""
     columns = [len(prompt.ids)] * len(adapter.layers)
     final = end_of_pass(adapter, [whole(prompt)], columns)
-    return probabilities(adapter, final[0, -1:], token)[0]
+    return probabilities(adapter, prompt, final[0, -1:], token)[0]
 
 
 @torch.inference_mode()
-def probabilities(adapter: Adapter, residuals: Tensor, token: int) -> list[float]:
-    """Of ``token``, after last residual streams (answers, width); some logits at a time."""
+def probabilities(adapter: Adapter, prompt: Encoded, residuals: Tensor, token: int) -> list[float]:
+    """Of ``token``, after last residual streams (answers, width) of the prompt; some logits at a
+    time. Raises `UserError` where they are no numbers."""
     shares = [
         adapter.logits(some).float().softmax(dim=-1)[:, token]
         for some in residuals.split(LOGITS_AT_ONCE)
     ]
-    return torch.cat(shares).tolist()
+    found = torch.cat(shares).tolist()
+    if any(map(math.isnan, found)):
+        refuse(adapter, whole_named(adapter, prompt))
+    return found
 
 
 def function_vector(adapter: Adapter, outputs: Tensor, chosen: Sequence[Head]) -> Tensor:

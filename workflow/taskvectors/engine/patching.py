@@ -4,14 +4,12 @@ An answer is one token. Only where a prompt asks for it (`Encoded.to_text`) is a
 token shows no text written on, greedily and under the same patch, until one does.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
 from torch import Tensor
 
-from taskvectors.base.errors import UserError
 from taskvectors.engine.cached import cached_sweep
 from taskvectors.engine.forward import Answer, Patch, run
 from taskvectors.engine.memory import within_memory
@@ -70,20 +68,10 @@ def patched_answers(
     """Every prompt at every site, in batches of (prompt number, site, answer), by whichever sweep
     the adapter's decoder takes; vectors are (layers, width).
 
-    Raises `UserError` where a vector makes activations infinite.
+    Raises `UserError` where activations are not finite.
     """
     answer_all = sweep if adapter.branching else cached_sweep
     for batch in answer_all(adapter, prompts, vectors, sites, TOKENS_PER_PASS):
-        wrong = [site for _, site, answer in batch if not math.isfinite(answer.logit_difference)]
-        if wrong:
-            # Branches share a pass, and what is infinite in one leaves no number in the others.
-            largest = max(wrong, key=lambda site: float(site.vector(vectors).abs().max()))
-            strength = "" if largest.strength is None else f" {largest.strength:g} times"
-            raise UserError(
-                f"the vector {largest.name}, written{strength} after layer {largest.layer}, makes "
-                f"activations of {adapter.name} infinite; lower the strength, or choose float32 "
-                "or bfloat16 for this model."
-            )
         begun = [Begun(prompts[number], answer, site) for number, site, answer in batch]
         answers = until_text(adapter, begun, vectors)
         yield [(number, site, one) for (number, site, _), one in zip(batch, answers, strict=True)]

@@ -7,7 +7,7 @@ to it. A copy sees the prompt and itself only, so each copy answers as one full 
 would (`taskvectors.engine.naive` is that pass).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from taskvectors.engine.branches import Growth, LayerWrite, branching, ends_of_branches
+from taskvectors.engine.finite import whole_named
 from taskvectors.engine.forward import Answer, check_patch, read_answers
 from taskvectors.engine.memory import within_memory
 from taskvectors.engine.trees import packed
@@ -53,7 +54,7 @@ def sweep(
     Yields batches of (prompt number, site, answer), sites in the order of their layers. Prompts
     are batched, and the branches of a prompt are split over passes, so that a pass has at most
     ``tokens_per_pass`` tokens.
-    Raises ValueError where a prompt does not end at its query's delimiter.
+    Raises ValueError where a prompt does not end at its query's delimiter, and as `read_answers`.
     """
     for prompt in prompts:
         if prompt.marks[QUERY.name] != len(prompt.ids) - 1:
@@ -66,7 +67,7 @@ def sweep(
         by_layer = writes_by_layer(adapter, vectors, chunk)
         lengths = [len(prompt.ids) + len(chunk) for prompt in prompts]
         for group in packed(prompts, lengths, tokens_per_pass):
-            together = partial(_sweep_batch, adapter, prompts, by_layer, chunk)
+            together = partial(_sweep_batch, adapter, prompts, vectors, by_layer, chunk)
             apart = partial(_sweep_apart, adapter, prompts, vectors, chunk)
             yield within_memory(group, together, apart)
 
@@ -74,14 +75,35 @@ def sweep(
 def _sweep_batch(
     adapter: Adapter,
     prompts: Sequence[Encoded],
+    vectors: Mapping[str, Tensor],
     by_layer: Mapping[int, LayerWrite],
     sites: Sequence[Site],
     group: Sequence[int],
 ) -> list[tuple[int, Site, Answer]]:
     asked = [prompts[number] for number in group]
-    ends = swept_ends(adapter, asked, by_layer, sites)
-    answers = iter(read_answers(adapter, ends.flatten(0, 1)))
+    ends = swept_ends(adapter, asked, by_layer, sites).flatten(0, 1)
+    answers = iter(read_answers(adapter, ends, patches_named(adapter, asked, vectors, sites)))
     return [(number, site, next(answers)) for number in group for site in sites]
+
+
+def patches_named(
+    adapter: Adapter,
+    prompts: Sequence[Encoded],
+    vectors: Mapping[str, Tensor],
+    sites: Sequence[Site],
+) -> Callable[[int], str]:
+    """What a pass asked, by the number of its answer: each of the prompts at all sites. Branches
+    share it, and what is infinite in one leaves no number in the others: the largest is named."""
+
+    def named(answer: int) -> str:
+        site = max(
+            sites, key=lambda one: float(one.vector(vectors).abs().max().nan_to_num(torch.inf))
+        )
+        strength = "" if site.strength is None else f" {site.strength:g} times"
+        prompt = whole_named(adapter, prompts[answer // len(sites)])
+        return f"{prompt}, with the vector {site.name} written{strength} after layer {site.layer},"
+
+    return named
 
 
 def swept_ends(
@@ -112,7 +134,7 @@ def _sweep_apart(
 
     def some_sites(part: Sequence[Site]) -> list[tuple[int, Site, Answer]]:
         by_layer = writes_by_layer(adapter, vectors, part)
-        return _sweep_batch(adapter, prompts, by_layer, part, [number])
+        return _sweep_batch(adapter, prompts, vectors, by_layer, part, [number])
 
     return within_memory(sites, some_sites)
 

@@ -24,9 +24,11 @@ from taskvectors.models.features import (
     ImageFeatures,
     Recent,
     feature_bytes,
+    image_named,
 )
 from taskvectors.models.heads import Heads, find_heads
 from taskvectors.models.parts import FINAL_NORMS, LAYERS, first_part
+from taskvectors.models.unembedding import scaled, unembed
 from taskvectors.study.prompts import ImageInput, Mark, Prompt, Text
 
 
@@ -138,12 +140,9 @@ class Adapter:
         return self.unembedding.weight.dtype
 
     def logits(self, residual: Tensor) -> Tensor:
-        """Last residual streams (..., width) to logits (..., vocabulary)."""
+        """Last residual streams (..., width) to logits (..., vocabulary), float32."""
         config = self.model.config.get_text_config()
-        logits = self.unembedding(self.final_norm(residual))
-        logits = logits / (getattr(config, "logits_scaling", None) or 1.0)  # Granite's
-        cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2's
-        return logits if cap is None else cap * torch.tanh(logits / cap)
+        return scaled(unembed(self.unembedding, self.final_norm(residual)), config)
 
     def decode(
         self,
@@ -263,7 +262,7 @@ class Adapter:
             self.positions(ids, images),
             marks,
             tuple(images),
-            tuple(self._image_end(tokens, span) for span in spans),
+            tuple(self._image_end(tokens, *one) for one in zip(images, spans, strict=True)),
             forced,
         )
 
@@ -296,14 +295,16 @@ class Adapter:
                 f"for an image in {self.name}; take it out of the entity, label or instruction."
             )
 
-    def _image_end(self, tokens: list[Token], span: tuple[int, int]) -> int:
+    def _image_end(self, tokens: list[Token], image: str, span: tuple[int, int]) -> int:
         """Index after the last placeholder within the characters of one image."""
         placeholder = self.placeholder_id
-        return 1 + max(
+        places = [
             index
             for index, (token, start, end) in enumerate(tokens)
             if token == placeholder and span[0] <= start and end <= span[1]
-        )
+        ]
+        with image_named(self.name, image):
+            return 1 + places[-1]
 
     def neighbourhood(self, ids: Sequence[int], index: int, radius: int = 3) -> str:
         """The decoded tokens around ``index``, that token itself between ``>`` and ``<``."""

@@ -36,7 +36,7 @@ from taskvectors.models.embedded_vision import (
     normalised,
     on_background,
 )
-from taskvectors.models.features import ImageFeatures
+from taskvectors.models.features import ImageFeatures, image_named
 from taskvectors.models.weights import load_weights
 
 
@@ -208,8 +208,11 @@ class EmbeddedAdapter(Adapter):
     @torch.inference_mode()
     def image_features(self, images: Sequence[str]) -> Iterator[ImageFeatures]:
         for first in range(0, len(images), 32):
-            opened = [open_rgb(Path(path)) for path in images[first : first + 32]]
-            pixels = self.processor.image_processor(opened)["pixel_values"]
+            pixels = torch.cat([self._pixels(image) for image in images[first : first + 32]])
             found = self.model.get_image_features(pixels.to(self.device, self.dtype))
             # Copies, of which one can be dropped without the others.
             yield from (ImageFeatures(image.clone()) for image in found)
+
+    def _pixels(self, image: str) -> Tensor:
+        with image_named(self.name, image):
+            return self.processor.image_processor(open_rgb(Path(image)))["pixel_values"]

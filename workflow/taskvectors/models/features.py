@@ -1,7 +1,8 @@
 """Images as the decoder takes them: their features, what is kept of them, and a batch of both."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -9,12 +10,37 @@ import torch
 from torch import Tensor
 from transformers import BatchFeature
 
+from taskvectors.base.errors import UserError
+
 # On the device. A task's 130 images are 0.6 GB in LLaVA; 16 bits a weight are 14 GB and more.
 FEATURE_BYTES = 2 * 2**30
 # On the host. The same images are 0.2 GB as pixels, and a job asks for 2.5 GB beside its weights.
 PIXEL_BYTES = 2**29
 
+# What a processor or a vision tower raises of an image of a size that nobody thought of, and any
+# model that is called in a way it does not know.
+FAILURES = (
+    *(ArithmeticError, AssertionError, AttributeError, LookupError),
+    *(RuntimeError, TypeError, ValueError),
+)
+
 Value = TypeVar("Value")
+
+
+@contextmanager
+def image_named(model: str, image: str) -> Iterator[None]:
+    """Raise `UserError` naming the image that one of `FAILURES` within is about; where memory runs
+    out, or the device fails, it is about no image."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except FAILURES as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(
+            f"the model {model} does not take the image {image} ({reason}); crop or enlarge it, or "
+            "choose another."
+        ) from error
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,13 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
 from taskvectors.base.images import open_rgb
 from taskvectors.models.base import Adapter
-from taskvectors.models.features import PIXEL_BYTES, ImageFeatures, Recent, pixel_bytes
+from taskvectors.models.features import (
+    PIXEL_BYTES,
+    ImageFeatures,
+    Recent,
+    image_named,
+    pixel_bytes,
+)
 from taskvectors.models.tokens import check_tokens
 from taskvectors.models.turns import frame_of, own_template
 from taskvectors.models.weights import load_weights
@@ -163,15 +169,10 @@ class GenericAdapter(Adapter):
         Raises `UserError` where the processor does not take the image.
         """
         if image not in self.strings:
-            try:
+            with image_named(self.name, image):
                 inputs = self.alone(image)
-            except ValueError as error:
-                raise UserError(
-                    f"the processor of {self.name} does not take the image {image} ({error}); "
-                    "crop it, or choose another."
-                ) from error
+                self.strings[image] = self.expanded(inputs)
             self.waiting[image] = inputs
-            self.strings[image] = self.expanded(inputs)
         return self.strings[image]
 
     def expanded(self, inputs: BatchFeature) -> str:
@@ -182,7 +183,9 @@ class GenericAdapter(Adapter):
     def image_features(self, images: Sequence[str]) -> Iterator[ImageFeatures]:
         for image in images:
             inputs = self.waiting.pop(image)
-            yield self.looked_at(self.alone(image) if inputs is None else inputs)
+            with image_named(self.name, image):
+                features = self.looked_at(self.alone(image) if inputs is None else inputs)
+            yield features
 
     def looked_at(self, inputs: BatchFeature) -> ImageFeatures:
         """Features of the image in the processor's ``inputs``."""

@@ -21,6 +21,7 @@ from torch import Tensor
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.frames import write_frame
 from taskvectors.base.tensors import read_tensors
+from taskvectors.engine.finite import refuse
 from taskvectors.jobs.arguments import add_model, load_model, load_vectors
 from taskvectors.models.base import Adapter
 from taskvectors.study.predictions import ICL_MODALITY, read_predictions
@@ -50,9 +51,15 @@ class DecodedSets:
 
 @torch.inference_mode()
 def probabilities(adapter: Adapter, residual: Tensor) -> Tensor:
-    """Residual streams (..., width) to next-token probabilities (..., vocabulary), float32."""
+    """Residual streams (..., width) to next-token probabilities (..., vocabulary), float32.
+
+    Raises `UserError` where they are no numbers."""
     logits = adapter.logits(residual.to(adapter.device, adapter.dtype))
-    return torch.softmax(logits.float(), dim=-1).cpu()
+    found = torch.softmax(logits.float(), dim=-1).cpu()
+    wrong = found[..., 0].isnan().flatten().nonzero()
+    if len(wrong):
+        refuse(adapter, f"number {int(wrong[0])} of the decoded residual streams")
+    return found
 
 
 def vocabulary_of(adapter: Adapter) -> list[str]:

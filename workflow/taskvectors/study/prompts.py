@@ -17,7 +17,8 @@ class Text:
 
 @dataclass(frozen=True)
 class ImageInput:
-    """An image, by its path."""
+    """An image, by its path. A loaded model knows it by that, so what lies there must not change,
+    as a job's inputs do not; `taskvectors.base.images.kept` makes such a path of any image."""
 
     path: str
 
