@@ -252,7 +252,7 @@ def test_an_account_and_a_partition_that_are_not_there_are_named_before_the_jobs
     assert bookkept.run("--dry-run", "--default-resources", "slurm_account=physics") == 0
     partitions.write_text(partitions.read_text().replace("fast:", "cpu:"))
     before = bookkept.said.split("Job stats:")[0]
-    assert "slurm_account: physics, which is none of your accounts (lab)" in before
+    assert "slurm_account: physics, which is none of your accounts (lab, root)" in before
     assert "slurm/partitions.yaml has the partition fast, which this cluster has not" in before
     assert "partition gpu" not in before
 

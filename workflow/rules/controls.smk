@@ -61,9 +61,9 @@ use rule score as score_controls with:
         f"{RESULTS}/score/{MODEL_JOB}/controls.csv",
     log:
         f"{LOGS}/score/{MODEL_JOB}/controls.log",
-    localrule: True
     benchmark:
         f"{BENCHMARKS}/score_controls/{MODEL_JOB}.jsonl"
+    localrule: True
 
 
 rule score_control_pairs:

@@ -52,6 +52,6 @@ use rule score as score_instructions with:
         f"{RESULTS}/score/{MODEL_JOB}/instructions.csv",
     log:
         f"{LOGS}/score/{MODEL_JOB}/instructions.log",
-    localrule: True
     benchmark:
         f"{BENCHMARKS}/score_instructions/{MODEL_JOB}.jsonl"
+    localrule: True

@@ -35,9 +35,9 @@ use rule choose_layer as choose_transfer_layer with:
         by_layer=f"{RESULTS}/score/{MODEL_JOB}/{FROM}/by_layer.csv",
     log:
         f"{LOGS}/score/{MODEL_JOB}/{FROM}/choose.log",
-    localrule: True  # which a rule that is made from another does not inherit
     benchmark:
         f"{BENCHMARKS}/choose_transfer_layer/{MODEL_JOB}/{FROM}.jsonl"
+    localrule: True  # which a rule that is made from another does not inherit
 
 
 use rule write_test as transfer_test with:
@@ -65,9 +65,9 @@ use rule score as score_transfer with:
         f"{RESULTS}/score/{MODEL_JOB}/{FROM}/accuracy.csv",
     log:
         f"{LOGS}/score/{MODEL_JOB}/{FROM}/score.log",
-    localrule: True
     benchmark:
         f"{BENCHMARKS}/score_transfer/{MODEL_JOB}/{FROM}.jsonl"
+    localrule: True
 
 
 rule score_similarity:

@@ -32,13 +32,15 @@ rule fault:
         before,
     output:
         "day/{fault,[a-z_]+}",
-    params:
-        seconds=lambda wildcards: {"refused": 0, "hung": 0, "away": 8}.get(wildcards.fault, 600),
     resources:
         mem_mb=500,
         slurm_partition=lambda wildcards: PARTITIONS.get(wildcards.fault, "cpu"),
         gpu=lambda wildcards: 1 if wildcards.fault in ON_A_GPU else 0,
-        slurm_extra=lambda wildcards: "--no-requeue" if wildcards.fault == "node_died_for_good" else "",
+        slurm_extra=lambda wildcards: (
+            "--no-requeue" if wildcards.fault == "node_died_for_good" else ""
+        ),
+    params:
+        seconds=lambda wildcards: {"refused": 0, "hung": 0, "away": 8}.get(wildcards.fault, 600),
     shell:
         "exec 9>> {wildcards.fault}.lock; flock -n 9 || echo {wildcards.fault} >> twice.log; "
         "touch tries.log; before=$(grep -c '^{wildcards.fault} ' tries.log || true); "
