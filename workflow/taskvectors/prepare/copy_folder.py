@@ -1,7 +1,7 @@
 """``python -m taskvectors.prepare.copy_folder``: a model of a folder on this machine, at its hash.
 
 The checkpoint is copied, so that what was studied stays as it was whatever happens to the folder.
-The copy is kept for all experiments (`taskvectors.prepare.keep`); the output has links to its files.
+The copy is kept for all experiments (`taskvectors.prepare.keep`), and the output is links to it.
 """
 
 import logging

@@ -59,6 +59,11 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
+def pinned(params: dict[str, Any]) -> bool:
+    """Whether a job's output is what a revision names, whatever code brought it here."""
+    return "revision" in params
+
+
 def files_below(folder: Path) -> Iterator[Path]:
     """All files below a folder, sorted, but those that Snakemake keeps there."""
     found = (path for path in folder.rglob("*") if path.is_file())
