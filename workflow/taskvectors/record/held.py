@@ -12,12 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from snakemake import utils
+from snakemake.exceptions import WorkflowError
 from snakemake.jobs import Job
 from snakemake.persistence import NO_PARAMS_CHANGE, ParamsChange, PersistenceBase
 
+from taskvectors.base.errors import UserError
 from taskvectors.base.files import sha256
 from taskvectors.record.__main__ import parsed, stated
-from taskvectors.record.provenance import inside, pinned, read_record, record_path
+from taskvectors.record.provenance import (
+    NewerSchemaError,
+    inside,
+    pinned,
+    read_record,
+    record_path,
+)
 
 snakemakes_own = PersistenceBase.params_changed
 
@@ -78,7 +86,12 @@ def unfit(path: Path, now: dict[str, Any], inputs: list[str]) -> list[str]:
     count."""
     if not path.is_file():
         return ["no record"]
-    record = read_record(path)
+    try:
+        record = read_record(path)
+    except NewerSchemaError as error:
+        raise WorkflowError(str(error)) from None
+    except UserError:
+        return ["a damaged record"]
     was = {**record, "inputs": [given["path"] for given in record["inputs"]]}
     changed = [
         f"{name} {was['params'].get(name)!r}"
@@ -103,7 +116,10 @@ def is_another(place: str, used: dict[str, Any], started: float) -> bool:
     path = inside(place)
     if path.startswith("results/"):
         kept = record_path(path)
-        return kept.is_file() and read_record(kept)["output"]["sha256"] != used["sha256"]
+        try:
+            return kept.is_file() and read_record(kept)["output"]["sha256"] != used["sha256"]
+        except UserError:  # it is made again, and its users with it
+            return False
     found = Path(path)
     if not found.is_file():
         return False  # Snakemake says that it is missing
