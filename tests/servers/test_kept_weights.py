@@ -217,6 +217,23 @@ def test_changed_code_and_a_failing_run_lose_no_weights(hub, checkout, folder, m
     assert all(contents(checkout.folder / target) == original for target in targets)
 
 
+def test_what_an_older_version_left_in_an_output_is_kept(hub, checkout, folder, monkeypatch):
+    """Of version 0.1.0: the files themselves, and the client's notes."""
+    monkeypatch.setenv("PYTHONPATH", str(checkout.folder / "workflow"))
+    out = checkout.folder / "results/tiny/prepare/copied"
+    shutil.copytree(folder, out)
+    (out / ".cache").mkdir()
+    (out / ".cache/notes").touch()
+    source = {"folder": str(folder), "revision": folder_revision(folder)}
+    (out / "source.json").write_text(json.dumps(source))
+    original = contents(folder)
+    shutil.rmtree(folder)
+    done = checkout.tiny("results/tiny/prepare/copied")
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert contents(out) == original
+    assert all((out / name).is_symlink() for name in NAMES)
+
+
 # -- folders ------------------------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.pages import template_files
+from taskvectors.prepare.keep import adopt
 from taskvectors.record.code import code_hash
 from taskvectors.record.held import hold_to_records
 from taskvectors.record.shell import recorded

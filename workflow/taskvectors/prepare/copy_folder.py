@@ -18,6 +18,7 @@ from taskvectors.prepare.keep import (
     is_kept,
     is_whole,
     kept_hash,
+    kept_place,
     link,
     read_listing,
     write_listing,
@@ -32,13 +33,14 @@ def copy_folder(folder: Path, revision: str, out: Path, cache: Path = KEPT) -> N
 
     Raises `UserError` where the folder is no checkpoint, or not the one with that hash.
     """
-    kept = cache / "folders" / revision
+    source = {"folder": str(folder), "revision": revision}
+    kept = kept_place(source, cache)
     if not is_copied(kept, revision):
         # First, so that nothing of another checkpoint is put over what is kept of this one.
         check_revision(folder, folder_revision(folder), revision)
         copy_missing(folder, kept)
         check_revision(folder, kept_hash(kept), revision)
-    link(kept, out, {"folder": str(folder), "revision": revision})
+    link(kept, out, source)
 
 
 def is_copied(kept: Path, revision: str) -> bool:

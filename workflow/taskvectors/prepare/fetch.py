@@ -22,6 +22,7 @@ from taskvectors.prepare.keep import (
     Listing,
     is_kept,
     is_whole,
+    kept_place,
     link,
     read_listing,
     write_listing,
@@ -36,7 +37,8 @@ def fetch(hub: str, revision: str, out: Path, cache: Path = KEPT) -> None:
 
     Raises `UserError` where the hub cannot be had, or sends another file than it lists.
     """
-    kept = cache / hub.replace("/", "--") / revision
+    source = {"hub": hub, "revision": revision}
+    kept = kept_place(source, cache)
     if not is_whole(kept):
         try:
             download(hub, revision, kept)
@@ -47,7 +49,7 @@ def fetch(hub: str, revision: str, out: Path, cache: Path = KEPT) -> None:
                 "`--config`, and accept the model's terms on the hub where it has any "
                 f"({type(error).__name__})."
             ) from error
-    link(kept, out, {"hub": hub, "revision": revision})
+    link(kept, out, source)
 
 
 def download(hub: str, revision: str, kept: Path) -> None:

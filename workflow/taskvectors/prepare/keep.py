@@ -8,6 +8,7 @@ read-only.
 """
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,18 @@ from taskvectors.base.files import (
     read_json,
     sha256,
     write_json,
+    written_whole,
 )
-from taskvectors.record.provenance import kept_listing, stat_of
+from taskvectors.record.provenance import files_below, kept_listing, stat_of
 
 KEPT = Path("results/cache/models")
 Listing = dict[str, dict[str, Any]]  # files by name: `sha256`, `size` and, once seen, `mtime_ns`
+
+
+def kept_place(source: dict[str, str], cache: Path) -> Path:
+    """Where a source's files are kept; a source is its ``hub`` or ``folder``, and ``revision``."""
+    name = source["hub"].replace("/", "--") if "hub" in source else "folders"
+    return cache / name / source["revision"]
 
 
 def read_listing(kept: Path) -> Listing:
@@ -66,3 +74,25 @@ def link(kept: Path, out: Path, source: dict[str, str]) -> None:
             there = os.path.relpath((kept / name).resolve(), place.parent.resolve())
             place.symlink_to(there)
         write_json(linked / "source.json", source)
+
+
+def adopt(out: Path, revision: str | None, cache: Path = KEPT) -> None:
+    """Keep what a version before this module put into ``out`` itself, and make that links.
+
+    Nothing is done where ``out`` is not that revision, or links already.
+    """
+    place = out / "source.json"
+    source = read_json(place) if place.is_file() else {}
+    files = [file for file in files_below(out) if file != place and ".cache" not in file.parts]
+    if revision is None or source.get("revision") != revision or any(map(Path.is_symlink, files)):
+        return
+    kept = kept_place(source, cache)
+    if not is_whole(kept):
+        listing = {}
+        for file in files:
+            name = file.relative_to(out).as_posix()
+            with written_whole(kept / name) as copied:
+                shutil.copy2(file, copied)
+            listing[name] = {"sha256": sha256(kept / name), **stat_of(kept / name)}
+        write_listing(kept, listing)
+    link(kept, out, source)
