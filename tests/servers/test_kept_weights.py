@@ -215,6 +215,11 @@ def test_changed_code_and_a_failing_run_lose_no_weights(hub, checkout, folder, m
     forced = checkout.tiny("--force", *targets)
     assert forced.returncode == 0, forced.stdout[-3000:]
     assert all(contents(checkout.folder / target) == original for target in targets)
+    verify = [sys.executable, "-m", "taskvectors.audit", "verify", "results/tiny"]
+    verified = subprocess.run(
+        verify, cwd=checkout.folder, text=True, capture_output=True, check=False
+    )
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
 def test_what_an_older_version_left_in_an_output_is_kept(hub, checkout, folder, monkeypatch):
