@@ -103,5 +103,6 @@ lock:
 	.venv-lock/bin/pip freeze | sed 's/^torch==\([0-9.]*\)+.*/torch==\1/' > envs/cpu.txt
 	rm -r .venv-lock
 
+# What came from outside stays: results/cache.
 clean:
-	rm -rf results logs .snakemake
+	rm -rf logs .snakemake $(filter-out results/cache,$(wildcard results/*))

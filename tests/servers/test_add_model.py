@@ -122,7 +122,8 @@ def test_a_hubs_model_is_added_pinned_and_what_is_printed_fetches_and_plans_it(h
     assert (jobs["fetch_model"], jobs["read"], jobs["write_test"]) == ("1", "6", "6")
     out = Path(fetching[3])
     assert fetching[:3] == ["snakemake", "--cores", "1"] and f"output: {out}\n" in planned
-    fetch(source.hub, source.revision, checkout.folder / out)
+    kept = checkout.folder / "results/cache/models"
+    fetch(source.hub, source.revision, checkout.folder / out, kept)
     large = hub.models["Qwen/Qwen3-VL-4B-Instruct"].folder
     for name in ("model.safetensors", "config.json"):
         assert (checkout.folder / out / name).read_bytes() == (large / name).read_bytes()

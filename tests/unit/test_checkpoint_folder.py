@@ -26,8 +26,10 @@ ENTRY = {
 
 
 @pytest.fixture
-def tuned(tmp_path) -> Path:
-    """A folder with the files of a checkpoint and some that are none of it."""
+def tuned(tmp_path, monkeypatch) -> Path:
+    """A folder with the files of a checkpoint and some that are none of it; copies are kept beside
+    it."""
+    monkeypatch.chdir(tmp_path)
     folder = tmp_path / "tuned"
     (folder / "checkpoint-1").mkdir(parents=True)
     for name in ("config.json", "model.safetensors", "checkpoint-1/model.safetensors"):

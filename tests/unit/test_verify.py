@@ -152,6 +152,18 @@ def test_the_configuration_itself_is_compared_whole(results, made):
     assert set(findings(results)) == {path}
 
 
+def test_an_experiment_of_the_command_line_is_held_to_its_newest_record(results, made):
+    config = {**read_yaml(Path("config.yaml")), "exemplars": 4}
+    change_yaml("config.yaml", experiment="another")
+    older = {**config, "exemplars": 5}
+    keep_record(made, DATASET, "curate", params={"exemplars": 4}, config=older, ended="2026-01-02")
+    keep_record(made, IMAGES, "collect", config=config, ended="2026-01-03")
+    for path in (ACTIVATIONS, VECTORS):
+        record = read_json(record_path(path))
+        write_json(record_path(path), {**record, "config": older, "ended": "2026-01-01"})
+    assert findings(results) == {VECTORS: "made with other settings: exemplars was 5 and is 4"}
+
+
 def test_code_that_is_gone_has_changed(results):
     place = record_path(VECTORS)
     write_json(place, {**read_json(place), "command": "python -m taskvectors.averaged"})

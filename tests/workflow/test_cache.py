@@ -15,7 +15,7 @@ from checkouts import Checkout
 pytestmark = pytest.mark.workflow
 DECODED = "results/tiny/score/embedded/spaced/country-capital/tops.csv"
 EXPENSIVE = {
-    *("language_model", "vision_tower", "fetch_model"),
+    *("language_model", "vision_tower"),
     *("read", "decode", "write_validation", "write_test"),
 }
 

@@ -96,7 +96,7 @@ def wait_for(
 def copied(tiny_run, folder: Path, stages: tuple[str, ...] = ()) -> Path:
     """The finished cut-down experiment, of its results only some stages."""
     shutil.copytree(tiny_run.folder, folder, ignore=shutil.ignore_patterns("results", "logs"))
-    for stage in stages:
+    for stage in (*stages, *(f"records/{stage}" for stage in stages)):
         source = tiny_run.results / stage
         shutil.copytree(source, folder / "results/tiny" / stage, copy_function=shutil.copy2)
     (folder / "notes").mkdir()

@@ -112,7 +112,7 @@ rule cost:
         code=code_hash("taskvectors.audit.cost"),
     shell:
         recorded(
-            *("cost", "audit.cost"),
+            *("cost", "audit.cost", "measured"),
             benchmarks="params.benchmarks",
             experiment="params.experiment",
             out="params.stem",

@@ -12,7 +12,9 @@ from pathlib import Path
 from taskvectors.base.errors import UserError
 from taskvectors.base.pages import template_files
 from taskvectors.cluster import dry_run
+from taskvectors.prepare.keep import adopt
 from taskvectors.record.code import code_hash
+from taskvectors.record.held import hold_to_records
 from taskvectors.record.shell import recorded
 from taskvectors.study.config import read_models, resolve
 from taskvectors.study.inputs import input_options

@@ -1,5 +1,5 @@
-# What holds for every rule: its environment, and how `--cache` shares results between checkouts
-# (docs/cluster.md).
+# What holds for every rule: its environment, how `--cache` shares results between checkouts
+# (docs/cluster.md), and that what is there is held to its record (docs/provenance.md).
 #
 # REQUIRED INPUTS: envs/cpu.yaml; with --cache, $SNAKEMAKE_OUTPUT_CACHE names the folder
 # OUTPUTS:         none
@@ -10,3 +10,6 @@ for each in workflow.rules:
     # Snakemake lets a rule be measured or cached, not both: a cached result took no time here.
     if CACHING and each.cache and each.cache.output:
         each._benchmark = None
+
+if not workflow.remote_exec:  # where the plan is made
+    hold_to_records()

@@ -1,7 +1,8 @@
 # Stage prepare: every model as a checkpoint folder that loads without a network.
 #
 # REQUIRED INPUTS: resources/models.yaml; packages (envs/data.txt), images, a model hub or a folder
-# OUTPUTS:         results/<experiment>/prepare/<model>/
+# OUTPUTS:         results/<experiment>/prepare/<model>/;
+#                  results/cache/models/ keeps what was fetched or copied, for all experiments
 
 # The weights of the open vision side, and the renderings that they were trained on.
 OPEN_VISION = "resources/vision/open.safetensors"
@@ -184,6 +185,9 @@ rule tune:
         )
 
 
+# What comes from outside is kept by its revision in results/cache/models/, which no rule owns and
+# all experiments share; the output is links. Other code makes no other weights of what is pinned:
+# Snakemake does not compare parameters that are functions of resources.
 rule fetch_model:
     output:
         directory(f"{RESULTS}/prepare/{{model}}"),
@@ -193,12 +197,11 @@ rule fetch_model:
         f"{BENCHMARKS}/fetch_model/{{model}}.jsonl"
     wildcard_constraints:
         model=PLAN.models_from("hub"),
-    cache: CACHING
     localrule: True
     params:
         hub=lambda wildcards: SOURCES[wildcards.model].hub,
         revision=lambda wildcards: SOURCES[wildcards.model].revision,
-        code=code_hash("taskvectors.prepare.fetch"),
+        code=lambda wildcards, resources: code_hash("taskvectors.prepare.fetch"),
     shell:
         recorded(
             *("fetch_model", "prepare.fetch"),
@@ -221,7 +224,7 @@ rule copy_model:
     params:
         folder=lambda wildcards: SOURCES[wildcards.model].folder,
         revision=lambda wildcards: SOURCES[wildcards.model].revision,
-        code=code_hash("taskvectors.prepare.copy_folder"),
+        code=lambda wildcards, resources: code_hash("taskvectors.prepare.copy_folder"),
     shell:
         recorded(
             *("copy_model", "prepare.copy_folder"),
@@ -229,3 +232,10 @@ rule copy_model:
             revision="params.revision",
             out="output",
         )
+
+
+# What older versions put into the outputs themselves, before a job removes it.
+onstart:
+    if not workflow.remote_exec:
+        for source in SOURCES.values():
+            adopt(Path(PLAN.model_folder(source.name)), source.revision)

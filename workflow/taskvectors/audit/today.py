@@ -7,10 +7,12 @@ job's own task and model (``label``, ``revision``).
 
 import json
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from taskvectors.audit.lineage import Record
+from taskvectors.base.errors import UserError
 from taskvectors.base.schemas import read_yaml
 from taskvectors.record.code import code_hash
 from taskvectors.study.config import read_models, resolve
@@ -20,20 +22,24 @@ from taskvectors.study.tasks import read_tasks
 COLLECTING = {"wikipedia", "refresh"}  # who collects, and how fast, bears on no output
 
 
-def read_plan(root: Path, results: str) -> Plan:
+def read_plan(root: Path, results: str, records: Iterable[Record] = ()) -> Plan:
     """The experiment as the next run would find it, without a command line.
 
     Its settings are those of config.yaml where it, or a file in resources/experiments, has the
-    experiment. An experiment that was given on the command line alone has them in its
-    run_config.yaml. Raises `UserError` where they are missing or not valid.
+    experiment. An experiment that was given on the command line alone has those of the job that
+    ended last, by its record. Raises `UserError` where they are missing or not valid.
     """
     resources, experiment = root / "resources", Path(results).name
     written = read_yaml(root / "config.yaml")
     own = resources / "experiments" / f"{experiment}.yaml"
     if written.get("experiment") == experiment or own.is_file():
         config = resolve({**written, "experiment": experiment}, {}, resources)
+    elif newest := max(records, key=lambda record: record.ended, default=None):
+        config = newest.config
     else:
-        config = read_yaml(root / results / "run_config.yaml")
+        raise UserError(
+            f"neither config.yaml nor a record says how {results} was made; run it again."
+        )
     tasks, models = read_tasks(resources / "tasks.yaml"), read_models(resources / "models.yaml")
     return Plan(config, tasks, models, resources)
 

@@ -21,6 +21,7 @@ from taskvectors.record.provenance import (
     RECORDS,
     NewerSchemaError,
     files_below,
+    pinned,
     record_path,
 )
 from taskvectors.study.plan import Plan
@@ -134,7 +135,7 @@ def origin_findings(record: Record, disk: Disk, plan: Plan) -> Iterator[Finding]
             yield Finding(path, f"its input {entry['path']} is missing", again)
         elif present != entry["sha256"]:
             yield Finding(path, f"its input {entry['path']} is not what it was made from", again)
-    if record.code != code_of(record):
+    if record.code != code_of(record) and not pinned(record.params):
         yield Finding(path, f"the code of the rule {rule} has changed", again)
     for change in changed_settings(record, plan):
         yield Finding(path, f"made with other settings: {change}", again)
@@ -164,8 +165,8 @@ def verify(folder: Path) -> tuple[int, list[Finding]]:
     schema.
     """
     lineage = open_results(folder)
-    plan = read_plan(lineage.root, lineage.prefix)
     records, findings = read_records(lineage)
+    plan = read_plan(lineage.root, lineage.prefix, records.values())
     disk = Disk(lineage.root)
     for path in track(sorted(records), len(records), f"verify {lineage.prefix}"):
         findings += output_findings(records[path], disk)

@@ -49,7 +49,7 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         for file in temporary.rglob("*"):
-            if file.is_file():
+            if file.is_file() and not file.is_symlink():
                 with file.open("rb") as handle:
                     os.fsync(handle.fileno())
         if path.exists():

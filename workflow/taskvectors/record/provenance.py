@@ -6,6 +6,7 @@ are relative to the repository's root, in which the commands run.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ IGNORED = {".snakemake_timestamp"}  # Snakemake puts one into every folder that 
 # cost more than loading them. (Snakemake touches single files after their job, so that in effect
 # only large files in folders, the weights, are taken so.)
 ALWAYS_HASHED = 16 * 2**20  # bytes
+
+REVISION = re.compile("[0-9a-f]{40}|[0-9a-f]{64}")  # of a hub, or a folder's hash
 
 
 class NewerSchemaError(UserError):
@@ -56,6 +59,11 @@ def read_record(path: Path) -> dict[str, Any]:
     return record
 
 
+def pinned(params: dict[str, Any]) -> bool:
+    """Whether a job's output is what a revision names, whatever code brought it here."""
+    return "revision" in params
+
+
 def files_below(folder: Path) -> Iterator[Path]:
     """All files below a folder, sorted, but those that Snakemake keeps there."""
     found = (path for path in folder.rglob("*") if path.is_file())
@@ -68,6 +76,25 @@ def stat_of(path: Path) -> dict[str, int]:
     return {"size": found.st_size, "mtime_ns": found.st_mtime_ns}
 
 
+def kept_listing(kept: Path) -> Path:
+    """What is known of the files of a folder that is kept for all experiments (prepare/keep.py)."""
+    return kept.parent / f"{kept.name}.json"
+
+
+def content_hash(file: Path) -> str:
+    """A file's SHA-256: of a link to a kept one as it is listed there, so that weights are not read
+    again for each experiment, provided that size and time are as listed; else read."""
+    if file.is_symlink():
+        real = file.resolve()
+        for folder in real.parents:
+            if REVISION.fullmatch(folder.name) and kept_listing(folder).is_file():
+                listing = read_json(kept_listing(folder))
+                known = listing.get(real.relative_to(folder).as_posix(), {})
+                if stat_of(real).items() <= known.items():
+                    return known["sha256"]
+    return sha256(file)
+
+
 def describe(path: Path) -> dict[str, Any]:
     """What a record's ``output`` says of a file or folder, but its path.
 
@@ -77,7 +104,7 @@ def describe(path: Path) -> dict[str, Any]:
     if not path.is_dir():
         return {"sha256": sha256(path), **stat_of(path)}
     files: dict[str, dict[str, Any]] = {
-        file.relative_to(path).as_posix(): {"sha256": sha256(file), **stat_of(file)}
+        file.relative_to(path).as_posix(): {"sha256": content_hash(file), **stat_of(file)}
         for file in files_below(path)
     }
     return {
