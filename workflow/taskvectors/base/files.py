@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.strict_json import parse_json
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file. Raises `UserError` naming the file where it is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}); make it again.") from error
 
 
@@ -97,11 +98,10 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     lines = text.rstrip().split("\n") if text.strip() else []
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
-        except (json.JSONDecodeError, RecursionError) as error:
-            said = getattr(error, "msg", "too deep")
+            rows.append(parse_json(line))
+        except ValueError as error:
             raise UserError(
-                f"{path}, line {number} is not valid JSON ({said}); mend that line, or make the "
+                f"{path}, line {number} is not valid JSON ({error}); mend that line, or make the "
                 "file again."
             ) from error
     return rows

@@ -63,7 +63,7 @@ def _shown(row: dict[str, Any]) -> Iterator[dict[str, str]]:
 def _place_image(shown: dict[str, str], folder: Path, where: str) -> None:
     """Make an image's path absolute, and open it once."""
     if "image" in shown:
-        image = (folder / shown["image"]).resolve()
+        image = (folder / shown["image"]).absolute()
         fault = fault_of(image)
         if fault is not None:
             raise UserError(
