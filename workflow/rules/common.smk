@@ -11,6 +11,7 @@ from pathlib import Path
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.pages import template_files
+from taskvectors.base.schemas import read_yaml
 from taskvectors.record.code import code_hash
 from taskvectors.record.shell import recorded
 from taskvectors.study.config import read_models, resolve
@@ -27,6 +28,8 @@ if workflow.remote_exec:
     os.environ.update(HF_HUB_OFFLINE="1")  # a cluster's nodes may have no network
 RESOURCES = Path("resources")
 try:
+    for path in workflow.configfiles:
+        read_yaml(Path(path))  # Snakemake takes a key twice
     GIVEN = workflow.config_settings
     NAMED = GIVEN.config.get("experiment")
     config.update(resolve(config, GIVEN.overwrite_config, RESOURCES, NAMED))
