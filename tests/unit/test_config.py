@@ -153,6 +153,8 @@ def test_a_misspelt_experiment_is_no_experiment_of_its_own(root, settings):
         (b"function_vectors: {heads: 1, strengths: [.nan]}", r"strengths\.0: nan is not of type"),
         (b"seeds: [1.0]", r"seeds\.0: 1\.0 is not of type 'integer'"),
         (b"contact: \xe9", r"mine\.yaml is not in UTF-8 \(.*\); save it in UTF-8"),
+        (rb'contact: "\ud800"', r"mine\.yaml is not valid YAML: half of a character"),
+        (b"seeds: &a [*a]", r"mine\.yaml is not valid YAML: Circular reference"),
         (b"seeds: [1", r"mine\.yaml is not valid YAML: while parsing a flow sequence in line 1"),
         (b"seeds: " + b"[" * 5000, r"mine\.yaml is not valid YAML: it is nested too deeply"),
         (b"experiment: 2020-13-45", r"mine\.yaml is not valid YAML: month must be in 1\.\.12"),
@@ -197,7 +199,7 @@ def test_a_table_of_models_tasks_or_templates_that_cannot_be_read_is_named(
         resolve(settings, {}, tmp_path / "resources")
 
 
-@pytest.mark.parametrize("value", ["[a", "{a: [1}", "2020-13-45", "a: b: c"])
+@pytest.mark.parametrize("value", ["[a", "{a: [1}", "2020-13-45", "a: b: c", "\udce9"])
 def test_a_value_of_the_command_line_that_is_no_yaml_is_quoted(root, settings, value):
     for given in ({"models": value}, {"images": {"training": [value]}}):
         with pytest.raises(UserError, match=r"--config has '.*', which is not valid YAML \("):

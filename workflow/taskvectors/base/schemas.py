@@ -13,6 +13,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.strict_json import encodable
 
 # Numbers are finite, and a whole one is written as such.
 Strict = extend(
@@ -116,9 +117,12 @@ def read_yaml(path: Path) -> Any:
 
 def parse_yaml(text: str) -> Any:
     """The value that YAML writes. Raises ValueError saying in a line why it is none: what is no
-    YAML, a key twice, a date or number that is none, too deep."""
+    YAML, a key twice, a date or number that is none, half of a character, too deep."""
     try:
-        return yaml.load(text, _Keyed)
+        value = yaml.load(text, _Keyed)
+        if not encodable(json.dumps(value, ensure_ascii=False, default=str)):
+            raise ValueError("half of a character, i.e. a surrogate; write the character itself")
+        return value
     except (yaml.YAMLError, ValueError) as error:
         raise ValueError(" ".join(str(error).replace('"<unicode string>", ', "").split())) from None
     except RecursionError:
