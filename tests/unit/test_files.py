@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import (
+    check_writable,
     folder_written_whole,
     read_json,
     read_jsonl,
@@ -39,6 +41,21 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_folder_that_takes_no_files_is_named(tmp_path, monkeypatch):
+    # As for everybody but root, who runs the tests in CI.
+    monkeypatch.setattr(os, "access", lambda place, mode: bool(Path(place).stat().st_mode & 0o200))
+    folder = tmp_path / "logs/tiny"
+    check_writable(folder)  # to be made
+    folder.mkdir(parents=True)
+    check_writable(tmp_path / "logs")
+    folder.chmod(0o555)
+    with pytest.raises(UserError, match=r"logs/tiny takes no files; allow it with `chmod u\+wx"):
+        check_writable(tmp_path / "logs")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file is no folder; move it away"):
+        check_writable(tmp_path / "file")
 
 
 def test_bad_json_lines_are_named_by_file_and_line(tmp_path):

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.files import check_writable
 from taskvectors.base.pages import template_files
 from taskvectors.base.schemas import read_yaml
 from taskvectors.record.code import code_hash
@@ -41,6 +42,14 @@ except UserError as error:
 # What the records say of the configuration. Commands get it through the environment, which
 # Snakemake does not compare.
 os.environ.update(TASKVECTORS_CONFIG=json.dumps(config))
+
+
+onstart:
+    try:
+        check_writable(Path("logs"))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
 
 PLAN = Plan(config, TASKS, SOURCES)
 EVALUATION = config["images"]["evaluation"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from taskvectors.audit.lineage import Record
+from taskvectors.base.errors import UserError
 from taskvectors.base.schemas import read_yaml
 from taskvectors.record.code import code_hash
 from taskvectors.study.config import read_models, resolve
@@ -27,6 +28,11 @@ def read_plan(root: Path, results: str) -> Plan:
     experiment. An experiment that was given on the command line alone has them in its
     run_config.yaml. Raises `UserError` where they are missing or not valid.
     """
+    if not (root / "config.yaml").exists() and not (root / "Snakefile").exists():
+        raise UserError(
+            f"{root} is no checkout of this project, which results are held to; move {results} to "
+            "the same place in one, and verify it there."
+        )
     resources, experiment = root / "resources", Path(results).name
     written = read_yaml(root / "config.yaml")
     own = resources / "experiments" / f"{experiment}.yaml"

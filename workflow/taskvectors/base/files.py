@@ -60,6 +60,15 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Raise `UserError` naming the first folder, this one or one below, that takes no files."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is no folder; move it away, so that one can be made.")
+    for place, _, _ in os.walk(folder):
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise UserError(f"{place} takes no files; allow it with `chmod u+wx {place}`.")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text whole or not at all."""
     with written_whole(path) as temporary:
