@@ -269,6 +269,24 @@ def test_an_opened_image_that_was_closed_is_said(model, picture, tmp_path):
         api.ask(model, opened)
 
 
+def test_half_of_a_character_is_refused_before_the_model_runs(model):
+    half = "Fr\ud83dance"
+    refused = pytest.raises(
+        UserError, match=r"the text '.*Fr\\ud83dance.*' has half of a character"
+    )
+    for call in (
+        lambda: api.ask(model, half),
+        lambda: api.ask(model, "Italy", [("France", half)]),
+        lambda: api.ask(model, "Italy", instruction=half),
+        lambda: api.read(model, [(half, "Paris")]),
+        lambda: api.read(model, instruction=half),
+        lambda: api.sweep(model, ["Italy"], api.read(model, PAIRS), [half]),
+    ):
+        with refused:
+            call()
+    assert api.ask(model, "\U0001f600", tokens=1).token is not None
+
+
 def test_vectors_are_weighed_by_their_prompts_and_specifications_alike(model, picture):
     one, two = api.read(model, PAIRS[:1]), api.read(model, PAIRS[1:])
     both = api.average([one, two])

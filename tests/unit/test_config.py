@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from functools import reduce
 
 import pytest
@@ -132,3 +133,74 @@ def test_a_misspelt_experiment_is_no_experiment_of_its_own(root, settings):
     for name in ("embedded", "transfer"):
         given = {"experiment": name}
         resolve({**settings, **given}, given, root / "resources", name)
+
+
+@pytest.mark.parametrize(
+    ("written", "complaint"),
+    [
+        (b"- seeds\n", r"mine\.yaml has no keys; write what differs from config\.yaml"),
+        (b"seeds\n", r"mine\.yaml has no keys; write what differs"),
+        (b"", r"mine\.yaml has no keys; write what differs"),
+        (b"# nothing yet\n", r"mine\.yaml has no keys; write what differs"),
+        (None, r"mine\.yaml is a folder; put a YAML file in its place"),
+        (
+            b"seeds: [1]\nseeds: [2]\n",
+            r"mine\.yaml is not valid YAML: the key 'seeds' stands twice",
+        ),
+        (b"splits: {foods: {test: 5, 'test': 6}}", r"the key 'test' stands twice in line 1"),
+        (b"1: 2\n", r"mine\.yaml is not valid YAML: the key '1' is no text; put it in quotes"),
+        (b"function_vectors: {heads: 1, strengths: [.inf]}", r"strengths\.0: inf is not of type"),
+        (b"function_vectors: {heads: 1, strengths: [.nan]}", r"strengths\.0: nan is not of type"),
+        (b"seeds: [1.0]", r"seeds\.0: 1\.0 is not of type 'integer'"),
+        (b"contact: \xe9", r"mine\.yaml is not in UTF-8 \(.*\); save it in UTF-8"),
+        (rb'contact: "\ud800"', r"mine\.yaml is not valid YAML: half of a character"),
+        (b"seeds: &a [*a]", r"mine\.yaml is not valid YAML: Circular reference"),
+        (b"seeds: [1", r"mine\.yaml is not valid YAML: while parsing a flow sequence in line 1"),
+        (b"seeds: " + b"[" * 5000, r"mine\.yaml is not valid YAML: it is nested too deeply"),
+        (b"experiment: 2020-13-45", r"mine\.yaml is not valid YAML: month must be in 1\.\.12"),
+        (b"seeds: [%s]" % (b"9" * 5000), r"mine\.yaml is not valid YAML: Exceeds the limit"),
+    ],
+)
+def test_an_experiments_file_without_valid_keys_is_refused(
+    root, settings, tmp_path, written, complaint
+):
+    shutil.copytree(root / "resources", tmp_path / "resources")
+    file = tmp_path / "resources/experiments/mine.yaml"
+    file.mkdir() if written is None else file.write_bytes(written)
+    given = {"experiment": "mine"}
+    with pytest.raises(UserError, match=complaint):
+        resolve({**settings, **given}, given, tmp_path / "resources", "mine")
+
+
+def test_a_link_to_no_experiments_file_is_not_passed_over(root, settings, tmp_path):
+    shutil.copytree(root / "resources", tmp_path / "resources")
+    (tmp_path / "resources/experiments/mine.yaml").symlink_to("elsewhere.yaml")
+    with pytest.raises(UserError, match=r"mine\.yaml is missing"):
+        resolve({**settings, "experiment": "mine"}, {}, tmp_path / "resources")
+
+
+@pytest.mark.parametrize("name", ["models", "tasks", "templates"])
+@pytest.mark.parametrize(
+    ("added", "complaint"),
+    [
+        (b"# \xe9\n", r"\.yaml is not in UTF-8"),
+        (b"{0}: 1\n{0}: 2\n", r"\.yaml is not valid YAML: .* stands twice"),
+        (b"2: {}\n", r"\.yaml is not valid YAML: the key '2' is no text"),
+    ],
+)
+def test_a_table_of_models_tasks_or_templates_that_cannot_be_read_is_named(
+    root, settings, tmp_path, name, added, complaint
+):
+    shutil.copytree(root / "resources", tmp_path / "resources")
+    file = tmp_path / f"resources/{name}.yaml"
+    first = next(iter(yaml.safe_load(file.read_text()))).encode()
+    file.write_bytes(file.read_bytes() + added.replace(b"{0}", first))
+    with pytest.raises(UserError, match=name + complaint):
+        resolve(settings, {}, tmp_path / "resources")
+
+
+@pytest.mark.parametrize("value", ["[a", "{a: [1}", "2020-13-45", "a: b: c", "\udce9"])
+def test_a_value_of_the_command_line_that_is_no_yaml_is_quoted(root, settings, value):
+    for given in ({"models": value}, {"images": {"training": [value]}}):
+        with pytest.raises(UserError, match=r"--config has '.*', which is not valid YAML \("):
+            resolve(settings, given, root / "resources")

@@ -99,6 +99,20 @@ def test_a_file_that_is_none_of_json_lines_is_named(tmp_path, content, complaint
     assert "collect" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"id": "\ud800"}, {"label": "Par\udfffis"}, {"query": {"input": "\ud83d"}}),
+        {"exemplars": [{"input": "Japan", "output": "\udc00"}]},
+        {"query": {"image": "\udce9.png"}},
+        TOLD | {"instruction": "The \ud800:"},
+    ],
+)
+def test_half_of_a_character_is_refused_by_line(read, changes):
+    with pytest.raises(UserError, match=r"prompts\.jsonl, line 2 is not valid JSON \(half of a c"):
+        read(line(), line(**changes))
+
+
 @pytest.mark.parametrize("text", ["a\u2028b", "a\x85b", "a\x0bb", "\ufeffa"])
 def test_a_file_as_programs_write_it_is_read(tmp_path, text):
     row = line(query={"input": text}, label="Paris")

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import folder_written_whole, read_jsonl, write_text, written_whole
+from taskvectors.base.files import (
+    check_writable,
+    folder_written_whole,
+    read_json,
+    read_jsonl,
+    write_text,
+    written_whole,
+)
 from taskvectors.base.tensors import check_finite, read_tensors, unwritten, write_tensors
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | TEXT,
+    lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner),
+)
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -22,11 +43,59 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["table.csv"]
 
 
+def test_a_folder_that_takes_no_files_is_named(tmp_path, monkeypatch):
+    # As for everybody but root, who runs the tests in CI.
+    monkeypatch.setattr(os, "access", lambda place, mode: bool(Path(place).stat().st_mode & 0o200))
+    folder = tmp_path / "logs/tiny"
+    check_writable(folder)  # to be made
+    folder.mkdir(parents=True)
+    check_writable(tmp_path / "logs")
+    folder.chmod(0o555)
+    with pytest.raises(UserError, match=r"logs/tiny takes no files; allow it with `chmod u\+wx"):
+        check_writable(tmp_path / "logs")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file is no folder; move it away"):
+        check_writable(tmp_path / "file")
+
+
 def test_bad_json_lines_are_named_by_file_and_line(tmp_path):
     path = tmp_path / "test.jsonl"
     path.write_text('{"a": 1}\n{"a": \n')
     with pytest.raises(UserError, match=r"test\.jsonl, line 2 is not valid JSON"):
         read_jsonl(path)
+
+
+@pytest.mark.parametrize(
+    ("value", "complaint"),
+    [
+        *(("NaN", "NaN is no number in JSON"), ("-Infinity", "-Infinity is no number in JSON")),
+        *(("1e999", "1e999 is no number"), ("9" * 5000, "a number of 5000 characters is too long")),
+        *(("[" * 10**5, "nested too deeply"), ('{"b": 1, "b": 2}', "the key 'b' stands twice")),
+        *(('"\\ud800"', "a lone surrogate"), ('{"\\udfff": 1}', "a lone surrogate")),
+    ],
+)
+def test_what_python_takes_for_json_and_is_none_is_refused_by_line(tmp_path, value, complaint):
+    path = tmp_path / "prompts.jsonl"
+    path.write_text(f'{{"a": 1.5}}\n{{"a": {value}}}\n')
+    with pytest.raises(
+        UserError, match=rf"prompts\.jsonl, line 2 is not valid JSON \(.*{complaint}"
+    ):
+        read_jsonl(path)
+
+
+@given(JSON)
+def test_json_that_is_written_is_read_back(tmp_path_factory, value):
+    path = tmp_path_factory.getbasetemp() / "rows.jsonl"
+    for as_ascii in (True, False):
+        path.write_text(json.dumps(value, ensure_ascii=as_ascii) + "\n", encoding="utf-8")
+        assert read_jsonl(path) == [value]
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 10**5, "9" * 5000])
+def test_a_file_that_is_no_json_is_refused_by_name(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(UserError, match=r"config\.json is not valid JSON \("):
+        read_json(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

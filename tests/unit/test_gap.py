@@ -7,7 +7,10 @@ import pytest
 
 from taskvectors.render.gap import render_gap
 from taskvectors.render.item import ShownItem
+from taskvectors.score.bootstrap import Bootstrap
+from taskvectors.score.evidence import Evidence
 from taskvectors.score.gap import COLUMNS, METHODS, earned, likeness, seen
+from taskvectors.score.measures_layers import phase_likeness
 
 
 def sight() -> pd.DataFrame:
@@ -36,10 +39,37 @@ def test_likeness_is_one_where_both_specifications_evolve_alike_and_minus_one_wh
         for specification, shown in (("text_icl", curve), ("image_icl", image_curve))
         for layer, value in enumerate(shown)
     ]
-    phases = pd.DataFrame(rows, columns=["task", "phase", "layer", "specification", "probability"])
+    columns = ["task", "phase", "layer", "specification", "probability"]
+    phases = pd.DataFrame(rows, columns=columns).assign(seed=1)
     found = likeness(phases)
     assert (found["value"], found["items"]) == (pytest.approx(0.0), 2)
     assert likeness(phases[phases["task"] == "a"])["value"] == pytest.approx(1.0)
+
+
+def test_both_tables_correlate_each_seed_with_itself_and_not_the_means_over_seeds():
+    # Of one seed text and image ICL are alike, of the other opposite; their means are alike.
+    curves = {1: ([0.1, 0.5, 0.9], [0.1, 0.5, 0.9]), 2: ([0.2, 0.3, 0.4], [0.4, 0.3, 0.2])}
+    rows = [
+        ("a", seed, "answer", layer, specification, value)
+        for seed, both in curves.items()
+        for specification, curve in zip(("text_icl", "image_icl"), both, strict=True)
+        for layer, value in enumerate(curve)
+    ]
+    rows.append(("a", None, "answer", 0, "instruction", 0.7))
+    columns = ["task", "seed", "phase", "layer", "specification", "probability"]
+    phases = pd.DataFrame(rows, columns=columns)
+    known = dict.fromkeys(Evidence.__dataclass_fields__)
+    evidence = Evidence(**{**known, "phases": phases, "bootstrap": Bootstrap(10, 0)})
+    (claimed,) = phase_likeness({}, evidence)
+    assert claimed.value == likeness(phases)["value"] == pytest.approx(0.0)
+    assert (claimed.spread, claimed.seeds) == (pytest.approx(1.0), 2)
+
+
+def test_a_model_that_takes_one_specification_has_no_likeness():
+    rows = [("a", 1, "answer", layer, "text_icl", 0.1 * layer) for layer in range(3)]
+    columns = ["task", "seed", "phase", "layer", "specification", "probability"]
+    found = likeness(pd.DataFrame(rows, columns=columns))
+    assert (found["items"], pd.isna(found["value"])) == (0, True)
 
 
 def test_what_is_earned_is_above_a_constant_by_the_papers_metric_over_all_tasks():

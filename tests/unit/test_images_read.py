@@ -7,7 +7,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
@@ -209,7 +209,7 @@ def test_a_persons_own_image_is_never_said_to_be_collected(tmp_path):
 
 
 def test_the_released_code_drops_transparency_rounds_down_and_is_bicubic():
-    """As its ``image.convert("RGB")`` and ``resize((224, int(height * 224 / width)))`` do."""
+    """As its ``image.convert("RGB")`` and ``resize((224, int((224 / width) * height)))`` do."""
     noise = np.random.default_rng(0).integers(0, 256, (101, 150, 4), dtype=np.uint8)
     noise[..., 3] = 0  # transparent, over colours that nobody was meant to see
     image = Image.fromarray(noise)
@@ -345,3 +345,16 @@ def test_no_array_ends_in_a_traceback(dtype, shape, random):
     values = np.array([random.uniform(-1, high) for _ in range(int(np.prod(shape)))])
     with contextlib.suppress(ValueError):
         assert from_array(values.astype(dtype).reshape(shape)).size
+
+
+@pytest.mark.parametrize("side", [55, 71, 110, 220])
+def test_the_released_code_makes_some_squares_a_pixel_less_high(side):
+    assert RESIZES["released"](Image.new("RGB", (side, side))).size == (224, 223)
+    assert RESIZES["lanczos"](Image.new("RGB", (side, side))).size == (224, 224)
+
+
+@given(st.integers(1, 900), st.integers(1, 900))
+def test_the_released_codes_height_is_its_formula_in_floats(width, height):
+    assume(height <= 20 * width)
+    found = RESIZES["released"](Image.new("L", (width, height)))
+    assert found.size == (224, max(1, int((224 / width) * height)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from taskvectors.study.entities import digest, read_entities
 from taskvectors.study.images import ImagePlan
 from taskvectors.study.manifest import read_manifest
 from taskvectors.study.own_images import own_tables, read_own_images
+from taskvectors.study.rows import read_rows
 
 RED, BLUE = (200, 30, 40), (30, 40, 200)
 HEADER = "entity,home,file,author,licence,source\n"
@@ -200,12 +202,67 @@ def test_a_wrong_table_is_refused_by_row_and_column(tmp_path, table, complaint):
         ("[1]", r"row 1 is no JSON object"),
         ('{"entity": ["a"], "file": "b"}', r"row 1, column entity: \['a'\] is no text or number"),
         ('{"entity": true, "file": "b"}', r"column entity: True is no text or number"),
+        ('{"entity": "a", "legs": NaN}', r"row 1, column legs: NaN is no number in JSON; leave"),
+        ('{"entity": "a", "legs": -Infinity}', r"column legs: -Infinity is no number in JSON"),
+        ('{"entity": "a", "legs": 1e999}', r"column legs: 1e999 is no number in JSON"),
+        ('{"entity": "a", "legs": 4.0}', r"column legs: 4\.0 is the whole number 4, .*write 4, or"),
+        ('{"entity": 4.0, "legs": 4}', r"column entity: 4\.0 is the whole number 4"),
+        ('{"entity": "a", "legs": 1E3}', r"column legs: 1E3 is the whole number 1000"),
+        (f'{{"entity": "a", "n": {"9" * 5000}}}', r"row 1, column n: a number of 5000 characters"),
+        (f'{{"entity": "a", "n": {"[" * 10**5}', r"row 1 is not JSON \(nested too deeply\)"),
+        ('{"entity": "a", "n": 1, "n": 2}', r"row 1 is not JSON \(the key 'n' stands twice\)"),
+        ('{"entity": "a", "n": "\\ud83d"}', r"row 1 is not JSON \(half of a character"),
+        ('{"entity": "a", "": "b"}', r"row 1: a column has no name"),
+        ('{"entity": "a", "file": "b", "mask_file_name": "c"}', r"row 1: column mask_file_name n"),
     ],
 )
 def test_a_wrong_line_of_json_is_refused(tmp_path, line, complaint):
     table = tmp_path / "metadata.jsonl"
     table.write_text(line + "\n")
     with pytest.raises(UserError, match=complaint):
+        read_own_images(table)
+
+
+@pytest.mark.parametrize(
+    ("written", "cell"),
+    [
+        *(("4", "4"), ("-4", "-4"), ("3.50", "3.50"), ("0.0000001", "0.0000001")),
+        *(("12345678901234567890123", "12345678901234567890123"), ("null", ""), ('"4.0"', "4.0")),
+        *(('"\\ud83d\\ude00"', "\U0001f600"), ('"NaN"', "NaN")),
+    ],
+)
+def test_a_cell_of_json_is_the_number_as_it_is_written_or_the_text(tmp_path, written, cell):
+    table = tmp_path / "metadata.jsonl"
+    table.write_text(f'{{"entity": "a", "legs": {written}}}\n')
+    _, (row,) = read_rows(table)
+    assert row.cells["legs"] == cell
+
+
+@pytest.mark.parametrize("column", ["mask_file_name", "file_names", "mask_file_names"])
+def test_a_column_of_more_pictures_is_no_label(tmp_path, column):
+    table = own_table(tmp_path, "Cow,a.png,b.png\n", header=f"entity,file,{column}\n")
+    with pytest.raises(UserError, match=f"row 1: column {column} names pictures and is no label"):
+        read_entities(table)
+
+
+def test_a_place_that_cannot_be_opened_is_named_by_row(tmp_path):
+    rows = ("Cow,a.png", f"Pig,{'x' * 300}.png", r"Goat,sub\c.png", "Lion,a.png/b.png")
+    table = own_table(tmp_path, "\n".join(rows) + "\n", header="entity,file\n")
+    (table.parent / "a.png").symlink_to("a.png")
+    with pytest.raises(UserError) as caught:
+        read_own_images(table)
+    first, second, third, fourth = str(caught.value).splitlines()[1:]
+    # From Python 3.13 on, links in a circle are simply missing.
+    assert re.fullmatch(r"  row 2: a\.png (cannot be opened \(its links .*\)|is missing)", first)
+    assert second == f"  row 3: {'x' * 300}.png cannot be opened (File name too long)"
+    assert third == r"  row 4: sub\c.png is missing; write / between folders, not \ "[:-1]
+    assert fourth.startswith("  row 5: a.png/b.png ")
+
+
+def test_a_name_that_makes_too_long_a_file_name_is_refused(tmp_path):
+    table = own_table(tmp_path, f"{'x' * 300},a.png\n", header="entity,file\n")
+    halves().save(table.parent / "a.png")
+    with pytest.raises(UserError, match=r"the name 'x+.*' is too long for a file's; shorten it"):
         read_own_images(table)
 
 
@@ -304,6 +361,18 @@ def test_a_folder_with_two_tables_is_refused(tmp_path):
     table = own_table(tmp_path, "")
     table.with_suffix(".jsonl").write_text("")
     with pytest.raises(UserError, match=r"has both of metadata\.csv and metadata\.jsonl"):
+        own_tables(["animals"], tmp_path)
+
+
+@pytest.mark.parametrize("name", ["metadata.csv", "metadata.jsonl", "metadata.parquet"])
+def test_a_table_in_a_folder_below_is_refused_by_name(tmp_path, name):
+    folder = own_table(tmp_path, "").parent
+    (folder / ".cache").mkdir()
+    (folder / ".cache" / name).write_text("")  # nobody reads what is hidden
+    assert own_tables(["animals"], tmp_path)
+    (folder / "more/wild").mkdir(parents=True)
+    (folder / "more/wild" / name).write_text("")
+    with pytest.raises(UserError, match=rf"more/wild/{name} is a second table, whose rows .*csv"):
         own_tables(["animals"], tmp_path)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
+from taskvectors.audit.__main__ import main
 from taskvectors.audit.today import COLLECTING, read_plan, settings_of
 from taskvectors.audit.verify import verify
 from taskvectors.base.errors import UserError
@@ -65,6 +67,22 @@ def findings(results) -> dict[str, str]:
 
 def test_an_untouched_experiment_has_no_findings(results):
     assert verify(results) == (4, [])
+
+
+def test_results_outside_a_checkout_are_not_told_to_restore_a_file(results, tmp_path, monkeypatch):
+    away = tmp_path / "away/results/made"
+    shutil.copytree(results, away)
+    complaint = (
+        r"away is no checkout of this project, .*; move results/made to the same place in one"
+    )
+    with pytest.raises(UserError, match=complaint):
+        verify(away)
+    monkeypatch.chdir(tmp_path / "away")
+    monkeypatch.setattr(sys, "argv", ["audit", "trace", "table_3"])
+    with pytest.raises(
+        UserError, match=r"no config\.yaml here .*; work in the checkout's folder, or"
+    ):
+        main()
 
 
 def test_a_changed_file_is_named_and_so_is_what_was_made_from_it(results):

@@ -28,6 +28,7 @@ ASKED = [
     (2, "What color is his shirt?", ["red"] * 9 + ["pink"]),
     (3, "What is the man holding?", ["racket"] * 10),
 ]
+ANSWERED = {"question_id": 1, "multiple_choice_answer": "cat", "answers": [{"answer": "cat"}]}
 
 
 @pytest.fixture
@@ -109,9 +110,13 @@ def test_a_description_of_ones_own_takes_the_captions_place(monkeypatch, officia
     prepare(monkeypatch, official, root, tmp_path / "my", "--descriptions", str(texts))
     foods = read_entities(tmp_path / "my/wild-foods/metadata.csv")
     assert [one.text for one in foods] == ["A round one.", "First of 2. second of 2.", "Hot."]
-    texts.write_text('{"image_id": "1", "description": "A"}\n')
-    with pytest.raises(UserError, match=r"dense\.jsonl, line 1: an image_id and a description"):
-        prepare(monkeypatch, official, root, tmp_path / "my", "--descriptions", str(texts))
+    for image, complaint in (
+        *(("1", "a whole number without a point"), (4.0, "a whole number without a point")),
+        *((True, "a whole number without a point"), (float("nan"), "NaN is no number in JSON")),
+    ):
+        texts.write_text(json.dumps({"image_id": image, "description": "A"}) + "\n")
+        with pytest.raises(UserError, match=rf"dense\.jsonl, line 1.*{complaint}"):
+            prepare(monkeypatch, official, root, tmp_path / "my", "--descriptions", str(texts))
 
 
 def test_fewer_are_drawn_by_the_questions_numbers_alone(official):
@@ -134,7 +139,29 @@ def test_fewer_are_drawn_by_the_questions_numbers_alone(official):
             r"data_subtype '\.\./val' is not COCO's",
         ),
         ("annotations", [], r"annotations\.json has no list 'annotations'"),
-        ("annotations", {"annotations": [{"question_id": 1}]}, r"annotations 0 has not all of"),
+        (
+            "annotations",
+            {"annotations": [{"question_id": 1}]},
+            r"annotations 0 has not a text as m",
+        ),
+        (
+            "annotations",
+            {"annotations": [{**ANSWERED, "question_id": 4.0}]},
+            r"annotations 0 has not a whole number without a point as question_id; name the off",
+        ),
+        (
+            "annotations",
+            {"annotations": [{**ANSWERED, "answers": [{"answer": None}]}]},
+            r"annotations 0, answers 0 has not a text as answer",
+        ),
+        (
+            "questions",
+            {
+                "data_subtype": "val2014",
+                "questions": [{"question_id": 1, "image_id": True, "question": "?"}],
+            },
+            r"questions 0 has not a whole number without a point as image_id",
+        ),
         ("annotations", {"annotations": []}, r"no described image with a question of wild-foods"),
     ],
 )

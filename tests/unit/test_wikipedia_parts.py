@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import threading
 import time
+from collections.abc import Iterator
 from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +18,8 @@ from PIL import Image
 
 from taskvectors.base.errors import UserError
 from taskvectors.collect.infobox import clean, image_in_infobox, infobox_labels
-from taskvectors.collect.wikipedia import label_page
-from taskvectors.collect.wikipedia_api import TITLES, batches
+from taskvectors.collect.wikipedia import collect_wikipedia, label_page
+from taskvectors.collect.wikipedia_api import TITLES, ask_articles, batches
 from taskvectors.collect.wikipedia_cache import Article, Cache, Download, WikiFile
 from taskvectors.collect.wikipedia_client import (
     IMAGE_HOSTS,
@@ -25,7 +30,7 @@ from taskvectors.collect.wikipedia_client import (
     retry_after,
 )
 from taskvectors.collect.wikipedia_images import decode
-from taskvectors.study.entities import read_entities
+from taskvectors.study.entities import Entity, read_entities
 
 CONTACT = "Ann <ann@example.org>"
 LOCAL = "http://127.0.0.1:8099/w/api.php"
@@ -107,6 +112,169 @@ def test_retry_after_is_a_number_a_date_or_nothing():
     assert retry_after(reply(Retry_After=formatdate(0, usegmt=True))) == 0
     assert retry_after(reply(Retry_After="soon")) is None
     assert retry_after(reply()) is None
+
+
+@pytest.fixture
+def served() -> Iterator[tuple[list, str]]:
+    """Answers (status, headers, body) that a server on this machine gives one after another, and
+    the address of its API."""
+    answers: list[tuple[int, dict[str, str], bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, headers, body = answers.pop(0)
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *about: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield answers, f"http://127.0.0.1:{server.server_port}/w/api.php"
+        server.shutdown()
+
+
+def page(title: str, source: str = "Text.", **more: object) -> dict:
+    """A page as the API describes it, with a lead image."""
+    about = {"pageid": 1 + sum(map(ord, title)), "title": title, "pageimage": "A.png"}
+    revision = {"revid": 7, "timestamp": "t", "slots": {"main": {"content": source}}}
+    return {**about, "revisions": [revision], **more}
+
+
+def asked(served: tuple[list, str], title: str, *pages: dict, **steps: list[dict]) -> Article:
+    """The article that a title leads to, where the API answers so."""
+    answers, url = served
+    query = {"pages": list(pages), **steps}
+    answers.append((200, {}, json.dumps({"batchcomplete": True, "query": query}).encode()))
+    (article,) = ask_articles(Client(Politeness(CONTACT, url, rate=100)), [title])
+    return article
+
+
+COUNTRY = "{{Infobox country|capital=[[Paris]]}}"
+
+
+def test_a_redirect_is_followed_and_one_to_a_section_is_missing(served):
+    to = {"from": "Land", "to": "Other land"}
+    whole = asked(served, "Land", page("Other land", COUNTRY), redirects=[to])
+    assert (whole.title, whole.redirects, whole.missing) == ("Other land", ["Land"], "")
+    assert (whole.file, whole.labels) == ("A.png", {"capital": "Paris"})
+    steps = [{**to, "tofragment": "History"}]
+    part = asked(served, "Land", page("Other land", COUNTRY), redirects=steps)
+    assert part.missing == (
+        "the title leads to the section '#History' of the article 'Other land'; correct the title"
+    )
+    assert (part.title, part.redirects, part.section) == ("Other land", ["Land"], "#History")
+    assert (part.file, part.method, part.labels) == ("", "", {})
+
+
+def test_a_section_on_any_part_of_the_way_counts(served):
+    first, second = {"from": "Lands", "to": "Land"}, {"from": "Land", "to": "Other"}
+    normal = [{"from": "lands", "to": "Lands"}]
+    for steps in ([{**first, "tofragment": "X"}, second], [first, {**second, "tofragment": "X"}]):
+        found = asked(served, "lands", page("Other"), normalized=normal, redirects=steps)
+        assert found.missing.startswith(
+            "the title leads to the section '#X' of the article 'Other'"
+        )
+        assert found.redirects == ["lands", "Lands", "Land"]
+    whole = asked(served, "lands", page("Other"), normalized=normal, redirects=[first, second])
+    assert (whole.missing, whole.file) == ("", "A.png")
+
+
+@pytest.mark.parametrize("title", ["Land#History", "C#"])
+def test_a_title_that_names_a_section_itself_is_missing(served, title):
+    name, _, section = title.partition("#")
+    found = asked(served, title, page(name), normalized=[{"from": title, "to": name}])
+    assert found.missing.startswith(f"the title leads to the section '#{section}' of the article")
+
+
+def test_pages_that_are_no_articles_of_their_own_are_missing(served):
+    list_of_names = page("Mercury", pageprops={"disambiguation": ""})
+    found = asked(served, "Mercury", list_of_names)
+    assert found.missing == "'Mercury' lists articles that share this name; correct the title"
+    found = asked(served, "Jam", page("Jam", "{{Soft redirect|wikt:jam}}"))
+    assert found.missing == "'Jam' only points to another page; correct the title"
+    for source in ("{{Wiktionary redirect}}", "{{soft_redirect|x}}", "{{Interwiki redirect|de:X}}"):
+        assert asked(served, "Jam", page("Jam", source)).missing
+    told = page("Jam", "{{Redirect|Jams|the song}} Jam is food.")  # says who leads here
+    assert asked(served, "Jam", told).missing == ""
+
+
+def test_a_record_without_what_is_recorded_today_is_asked_again(tmp_path):
+    cache = Cache(tmp_path, "https://one")
+    cache.write(Article("Land", "Land"), "Land")
+    (path,) = tmp_path.rglob("*.json")
+    kept = json.loads(path.read_text())
+    del kept["section"]  # as before sections were looked at
+    path.write_text(json.dumps(kept))
+    assert cache.read(Article, "Land") is None
+
+
+@pytest.mark.parametrize("passed", ["0", formatdate(0, usegmt=True), "9" * 5000, "soon", None])
+def test_a_server_that_names_no_time_to_come_is_left_alone_ever_longer(served, passed):
+    answers, url = served
+    headers = {} if passed is None else {"Retry-After": passed}
+    answers += [(429, headers, b"busy")] * 3 + [(200, {}, b'{"query": {}}')]
+    client = Client(Politeness(CONTACT, url, rate=100, first_pause=0.05))
+    began = time.monotonic()
+    assert client.api({"action": "query"}) == {"query": {}}
+    assert time.monotonic() - began > 0.05 * (1 + 2 + 4)
+    assert not answers
+
+
+def collected(served: tuple[list, str], folder: Path, entities: list[Entity], *queries: dict):
+    """What is collected where the API answers these queries, and any image is one picture."""
+    answers, url = served
+    answers += [(200, {}, json.dumps({"query": query}).encode()) for query in queries]
+    answers += [(200, {"Content-Type": "image/png"}, image("PNG"))] * 2
+    client = Client(Politeness(CONTACT, url, rate=100))
+    return collect_wikipedia(client, Cache(folder / "cache", url), entities, folder / "out")
+
+
+def described(url: str, *names: str) -> dict:
+    """What the API says of files."""
+    about = {"url": "http://127.0.0.1:1/o", "descriptionurl": "http://127.0.0.1:1/d"}
+    about |= {"sha1": "0" * 40, "mime": "image/png", "width": 330, "height": 220}
+    at = {name: url.replace("/w/api.php", f"/{name}") for name in names}
+    return {
+        "pages": [
+            {"title": f"File:{name}", "imageinfo": [{**about, "thumburl": at[name]}]}
+            for name in names
+        ]
+    }
+
+
+def test_two_titles_of_one_page_show_it_once_and_the_other_is_missing(served, tmp_path, caplog):
+    steps = [{"from": "Lesser panda", "to": "Red panda"}, {"from": "Fire fox", "to": "Red panda"}]
+    pages = [page("Red panda"), page("Okapi", pageimage="B.png"), page("Hare", pageimage="B.png")]
+    titles = ("Fire fox", "Lesser panda", "Red panda", "Okapi", "Hare")
+    entities = [Entity(title, "mammals", title, "", {}) for title in titles]
+    entities.append(Entity("Panda steak", "foods", "Red panda", "", {}))  # of another set
+    queries = {"pages": pages, "redirects": steps}, described(served[1], "A.png", "B.png")
+    done = collected(served, tmp_path, entities, *queries)
+    assert [row["entity"] for row in done.rows] == ["Red panda", "Okapi", "Hare", "Panda steak"]
+    reason = "'Red panda' is the article of 'Red panda', too; correct one's title"
+    assert {row["entity"]: row["reason"] for row in done.missing} == {
+        "Fire fox": reason,
+        "Lesser panda": reason,
+    }
+    assert "Okapi and Hare are shown by one file, B.png" in caplog.text
+
+
+def test_a_file_that_the_curator_names_counts_whatever_the_page_is(served, tmp_path):
+    step = {"from": "Cob", "to": "Corn", "tofragment": "Cob"}
+    entities = [
+        Entity("Cob", "foods", "Cob", "", {}, "A.png"),
+        Entity("Ear", "foods", "Cob", "", {}),
+    ]
+    queries = {"pages": [page("Corn")], "redirects": [step]}, described(served[1], "A.png")
+    done = collected(served, tmp_path, entities, *queries)
+    (row,) = done.rows
+    assert (row["entity"], row["found_by"], row["title"]) == ("Cob", "override", "Corn")
+    assert [one["entity"] for one in done.missing] == ["Ear"]
 
 
 def image(kind: str, **how: object) -> bytes:

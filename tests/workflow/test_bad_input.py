@@ -27,6 +27,7 @@ def stage(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         ("tasks=[sky-color]", "unknown task 'sky-color'"),
         ("experiment=../elsewhere", "unknown experiment '../elsewhere'. Known are embedded, gap"),
         ("experiment=tranfser", "unknown experiment 'tranfser'; did you mean 'transfer'?"),
+        ("models=[a", "--config has '[a', which is not valid YAML"),
     ],
 )
 def test_a_wrong_setting_stops_before_anything_is_planned(checkout, setting, sentence):
@@ -35,6 +36,15 @@ def test_a_wrong_setting_stops_before_anything_is_planned(checkout, setting, sen
     assert sentence in done.stdout
     assert "Traceback" not in done.stdout
     assert not (checkout.folder / "results").exists()
+
+
+def test_a_key_that_stands_twice_in_config_yaml_is_refused(checkout):
+    config = checkout.folder / "config.yaml"
+    config.write_text(config.read_text() + "seeds: [4]\n")
+    done = checkout.snakemake("--dry-run")
+    assert done.returncode != 0
+    assert "config.yaml is not valid YAML: the key 'seeds' stands twice" in done.stdout
+    assert "Traceback" not in done.stdout
 
 
 CONTACT = 'wikipedia={contact: "A B <a@example.org>"}'

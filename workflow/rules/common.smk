@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.files import check_writable
 from taskvectors.base.pages import template_files
+from taskvectors.base.schemas import read_yaml
 from taskvectors.cluster import dry_run
 from taskvectors.prepare.keep import adopt
 from taskvectors.record.code import code_hash
@@ -32,6 +34,8 @@ if workflow.is_main_process:
     dry_run.install()
 RESOURCES = Path("resources")
 try:
+    for path in workflow.configfiles:
+        read_yaml(Path(path))  # Snakemake takes a key twice
     GIVEN = workflow.config_settings
     NAMED = GIVEN.config.get("experiment")
     config.update(resolve(config, GIVEN.overwrite_config, RESOURCES, NAMED))
@@ -43,6 +47,14 @@ except UserError as error:
 # What the records say of the configuration. Commands get it through the environment, which
 # Snakemake does not compare.
 os.environ.update(TASKVECTORS_CONFIG=json.dumps(config))
+
+
+onstart:
+    try:
+        check_writable(Path("logs"))
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
 
 PLAN = Plan(config, TASKS, SOURCES)
 EVALUATION = config["images"]["evaluation"]

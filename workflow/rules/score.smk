@@ -282,7 +282,7 @@ rule score_gap:
     input:
         model=model_folder,
         sight=f"{RESULTS}/score/{MODEL_JOB}/sight.csv",
-        phases=f"{RESULTS}/score/{MODEL_JOB}/phases.csv",
+        phases=of_tasks("score", "phases.csv"),
         scores=f"{RESULTS}/score/{MODEL_JOB}/accuracy.csv",
     output:
         f"{RESULTS}/score/{MODEL_JOB}/gap.csv",
@@ -292,6 +292,7 @@ rule score_gap:
         f"{BENCHMARKS}/score_gap/{MODEL_JOB}.jsonl"
     localrule: True
     params:
+        tasks=config["tasks"],
         code=code_hash("taskvectors.score.gap"),
     shell:
         recorded(
@@ -299,6 +300,7 @@ rule score_gap:
             model="input.model",
             sight="input.sight",
             phases="input.phases",
+            tasks="params.tasks",
             scores="input.scores",
             out="output",
         )

@@ -29,6 +29,11 @@ def read_plan(root: Path, results: str, records: Iterable[Record] = ()) -> Plan:
     experiment. An experiment that was given on the command line alone has those of the job that
     ended last, by its record. Raises `UserError` where they are missing or not valid.
     """
+    if not (root / "config.yaml").exists() and not (root / "Snakefile").exists():
+        raise UserError(
+            f"{root} is no checkout of this project, which results are held to; move {results} to "
+            "the same place in one, and verify it there."
+        )
     resources, experiment = root / "resources", Path(results).name
     written = read_yaml(root / "config.yaml")
     own = resources / "experiments" / f"{experiment}.yaml"

@@ -8,6 +8,7 @@ from typing import Any
 from taskvectors.audit.lineage import Lineage, Record, find_target
 from taskvectors.audit.page import page
 from taskvectors.audit.tree import tree, used_labels
+from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_text
 from taskvectors.base.schemas import read_yaml
 from taskvectors.study.manifest import is_manifest, read_manifest
@@ -26,7 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> None:
     """Show the lineage of ``args.target``. Raises `UserError` where it has no record."""
-    results = args.results or Path("results") / read_yaml(Path("config.yaml"))["experiment"]
+    config = Path("config.yaml")
+    if args.results is None and not config.exists():
+        raise UserError(
+            "there is no config.yaml here that names an experiment; work in the checkout's folder, "
+            "or name --results."
+        )
+    results = args.results or Path("results") / read_yaml(config)["experiment"]
     lineage, record = find_target(args.target, results)
     if args.cell:
         from taskvectors.audit.cell import show_cell  # it needs pandas, which takes a second

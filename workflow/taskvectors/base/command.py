@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,8 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def run_command(main: Callable[[], None]) -> None:
-    """Run a command's ``main``; a `UserError` becomes one line on stderr and exit status 1.
+    """Run a command's ``main``; a `UserError` becomes one line on stderr and exit status 1, Ctrl-C
+    one and the status that a shell gives it.
 
     A full disk or a file that may not be written is a person's to mend too, so an
     `OSError` ends in one line as well; every other exception keeps its traceback.
@@ -35,6 +37,9 @@ def run_command(main: Callable[[], None]) -> None:
         main()
     except UserError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        print("error: stopped by Ctrl-C; run the same command again.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
     except BrokenPipeError:
         # Whoever reads our output, `head` for example, has seen enough; Python must not try to
         # write the rest when it ends.

@@ -9,6 +9,8 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_pdf import PdfPages
 from matplotlib.figure import Figure
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 from PIL import Image
 
 from taskvectors.base.files import written_whole
@@ -50,7 +52,8 @@ PHASE_DASHES = {"input": (1.5, 1.2), "task": (4, 1.5), "answer": ()}
 
 
 def apply_style() -> None:
-    """Set the style for figures made from now on in this process."""
+    """Set the style for figures made from now on in this process, whatever this machine's is."""
+    matplotlib.rcdefaults()
     sns.set_theme(
         context="paper",
         style="whitegrid",
@@ -65,6 +68,7 @@ def apply_style() -> None:
             "grid.linewidth": 0.5,
             "hatch.linewidth": 0.4,
             "pdf.fonttype": 42,
+            "text.parse_math": False,  # a dollar is one: tokens, labels and names are no formulas
             "svg.hashsalt": "taskvectors",
         },
     )
@@ -75,6 +79,15 @@ def say_absent(axis: Axes, why: str) -> None:
     axis.text(0.5, 0.5, why, transform=axis.transAxes, ha="center", va="center", color=GREY)
     axis.tick_params(labelbottom=False)
     axis.grid(visible=False)
+
+
+def missing_glyphs(page: Figure) -> list[str]:
+    """The characters of a page's texts that their fonts lack, and that are drawn as boxes."""
+    lacking = set()
+    for text in page.findobj(Text):
+        font = get_font(findfont(text.get_fontproperties()))
+        lacking |= {char for char in text.get_text() if not font.get_char_index(ord(char))}
+    return sorted(lacking - {"\n"})
 
 
 def save_figure(pages: Sequence[Figure], stem: Path) -> None:

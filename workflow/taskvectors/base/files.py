@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.strict_json import parse_json
 
 
 @contextmanager
@@ -59,6 +60,15 @@ def folder_written_whole(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def check_writable(folder: Path) -> None:
+    """Raise `UserError` naming the first folder, this one or one below, that takes no files."""
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"{folder} is no folder; move it away, so that one can be made.")
+    for place, _, _ in os.walk(folder):
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise UserError(f"{place} takes no files; allow it with `chmod u+wx {place}`.")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text whole or not at all."""
     with written_whole(path) as temporary:
@@ -79,7 +89,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file. Raises `UserError` naming the file where it is not JSON."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}); make it again.") from error
 
 
@@ -97,11 +107,10 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     lines = text.rstrip().split("\n") if text.strip() else []
     for number, line in enumerate(lines, start=1):
         try:
-            rows.append(json.loads(line))
-        except (json.JSONDecodeError, RecursionError) as error:
-            said = getattr(error, "msg", "too deep")
+            rows.append(parse_json(line))
+        except ValueError as error:
             raise UserError(
-                f"{path}, line {number} is not valid JSON ({said}); mend that line, or make the "
+                f"{path}, line {number} is not valid JSON ({error}); mend that line, or make the "
                 "file again."
             ) from error
     return rows

@@ -197,10 +197,11 @@ def resize_to_width(image: Image.Image) -> Image.Image:
 
 
 def resize_as_released(image: Image.Image) -> Image.Image:
-    """The same as the paper's released code: bicubic, the height rounded down, and transparency
-    dropped before, so that whatever colour lies below it is seen."""
+    """The same as the paper's released code: bicubic, the height rounded down after its own order
+    of multiplying floats (a square of 55 pixels is 223 high), and transparency dropped before, so
+    that whatever colour lies below it is seen."""
     opaque = image.convert("RGB")
-    height = max(1, int(opaque.height * WIDTH / opaque.width))
+    height = max(1, int((WIDTH / opaque.width) * opaque.height))
     return opaque.resize((WIDTH, height), Image.Resampling.BICUBIC)
 
 

@@ -11,6 +11,8 @@ from mwparserfromhell.wikicode import Wikicode
 SMALLEST = 60  # pixels; narrower images in an infobox are icons
 COUNTRY_LABELS = ("capital", "currency")
 SPECIES_BOXES = ("speciesbox", "subspeciesbox", "taxobox", "automatic taxobox", "hybridbox")
+# Not those that end in "redirect" alone, which tell who leads here.
+SOFT_REDIRECT = re.compile(r"(soft|interwiki|wiktionary|wikt|wikisource|wikispecies) ?redirect")
 # Their items are what the page shows; other templates in a value are notes and flags.
 LISTS = ("plainlist", "plain list", "unbulleted list", "ubl", "nowrap", "hlist")
 
@@ -64,6 +66,11 @@ def infobox_labels(source: str) -> dict[str, str]:
             continue
         labels = {label: words for label, words in found.items() if words} | labels
     return labels
+
+
+def is_soft_redirect(source: str) -> bool:
+    """Whether a page's wikitext points its readers to another page, which no software follows."""
+    return any(SOFT_REDIRECT.fullmatch(_name(one)) for one in parse(source).filter_templates())
 
 
 def clean(wikitext: str | Wikicode) -> str:

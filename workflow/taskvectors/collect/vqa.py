@@ -28,13 +28,18 @@ from taskvectors.base.schemas import check, read_yaml
 
 log = logging.getLogger("taskvectors")
 # What is read of the official files: the lists, and what each of their entries has.
-QUESTIONS = {"questions": ("question_id", "image_id", "question")}
-ANSWERS = {"annotations": ("question_id", "multiple_choice_answer", "answers")}
-CAPTIONS = {
-    "images": ("id",),
-    "annotations": ("id", "image_id", "caption"),
-    "licenses": ("id", "name"),
+Parts = Mapping[str, Mapping[str, type]]
+QUESTIONS: Parts = {"questions": {"question_id": int, "image_id": int, "question": str}}
+ANSWERS: Parts = {
+    "annotations": {"question_id": int, "multiple_choice_answer": str, "answers": list}
 }
+GIVEN: Parts = {"answers": {"answer": str}}  # of each of those
+CAPTIONS: Parts = {
+    "images": {"id": int},
+    "annotations": {"id": int, "image_id": int, "caption": str},
+    "licenses": {"id": int, "name": str},
+}
+NAMES = {int: "a whole number without a point", str: "a text", list: "a list"}
 # `file_name` as Hugging Face's imagefolder wants it.
 COLUMNS = ["entity", "file_name", "text", "author", "licence", "source"]
 
@@ -93,25 +98,34 @@ def read_photographs(path: Path) -> dict[int, Photograph]:
     }
 
 
-def read_official(path: Path, parts: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+def read_official(path: Path, parts: Parts) -> dict[str, Any]:
     """An official JSON file. Raises `UserError` where it lacks one of its lists, or an entry of one
-    lacks a key."""
+    lacks a key or has something else there."""
     if not path.is_file():
         raise UserError(f"{path} is missing; docs/in-the-wild.md says which files are needed.")
     found = read_json(path)
-    for part, keys in parts.items():
+    check_official(str(path), found, parts)
+    return found
+
+
+def check_official(place: str, found: Any, parts: Parts) -> None:
+    """Raise `UserError` naming what is not as in the official files; ``place`` is the file, or the
+    entry in it."""
+    for part, kinds in parts.items():
         entries = found.get(part) if isinstance(found, dict) else None
         if not isinstance(entries, list):
             raise UserError(
-                f"{path} has no list {part!r}; name the official file (docs/in-the-wild.md)."
+                f"{place} has no list {part!r}; name the official file (docs/in-the-wild.md)."
             )
         for number, one in enumerate(entries):
-            if not (isinstance(one, dict) and all(key in one for key in keys)):
+            has = one if isinstance(one, dict) else {}
+            lacking = [key for key, kind in kinds.items() if type(has.get(key)) is not kind]
+            if lacking:
+                wanted = " and ".join(f"{NAMES[kinds[key]]} as {key}" for key in lacking)
                 raise UserError(
-                    f"{path}, {part} {number} has not all of {', '.join(keys)}; name the official "
-                    "file (docs/in-the-wild.md)."
+                    f"{place}, {part} {number} has not {wanted}; name the official file "
+                    "(docs/in-the-wild.md)."
                 )
-    return found
 
 
 def mined(
@@ -158,12 +172,14 @@ def described(descriptions: Path | None, photographs: dict[int, Photograph]) -> 
     }
     for line, row in enumerate(read_jsonl(descriptions) if descriptions else [], start=1):
         match row:
-            case {"image_id": int(image), "description": str(text)} if text.split():
+            case {"image_id": image, "description": str(text)} if (
+                type(image) is int and text.split()
+            ):
                 texts[image] = " ".join(text.split())
             case _:
                 raise UserError(
-                    f"{descriptions}, line {line}: an image_id and a description are needed; "
-                    "mend it."
+                    f"{descriptions}, line {line}: {NAMES[int]} as image_id and a description are "
+                    "needed; mend it."
                 )
     return texts
 
@@ -221,6 +237,8 @@ def main() -> None:
     args = arguments()
     asked = read_official(args.questions, QUESTIONS)
     answered = read_official(args.annotations, ANSWERS)
+    for number, one in enumerate(answered["annotations"]):
+        check_official(f"{args.annotations}, annotations {number}", one, GIVEN)
     subtype = str(asked.get("data_subtype"))
     if re.fullmatch(r"(train|val|test)\d{4}", subtype) is None:
         raise UserError(

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -51,12 +51,12 @@ def collect_wikipedia(
     images = Images(client, cache, again=refresh)
     done = Collection()
     passing: list[str] = []
-    pairs = zip(entities, names, strict=True)
-    for entity, name in track(pairs, len(entities), "collect wikipedia"):
+    shown: dict[tuple[str, str], str] = {}
+    wanted = zip(entities, _own_pages(entities, articles), names, strict=True)
+    for entity, article, name in track(wanted, len(entities), "collect wikipedia"):
         done.labels += _labels(entity, articles[label_page(entity)])
-        article = articles[entity.title]
         try:
-            file = _file_of(article, files.get(name))
+            file = _file_of(entity, article, files.get(name))
             saved = _save(entity, *images.get(file), out, resize)
         except TransientError as error:
             passing.append(f"{entity.name}: {error}")
@@ -67,6 +67,9 @@ def collect_wikipedia(
         done.rows.append({**_source(entity, article, file), **saved})
         if not file.free:
             log.warning("%s: %s is not free; do not publish it", entity.name, file.name)
+        first = shown.setdefault((entity.entity_set, file.name), entity.name)
+        if first != entity.name:
+            log.warning("%s and %s are shown by one file, %s", first, entity.name, file.name)
     _check_complete(client, done, passing, len(entities))
     log.info("%d API calls, %d downloads", client.calls, client.downloads)
     return done
@@ -135,9 +138,26 @@ def _read_infoboxes(
         articles[entity.title] = article
 
 
-def _file_of(article: Article, file: WikiFile | None) -> WikiFile:
+def _own_pages(entities: list[Entity], articles: dict[str, Article]) -> list[Article]:
+    """The article of each entity. Where titles of one entity set lead to one page, it is missing
+    for all but one: the first whose title is its own, or else the first."""
+    found = [articles[entity.title] for entity in entities]
+    owners: dict[tuple[str, int], str] = {}
+    for at in sorted(range(len(found)), key=lambda at: bool(found[at].redirects)):
+        entity, article = entities[at], found[at]
+        if entity.file or article.missing:
+            continue
+        owner = owners.setdefault((entity.entity_set, article.page_id), entity.name)
+        if owner != entity.name:
+            reason = f"{article.title!r} is the article of {owner!r}, too; correct one's title"
+            found[at] = replace(article, missing=reason)
+    return found
+
+
+def _file_of(entity: Entity, article: Article, file: WikiFile | None) -> WikiFile:
     """The image file to fetch. Raises `RefusedError` where there is none."""
-    if article.missing:
+    named = entity.file and article.page_id  # whatever page it is, the curator has the last word
+    if article.missing and not named:
         raise RefusedError(article.missing)
     if file is None:
         raise RefusedError("the page shows no image; name one in the column `file`")

@@ -1,12 +1,17 @@
 """What the MediaWiki API says about pages and files, up to 50 titles a call."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
 from taskvectors.base.errors import UserError
-from taskvectors.collect.infobox import image_in_infobox, infobox_labels, plain_text
+from taskvectors.collect.infobox import (
+    image_in_infobox,
+    infobox_labels,
+    is_soft_redirect,
+    plain_text,
+)
 from taskvectors.collect.wikipedia_cache import Article, WikiFile
 from taskvectors.collect.wikipedia_client import Client, PageError
 
@@ -40,7 +45,8 @@ def ask_articles(client: Client, titles: list[str]) -> list[Article]:
     answer = _query(
         client,
         {
-            "prop": "pageimages|revisions",
+            "prop": "pageimages|revisions|pageprops",
+            "ppprop": "disambiguation",
             "piprop": "name",
             "pilimit": TITLES,
             "rvprop": "ids|timestamp|content",
@@ -83,7 +89,7 @@ def ask_files(client: Client, names: list[str]) -> list[WikiFile]:
             "titles": _values(f"File:{name}" for name in names),
         },
     )
-    return [_file(name, _page(client, f"File:{name}", answer)[0]) for name in names]
+    return [_file(name, _page(client, f"File:{name}", answer).page) for name in names]
 
 
 def _values(titles: Iterable[str]) -> str:
@@ -111,45 +117,73 @@ def _query(client: Client, parameters: dict[str, Any]) -> dict[str, Any]:
     )
 
 
-def _page(client: Client, title: str, answer: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """The page that ``title`` leads to, and the titles on the way there.
+@dataclass(frozen=True)
+class Led:
+    """Where a title leads: the ``page``, the titles on the ``way`` there, and the ``section`` of a
+    page that it, or a redirect on the way, means (``#History``; empty for none)."""
+
+    page: dict[str, Any]
+    way: list[str]
+    section: str
+
+
+def _page(client: Client, title: str, answer: dict[str, Any]) -> Led:
+    """The page that ``title`` leads to.
 
     Raises `UserError` where the answer passes over it: that says nothing, so nothing is kept.
     """
-    leads_to = {step["from"]: step["to"] for step in answer["normalized"] + answer["redirects"]}
+    steps = {step["from"]: step for step in answer["normalized"] + answer["redirects"]}
     way: list[str] = []
     asked = title
-    while title in leads_to and title not in way:
+    section = title[len(title.partition("#")[0]) :]  # which normalising drops
+    while title in steps and title not in way:
         way.append(title)
-        title = leads_to[title]
+        if "tofragment" in steps[title]:
+            section = section or f"#{steps[title]['tofragment']}"
+        title = steps[title]["to"]
     elsewhere = [*way, *(link["title"] for link in answer["interwiki"])]
     if title not in answer["pages"] and title not in elsewhere:
         raise UserError(
             f"{client.politeness.api_url} says nothing of the page {asked!r} that it was asked "
             "about; run the same command again later, or correct the title."
         )
-    return answer["pages"].get(title, {"missing": True}), way
+    return Led(answer["pages"].get(title, {"missing": True}), way, section)
 
 
-def _article(asked: str, found: tuple[dict[str, Any], list[str]]) -> Article:
-    page, way = found
+def _article(asked: str, led: Led) -> Article:
+    page = led.page
     if page.get("invalid"):
         return Article(asked, missing=f"not a possible title ({page.get('invalidreason', '')})")
     if page.get("missing") or "revisions" not in page:
-        return Article(asked, redirects=way, missing="no such page")
+        return Article(asked, redirects=led.way, missing="no such page")
     revision = page["revisions"][0]
-    name = page.get("pageimage", "").replace("_", " ")
-    return Article(
+    source = revision.get("slots", {}).get("main", {}).get("content", "")
+    article = Article(
         asked=asked,
         title=page["title"],
-        redirects=way,
+        redirects=led.way,
+        section=led.section,
         page_id=page["pageid"],
         revision=revision["revid"],
         revision_time=revision["timestamp"],
-        file=name,
-        method="pageimages" if name else "",
-        labels=infobox_labels(revision.get("slots", {}).get("main", {}).get("content", "")),
     )
+    reason = _of_another(page, led.section, source)
+    if reason:
+        return replace(article, missing=f"{reason}; correct the title")
+    name = page.get("pageimage", "").replace("_", " ")
+    method = "pageimages" if name else ""
+    return replace(article, file=name, method=method, labels=infobox_labels(source))
+
+
+def _of_another(page: dict[str, Any], section: str, source: str) -> str:
+    """Why a page's picture and infobox are not of what was asked for; empty where they are."""
+    if section:
+        return f"the title leads to the section {section!r} of the article {page['title']!r}"
+    if "disambiguation" in page.get("pageprops", {}):
+        return f"{page['title']!r} lists articles that share this name"
+    if is_soft_redirect(source):
+        return f"{page['title']!r} only points to another page"
+    return ""
 
 
 def _file(name: str, page: dict[str, Any]) -> WikiFile:

@@ -8,7 +8,7 @@ import fcntl
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,15 +18,17 @@ from taskvectors.base.files import read_json, write_json, written_whole
 
 @dataclass(frozen=True)
 class Article:
-    """A page as it was: ``asked`` is our title, ``title`` the page's own after redirects.
+    """A page as it was: ``asked`` is our title, ``title`` the page's own after redirects, of which
+    ``section`` is the section that one of them leads to.
 
-    ``file`` is its lead image (no namespace; empty if none) and ``method`` how that was
-    found; ``labels`` is what its infobox says; ``missing`` is why there is no page.
+    ``file`` is its lead image (no namespace; empty if none) and ``method`` how that was found;
+    ``labels`` is what its infobox says; ``missing`` is why there is no page, or none of its own.
     """
 
     asked: str
     title: str = ""
     redirects: list[str] = field(default_factory=list)
+    section: str = ""
     page_id: int = 0
     revision: int = 0
     revision_time: str = ""
@@ -96,16 +98,19 @@ class Cache:
             yield
 
     def read(self, kind: type[Kept], *key: str) -> Kept | None:
-        """The record kept under ``key``, or None."""
+        """The record kept under ``key``; None where there is none, or one that lacks what is
+        recorded today."""
         path = self._path(kind, key, ".json")
         if not path.is_file():
             return None
         try:
-            return kind(**read_json(path))
+            kept = read_json(path)
+            record = kind(**kept)
         except TypeError as error:
             raise UserError(
                 f"{path} is from another version of this project; delete that folder."
             ) from error
+        return record if {one.name for one in fields(kind)} <= set(kept) else None
 
     def write(self, record: Kept, *key: str) -> None:
         """Keep ``record`` under ``key``."""

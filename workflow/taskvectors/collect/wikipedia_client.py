@@ -208,7 +208,7 @@ class Client:
                 if attempt == TRIES - 1:
                     raise
                 pause = error.seconds
-                if pause is None:
+                if not pause:  # a time that has passed tells no more than none
                     # Jitter, so that two users who were turned away do not come back together.
                     pause = self.politeness.first_pause * 2**attempt * random.uniform(1.0, 1.5)
                 log.info("%s: %s; waiting %.1f s", urlsplit(url).hostname, error, pause)
@@ -294,10 +294,11 @@ def _words(reply: Reply) -> str:
 
 
 def retry_after(reply: Reply) -> float | None:
-    """The header Retry-After in seconds, given as a number or a date; None without one."""
+    """The header Retry-After in seconds, given as a number or a date, 0 where that has passed; None
+    without one."""
     try:
         return Retry().parse_retry_after(reply.headers.get("Retry-After", ""))
-    except InvalidHeader:
+    except (InvalidHeader, ValueError, OverflowError):  # a number or a year of too many digits
         return None
 
 

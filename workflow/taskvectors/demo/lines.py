@@ -65,4 +65,4 @@ def _place_image(shown: dict[str, str], root: Path, folder: Path, where: str) ->
     """Put the path of an image's copy in the place of its own, which is relative to ``root``."""
     if "image" in shown:
         what, remedy = f"{where}: the image {shown['image']}", f"paths are relative to {root}"
-        shown["image"] = str(kept((root / shown["image"]).resolve(), folder, what, remedy))
+        shown["image"] = str(kept((root / shown["image"]).absolute(), folder, what, remedy))

@@ -47,7 +47,7 @@ def draw_grid(
     lefts = [sum(widths[:column]) for column in range(len(widths))]
     for left, header in zip(lefts, headers, strict=True):
         place = (left + GAP) / wide, 1 - GAP / tall
-        figure.text(*place, header, va="top", fontsize=SIZE + 1, weight="bold", parse_math=False)
+        figure.text(*place, header, va="top", fontsize=SIZE + 1, weight="bold")
     for number, row in enumerate(rows):
         top = tall - HEADER - height * number
         rule = Line2D([0, 1], [top / tall] * 2, color=GREY, linewidth=0.4)
@@ -70,7 +70,6 @@ def _draw_lines(figure: Figure, lines: Sequence[Line], left: float, top: float) 
             va="top",
             fontsize=SIZE,
             weight="bold" if line.bold else "normal",
-            parse_math=False,
         )
 
 
@@ -95,4 +94,4 @@ def _draw_images(
         axis.imshow(resize_to_width(open_rgb(Path(path))))
         axis.axis("off")
         place = (start + each / 2) / wide, (bottom + GAP / 2) / tall
-        figure.text(*place, "\n".join(lines), ha="center", fontsize=SIZE - 1, parse_math=False)
+        figure.text(*place, "\n".join(lines), ha="center", fontsize=SIZE - 1)

@@ -87,7 +87,7 @@ def markdown_cell(cell: PrintedCell, folder: Path) -> str:
     if cell.image:
         source = Path(os.path.relpath(cell.image, folder)).as_posix()
         text = f'<img src="{source}" alt="{escape(cell.alt)}" height="40"> {text}'
-    return text.replace("|", r"\|")
+    return text.replace("|", r"\|").replace("$", r"\$")  # of which GitHub makes formulas
 
 
 def latex_cell(cell: PrintedCell) -> str:

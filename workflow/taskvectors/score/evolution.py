@@ -34,6 +34,21 @@ def phase_means(phases: pd.DataFrame) -> pd.DataFrame:
     return table.assign(interval=RANGE_OF_SEEDS)
 
 
+def phase_correlations(phases: pd.DataFrame) -> pd.Series:
+    """Correlation, over layers and phases, of text and image ICL, by task and seed.
+
+    Each seed is correlated with itself, so that the number does not grow with the number of seeds,
+    whose noise would cancel in their means. Empty where the model does not take both.
+    """
+    keys = ["task", "seed"]
+    about = [*keys, "phase", "layer"]
+    wide = phases.pivot(index=about, columns="specification", values="probability")
+    both = wide.reindex(columns=["text_icl", "image_icl"]).dropna()
+    alike = {name: part["text_icl"].corr(part["image_icl"]) for name, part in both.groupby(keys)}
+    index = pd.MultiIndex.from_tuples(alike, names=keys)
+    return pd.Series(list(alike.values()), index, dtype=float)
+
+
 def top_shares(tops: pd.DataFrame) -> pd.DataFrame:
     """Top-1 decodings of exemplar sets by layer, as counts and shares, the commonest first.
 

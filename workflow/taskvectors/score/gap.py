@@ -14,7 +14,8 @@ import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.files import read_json
-from taskvectors.base.frames import read_frame, write_frame
+from taskvectors.base.frames import read_by_task, read_frame, write_frame
+from taskvectors.score.evolution import phase_correlations
 from taskvectors.study.metrics import METRICS
 
 log = logging.getLogger("taskvectors")
@@ -36,10 +37,11 @@ def seen(sight: pd.DataFrame, naming: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def likeness(phases: pd.DataFrame) -> dict[str, Any]:
-    """Correlation, over layers and phases, of text and image ICL, averaged over tasks."""
-    keys = ["task", "phase", "layer"]
-    wide = phases.pivot_table("probability", keys, "specification")
-    by_task = wide.groupby("task").apply(lambda part: part["text_icl"].corr(part["image_icl"]))
+    """Correlation of text and image ICL, averaged over seeds and tasks.
+
+    ``phases`` are of every task and seed.
+    """
+    by_task = phase_correlations(phases).groupby("task").mean()
     return {
         "measure": "phases",
         "of": "correlation of text and image ICL",
@@ -67,13 +69,14 @@ def main() -> None:
     parser = command_parser(__doc__)
     parser.add_argument("--model", required=True, type=Path, help="for its naming.json")
     parser.add_argument("--sight", required=True, type=Path)
-    parser.add_argument("--phases", required=True, type=Path)
+    parser.add_argument("--phases", required=True, type=Path, nargs="+", help="one of each task")
+    parser.add_argument("--tasks", required=True, nargs="+")
     parser.add_argument("--scores", required=True, type=Path)
     parser.add_argument("--out", required=True, type=Path)
     args = parse(parser)
     rows = [
         *seen(read_frame(args.sight), read_json(args.model / "naming.json")),
-        likeness(read_frame(args.phases)),
+        likeness(read_by_task(args.phases, args.tasks)),
         *earned(read_frame(args.scores)),
     ]
     write_frame(args.out, pd.DataFrame(rows).reindex(columns=COLUMNS))

@@ -7,6 +7,7 @@ tested at that layer.
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -15,11 +16,10 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_json
 from taskvectors.base.frames import write_frame
 from taskvectors.study.metrics import METRICS, judged
-from taskvectors.study.predictions import read_predictions
+from taskvectors.study.predictions import method_name, read_predictions
 
 log = logging.getLogger("taskvectors")
 METRIC = "paper"
-METHODS = ("text_icl_xpatch", "text_icl_patch")  # the second for models without images
 
 
 def by_layer(validation: pd.DataFrame) -> pd.DataFrame:
@@ -33,28 +33,35 @@ def by_layer(validation: pd.DataFrame) -> pd.DataFrame:
     return table.melt([*keys, "items"], var_name="metric", value_name="accuracy")
 
 
-def choose_layer(layers: pd.DataFrame, tasks: list[str]) -> dict:
-    """The chosen layer and how it did; of equally good layers the first.
+def choose_place(
+    validation: pd.DataFrame, way: str, tasks: list[str], by: list[str], stage: str
+) -> tuple[pd.Series, dict[str, Any]]:
+    """The average accuracy of vectors written in one ``way`` at each place, a value of the columns
+    ``by``, and how the best did; of equally good places the first.
 
-    Raises `UserError` where a task has no prediction of the method that chooses.
+    Raises `UserError` where a task has no prediction of the method that chooses: ``stage`` makes
+    them.
     """
-    patched = layers[(layers["metric"] == METRIC) & layers["layer"].notna()]
-    method = METHODS[0] if METHODS[0] in set(patched["method"]) else METHODS[1]
-    chosen = patched[patched["method"] == method]
+    shown = validation[validation["metric"] == METRIC]
+    # The second is for models without images.
+    crossed, own = (method_name("text_icl", modality, way) for modality in ("image", "text"))
+    method = crossed if crossed in set(shown["method"]) else own
+    chosen = shown[shown["method"] == method]
     missing = [task for task in tasks if task not in set(chosen["task"])]
     if missing:
         raise UserError(
-            f"no validation prediction of {method} for {', '.join(missing)}; run `write` for them."
+            f"no validation prediction of {method} for {', '.join(missing)}; "
+            f"run `{stage}` for them."
         )
-    average = chosen.groupby(["layer", "task"])["accuracy"].mean().groupby("layer").mean()
-    layer = int(average.index[average.argmax()])
-    return {
-        "layer": layer,
-        "layers": len(average),
-        "method": method,
-        "metric": METRIC,
-        "validation_accuracy": float(average[layer]),
-    }
+    average = chosen.groupby([*by, "task"])["accuracy"].mean().groupby(by).mean()
+    best = float(average.max())
+    return average, {"method": method, "metric": METRIC, "validation_accuracy": best}
+
+
+def choose_layer(layers: pd.DataFrame, tasks: list[str]) -> dict[str, Any]:
+    """The layer where vectors are put in place, and how it did, as in `choose_place`."""
+    average, about = choose_place(layers, "patch", tasks, ["layer"], "write")
+    return {"layer": int(average.idxmax()), "layers": len(average), **about}
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 from taskvectors.score.answers import by_seed_and_item
 from taskvectors.score.bootstrap import EXEMPLAR_SETS, ITEMS, TASKS
 from taskvectors.score.evidence import Claim, Evidence, Found, NotMeasured
+from taskvectors.score.evolution import phase_correlations
 from taskvectors.score.layer import METRIC
 from taskvectors.study.tables import DIFFERENT_TASKS, SAME_TASK
 
@@ -26,14 +27,10 @@ def phase_order(claim: Claim, evidence: Evidence) -> list[Found]:
 
 
 def phase_likeness(claim: Claim, evidence: Evidence) -> list[Found]:
-    """Correlation, over layers and phases, of text and image ICL, averaged over tasks."""
-    keys = ["seed", "task", "phase", "layer"]
-    wide = _icl_phases(evidence).pivot_table("probability", keys, "specification")
-    if not {"text_icl", "image_icl"} <= set(wide.columns):
+    """Correlation, over layers and phases, of text and image ICL, averaged over seeds and tasks."""
+    alike = phase_correlations(evidence.phases)
+    if alike.empty:
         raise NotMeasured("the model does not take both specifications")
-    alike = wide.groupby(["task", "seed"]).apply(
-        lambda part: part["text_icl"].corr(part["image_icl"])
-    )
     return [_over_tasks(alike, evidence)]
 
 

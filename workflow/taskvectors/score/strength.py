@@ -13,13 +13,11 @@ from typing import Any
 import pandas as pd
 
 from taskvectors.base.command import command_parser, parse, run_command
-from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_json
 from taskvectors.base.frames import write_frame
-from taskvectors.score.layer import METRIC
+from taskvectors.score.layer import choose_place
 from taskvectors.study.heads import FUNCTION, INJECT, read_injections
 from taskvectors.study.metrics import METRICS, judged
-from taskvectors.study.predictions import method_name
 
 log = logging.getLogger("taskvectors")
 
@@ -37,30 +35,12 @@ def by_strength(validation: pd.DataFrame) -> pd.DataFrame:
 
 
 def choose_injection(strengths: pd.DataFrame, way: str, tasks: list[str]) -> dict[str, Any]:
-    """The layer and strength for vectors that are added in this ``way``, and how they did; of
-    equally good ones the first layer, and there the least strength.
-
-    Raises `UserError` where a task has no prediction of the method that chooses.
+    """The layer and strength for vectors that are added in this ``way``, and how they did, as in
+    `choose_place`: of equally good ones the first layer, and there the least strength.
     """
-    added = strengths[strengths["metric"] == METRIC]
-    # The second is for models without images.
-    crossed, own = (method_name("text_icl", modality, way) for modality in ("image", "text"))
-    method = crossed if crossed in set(added["method"]) else own
-    chosen = added[added["method"] == method]
-    missing = [task for task in tasks if task not in set(chosen["task"])]
-    if missing:
-        raise UserError(
-            f"no validation prediction of {method} for {', '.join(missing)}; run `heads` for them."
-        )
-    average = chosen.groupby(["layer", "strength"])["accuracy"].mean()
-    layer, strength = average.index[average.argmax()]
-    return {
-        "layer": int(layer),
-        "strength": float(strength),
-        "method": method,
-        "metric": METRIC,
-        "validation_accuracy": float(average.max()),
-    }
+    average, about = choose_place(strengths, way, tasks, ["layer", "strength"], "heads")
+    layer, strength = average.idxmax()
+    return {"layer": int(layer), "strength": float(strength), **about}
 
 
 def main() -> None:

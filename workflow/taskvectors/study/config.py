@@ -14,7 +14,7 @@ import yaml
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_text
-from taskvectors.base.schemas import check, read_yaml
+from taskvectors.base.schemas import check, parse_yaml, read_yaml
 from taskvectors.study.entities import read_entities
 from taskvectors.study.images import ImagePlan
 from taskvectors.study.instructions import check_wordings
@@ -92,12 +92,22 @@ def resolve(
     if named is not None:
         _check_experiment(named, resources)
     merged = dict(settings)
-    if isinstance(experiment, str) and overrides.is_file():
-        merged.update(read_yaml(overrides))
+    if isinstance(experiment, str) and (overrides.exists() or overrides.is_symlink()):
+        merged.update(_read_experiment(overrides))
     merged.update(_parsed(command_line))
     check(merged, "config", "the configuration (config.yaml and --config)")
     _check_names(merged, resources)
     return merged
+
+
+def _read_experiment(path: Path) -> dict[str, Any]:
+    """An experiment's keys. Raises `UserError` where its file has none."""
+    own = read_yaml(path)
+    if not isinstance(own, dict):
+        raise UserError(
+            f"{path} has no keys; write what differs from config.yaml, such as `seeds: [1, 2]`."
+        )
+    return own
 
 
 def _check_experiment(named: str, resources: Path) -> None:
@@ -117,7 +127,15 @@ def _parsed(value: Any) -> Any:
         return {key: _parsed(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_parsed(inner) for inner in value]
-    return yaml.safe_load(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return parse_yaml(value)
+    except ValueError as error:
+        raise UserError(
+            f"--config has {value!r}, which is not valid YAML ({error}); put it in quotes for the "
+            "shell, with all its brackets."
+        ) from error
 
 
 def _check_names(config: dict[str, Any], resources: Path) -> None:

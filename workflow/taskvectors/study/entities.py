@@ -21,6 +21,7 @@ OWN_COLUMNS = ("author", "licence", "source")
 TEXT = "text"
 MAY_BE_EMPTY = ("emoji", "file")
 MAY_BE_EMPTY_IN_OWN = (*MAY_BE_EMPTY, "title", TEXT, *OWN_COLUMNS)
+MOST_CHARACTERS = 200  # of a slug: a file name has at most 255, with its ending and the like
 JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))  # unseen, and part of some emoji and scripts
 
 
@@ -50,7 +51,8 @@ def slugify(name: str) -> str:
     """Turn a name into a safe file name, e.g. ``São Tomé`` into ``sao-tome``.
 
     Letters without an ASCII form become their code point in hexadecimal, so that no two
-    different letters share a slug by being dropped. Raises `UserError` if nothing is left.
+    different letters share a slug by being dropped. Raises `UserError` if nothing is left, or more
+    than a file name can have.
     """
     plain = unicodedata.normalize("NFKD", name)
     plain = "".join(char for char in plain if not unicodedata.combining(char))
@@ -60,6 +62,8 @@ def slugify(name: str) -> str:
     slug = re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
     if not slug:
         raise UserError(f"the name {name!r} has no letter or digit; give the entity another name.")
+    if len(slug) > MOST_CHARACTERS:
+        raise UserError(f"the name {name!r} is too long for a file's; shorten it.")
     return slug
 
 

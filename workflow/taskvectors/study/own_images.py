@@ -76,9 +76,18 @@ def _fault(folder: Path, file: str) -> str | None:
     if not file.isprintable() or set(file) & set("{}"):
         return "has a brace or a control character in its name"
     path = folder / file
-    if PurePosixPath(file).is_absolute() or not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        inside = path.resolve().is_relative_to(folder.resolve())
+        found = path.is_file()
+    except (OSError, RuntimeError) as error:  # too long a name; links in a circle
+        return (
+            f"cannot be opened ({getattr(error, 'strerror', None) or 'its links go in a circle'})"
+        )
+    if PurePosixPath(file).is_absolute() or not inside:
         return f"lies outside {folder}"
-    return None if path.is_file() else "is missing"
+    if found:
+        return None
+    return "is missing; write / between folders, not \\" if "\\" in file else "is missing"
 
 
 def own_tables(folders: list[str], root: Path) -> dict[str, Path]:

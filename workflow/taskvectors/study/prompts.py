@@ -6,13 +6,19 @@ from pathlib import Path
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.schemas import check, read_yaml
+from taskvectors.base.strict_json import encodable
 
 
 @dataclass(frozen=True)
 class Text:
-    """A piece of text."""
+    """A piece of text. Raises `UserError` where it has half of a character, a lone surrogate, which
+    no tokenizer takes and no file."""
 
     text: str
+
+    def __post_init__(self) -> None:
+        if not encodable(self.text):
+            raise UserError(f"the text {self.text!r} has half of a character; write it whole.")
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,26 @@ imagefolder has, too, whose names of columns are taken as well.
 
 import csv
 import io
-import json
+import re
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.strict_json import number_of, parse_json
 
 OWN_TABLES = ("metadata.csv", "metadata.jsonl")
+# What imagefolder reads besides those, and all of which it reads in the folders below, too.
+OTHER_TABLES = ("metadata.parquet",)
 # Other people's names of our columns.
 ALIASES = {"file_name": "file", "license": "licence"}
+# How Hugging Face's imagefolder names columns of more pictures of a row.
+PICTURES = re.compile("(.*_)?file_names?")
+
+
+class Number(str):
+    """A number of a cell in JSON, as it is written."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,10 @@ def entity_set_of(table: Path) -> str:
 
 
 def find_own_table(folder: Path) -> Path:
-    """The table in a folder of one's own images. Raises `UserError` where it is not one file."""
+    """The table in a folder of one's own images.
+
+    Raises `UserError` where it is not one file, or a folder below has another.
+    """
     found = [folder / name for name in OWN_TABLES if (folder / name).is_file()]
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; put your images there, and their table.")
@@ -49,6 +61,14 @@ def find_own_table(folder: Path) -> Path:
             f"{folder} has {has} of {' and '.join(OWN_TABLES)}; put one of them beside the "
             "images, with a row for each."
         )
+    for name in (*OWN_TABLES, *OTHER_TABLES):
+        for other in sorted(folder.rglob(name)):
+            hidden = any(part.startswith(".") for part in other.relative_to(folder).parts)
+            if other != found[0] and not hidden:
+                raise UserError(
+                    f"{other} is a second table, whose rows {found[0]} has not; put them there, "
+                    "or move it out of the folder."
+                )
     return found[0]
 
 
@@ -77,6 +97,13 @@ def read_rows(table: Path) -> tuple[list[str], list[TableRow]]:
     for name in names:
         if names.count(name) > 1:
             raise UserError(f"{table}, row 1: two columns {name}; keep one.")
+        if not name.strip():
+            raise UserError(f"{table}, row 1: a column has no name; name it.")
+        if PICTURES.fullmatch(name):
+            raise UserError(
+                f"{table}, row 1: column {name} names pictures and is no label; a row has one "
+                "picture, its file, so take that column out."
+            )
     return names, [_composed(names, row, "file") for row in rows]
 
 
@@ -121,9 +148,9 @@ def _of_json(table: Path, text: str) -> tuple[list[str], list[TableRow]]:
         if not row.strip():
             continue
         try:
-            cells = json.loads(row)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{table}, row {line} is not JSON ({error.msg}); mend it.") from error
+            cells = parse_json(row, number=Number)
+        except ValueError as error:
+            raise UserError(f"{table}, row {line} is not JSON ({error}); mend it.") from error
         if not isinstance(cells, dict):
             raise UserError(f"{table}, row {line} is no JSON object; write one a line.")
         read.append((line, {name: _text(table, line, name, one) for name, one in cells.items()}))
@@ -134,12 +161,28 @@ def _of_json(table: Path, text: str) -> tuple[list[str], list[TableRow]]:
 
 
 def _text(table: Path, line: int, column: str, value: Any) -> str:
-    """A JSON value as the text of a cell: what is no text or number cannot stand in a prompt."""
-    if value is None:
-        return ""
-    if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return str(value)
-    raise UserError(
-        f"{table}, row {line}, column {column}: {value!r} is no text or number; write one, or "
-        "leave the column out."
-    )
+    """A JSON value as the text of a cell, a number as it is written: what is no text or number
+    cannot stand in a prompt."""
+    place = f"{table}, row {line}, column {column}"
+    match value:
+        case None:
+            return ""
+        case Number():
+            _check_number(place, value)
+            return str(value)
+        case str():
+            return value
+    raise UserError(f"{place}: {value!r} is no text or number; write one, or leave the column out.")
+
+
+def _check_number(place: str, text: Number) -> None:
+    """Raise `UserError` where a number is none, or not as a person would write it."""
+    try:
+        value = number_of(text)
+    except ValueError as error:
+        raise UserError(f"{place}: {error}; leave the cell out, or write a text.") from error
+    if isinstance(value, float) and value.is_integer():
+        raise UserError(
+            f"{place}: {text} is the whole number {int(value)}, as a data frame with missing cells "
+            f'writes it; write {int(value)}, or "{text}" if that is meant.'
+        )
