@@ -41,6 +41,6 @@ def check_tokens(tokenizer: Any, folder: Path, image_text: str = "") -> None:
         if ids != right:
             raise UserError(
                 f"{path}: of {text!r} it makes {len(right)} tokens, but as transformers "
-                f"{transformers.__version__} loads it {len(ids)} others; give the checkpoint's "
-                "files as they were released, a tokenizer_config.json that states legacy among them."
+                f"{transformers.__version__} loads it {len(ids)} others; give its files as "
+                "they were released, a tokenizer_config.json that states legacy among them."
             )
