@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+import transformers as hf
 import yaml
 
 from taskvectors.base.errors import UserError
@@ -22,11 +23,12 @@ from taskvectors.models.chat import fitted
 from taskvectors.record.loaded import REPORT, report_answers, report_loaded
 from taskvectors.study.prompts import ImageInput, Template, Text, find_template
 
-from . import real_templates
+from . import real_templates, vocabulary
 from .families import FAMILIES
 from .real_tokenizers import CannotFetchError
 from .test_chat import STRINGS, TEMPLATES
 from .test_contract import assert_same_answers, processed, random_vectors
+from .tiny import VISION, save, text_sizes
 from .vocabulary import WORDS
 
 ROOT = Path(__file__).parents[2]
@@ -206,3 +208,32 @@ def test_images_that_a_chat_template_numbers_are_refused(tmp_path, load, images)
 @pytest.fixture
 def adapter_of(load, tmp_path) -> Callable[[str], Adapter]:
     return lambda family: load(saved(family, tmp_path), family)
+
+
+def test_an_architecture_without_a_contract_is_checked_within_its_frame(tmp_path, load, images):
+    """LLaVA-NeXT, whose check on loading compares with its own processor."""
+    tokenizer = vocabulary.sentencepiece(["<image>"], image_token="<image>")
+    config = hf.LlavaNextConfig(
+        vision_config=hf.CLIPVisionConfig(**VISION, image_size=28, patch_size=14),
+        text_config=hf.LlamaConfig(**text_sizes(tokenizer)),
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"),
+        image_grid_pinpoints=[[28, 56], [56, 28]],
+    )
+    pixels = hf.LlavaNextImageProcessor(
+        size={"shortest_edge": 28},
+        crop_size={"height": 28, "width": 28},
+        image_grid_pinpoints=config.image_grid_pinpoints,
+    )
+    processor = hf.LlavaNextProcessor(
+        pixels,
+        tokenizer,
+        patch_size=14,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+    )
+    save(tmp_path, hf.LlavaNextForConditionalGeneration(config), processor)
+    adapter = with_template(load, "llava_next", tmp_path, STAND_IN.format(image="<image>"))
+    assert "its own forward pass" in adapter.checked
+    encoded = adapter.encode(find_template(TEMPLATES, "generic").query(ImageInput(images[0])))
+    text = adapter.tokenizer.decode(encoded.ids)
+    assert "<pad><image>" in text and "<image><pad>" in text

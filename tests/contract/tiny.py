@@ -10,7 +10,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import BaseImageProcessor, PreTrainedTokenizerFast, ProcessorMixin
+from transformers import (
+    AutoTokenizer,
+    BaseImageProcessor,
+    PreTrainedTokenizerFast,
+    ProcessorMixin,
+)
 
 WIDTH, LAYERS = 32, 3
 
@@ -89,6 +94,9 @@ def save(
     torch.manual_seed(0)
     randomise(model).save_pretrained(folder)
     processor.save_pretrained(folder)
+    # Of some architectures transformers builds the tokenizer by rules of its own, which a real
+    # checkpoint's tokenizer.json has, too.
+    AutoTokenizer.from_pretrained(folder).save_pretrained(folder)
 
 
 def save_parts(

@@ -40,8 +40,7 @@ def check_tokens(tokenizer: Any, folder: Path, image_text: str = "") -> None:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
         if ids != right:
             raise UserError(
-                f"{path}: of {text!r} it makes {len(right)} tokens, {own.decode(right, False)!r}, "
-                f"but as transformers {transformers.__version__} loads it {len(ids)} others; give "
-                "the checkpoint's files as they were released, a tokenizer_config.json that says "
-                "`legacy` among them."
+                f"{path}: of {text!r} it makes {len(right)} tokens, but as transformers "
+                f"{transformers.__version__} loads it {len(ids)} others; give its files as "
+                "they were released, a tokenizer_config.json that states legacy among them."
             )
