@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Self
 
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
+from transformers import AutoModelForCausalLM, Cache
 
 from taskvectors.models.base import Adapter
 from taskvectors.models.features import Embedded
+from taskvectors.models.foreign import load_tokenizer
 from taskvectors.models.weights import load_weights
 
 
@@ -17,7 +18,7 @@ class TextAdapter(Adapter):
     @classmethod
     def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
         model = load_weights(AutoModelForCausalLM, folder, dtype, device)
-        return cls(model, AutoTokenizer.from_pretrained(folder), name)
+        return cls(model, load_tokenizer(folder), name)
 
 
 class UnmaskedTextAdapter(TextAdapter):

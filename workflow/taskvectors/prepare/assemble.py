@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
@@ -19,6 +18,8 @@ from taskvectors.models.embedded import (
     EmbeddedImageProcessor,
     EmbeddedProcessor,
 )
+from taskvectors.models.foreign import load_tokenizer
+from taskvectors.models.weights import load_weights
 from taskvectors.prepare.backbone import load_backbone
 from taskvectors.record.loaded import LoadedModel, report_loaded
 
@@ -40,9 +41,9 @@ def name_table(embed: nn.Module, tokenizer: PreTrainedTokenizerBase, names: list
 
 def load_language_model(folder: Path) -> tuple[PreTrainedModel, EmbeddedProcessor]:
     """The language model of a checkpoint folder, and the processor of a model that has it."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    processor = EmbeddedProcessor(EmbeddedImageProcessor(), tokenizer, IMAGE_TOKENS)
-    return AutoModelForCausalLM.from_pretrained(folder), processor
+    language_model = load_weights(AutoModelForCausalLM, folder, "float32")
+    tokenizer = load_tokenizer(folder)
+    return language_model, EmbeddedProcessor(EmbeddedImageProcessor(), tokenizer, IMAGE_TOKENS)
 
 
 def assemble(

@@ -8,9 +8,10 @@ import transformers
 from transformers import CONFIG_MAPPING
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import read_json
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
+from taskvectors.models.checkpoint import read_config
+from taskvectors.models.foreign import NO_CODE
 from taskvectors.models.registry import HELD, REFUSED, SINGLE_IMAGE, adapter_class
 from taskvectors.models.weights import NO_WEIGHTS
 from taskvectors.study.entities import read_entities
@@ -39,7 +40,7 @@ def empty_adapter(folder: Path, name: str) -> Adapter:
 
     Raises `UserError` where the architecture cannot be studied, saying why.
     """
-    config = read_json(folder / "config.json")
+    config = read_config(folder)
     kind = adapter_class(config.get("model_type"))
     if kind is None:
         raise UserError(f"{name} cannot be studied: {why_not(config)}.")
@@ -48,14 +49,7 @@ def empty_adapter(folder: Path, name: str) -> Adapter:
             f"{name} is quantised, which is not read; give the checkpoint that it was made from "
             "(`dtype: nf4` in resources/models.yaml quantises it when it is loaded)."
         )
-    try:
-        return kind.load(folder, name, NO_WEIGHTS)
-    except (ImportError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{name} cannot be loaded by transformers {transformers.__version__} ({reason}); "
-            "install what is missing, or give a complete checkpoint."
-        ) from error
+    return kind.load(folder, name, NO_WEIGHTS)
 
 
 def why_not(config: dict[str, Any]) -> str:
@@ -69,10 +63,7 @@ def why_not(config: dict[str, Any]) -> str:
             "choose a language model or a VLM"
         )
     if "auto_map" in config:
-        return (
-            f"the architecture {model_type!r} needs its authors' own code, and no code of a "
-            "checkpoint is run here; look on the hub for a conversion to transformers' own classes"
-        )
+        return f"the architecture {model_type!r} {NO_CODE}"
     return (
         f"the architecture {model_type!r} is unknown to transformers "
         f"{transformers.__version__}; a newer one may know it (envs/direct.txt, `make lock`)"
