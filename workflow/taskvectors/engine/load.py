@@ -8,7 +8,7 @@ from taskvectors.base.errors import UserError
 from taskvectors.engine.check import check_model
 from taskvectors.models.base import Adapter
 from taskvectors.models.foreign import checked_config
-from taskvectors.models.registry import HELD, HELD_WITH, REFUSED, adapter_class
+from taskvectors.models.registry import HELD_WITH, REFUSED, adapter_class, unheld
 from taskvectors.models.weights import best_device
 
 
@@ -33,6 +33,8 @@ def load_adapter(folder: Path, name: str, dtype: str, device: str | None = None)
             "add one in workflow/taskvectors/models."
         )
     adapter = kind.load(folder, name, dtype, device or best_device())
-    if model_type not in HELD or transformers.__version__ != HELD_WITH:
-        adapter.checked = check_model(adapter, str(model_type))
+    other = unheld(adapter.model.config)
+    if other or transformers.__version__ != HELD_WITH:
+        about = " and ".join(other) or f"the architecture {model_type!r}"
+        adapter.checked = check_model(adapter, about)
     return adapter

@@ -11,7 +11,8 @@ from taskvectors.base.tensors import read_tensors
 from taskvectors.engine.load import load_adapter
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
-from taskvectors.models.checkpoint import revision_of
+from taskvectors.models.checkpoint import revision_of, stored_tensors
+from taskvectors.models.fit import left_unused
 from taskvectors.models.weights import DTYPES
 from taskvectors.record.loaded import LoadedModel, report_loaded
 from taskvectors.study.prompts import Template, find_template
@@ -53,13 +54,18 @@ def load_template(args: argparse.Namespace, adapter: Adapter) -> Template:
 
 def as_loaded(adapter: Adapter, folder: Path, dtype: str) -> LoadedModel:
     """What the records say of a loaded model."""
+    unused = left_unused(adapter.model, stored_tensors(folder))
     return LoadedModel(
         name=adapter.name,
         revision=revision_of(folder),
         dtype=str(adapter.dtype).removeprefix("torch."),
         quantisation="nf4" if dtype == "nf4" else None,
         image_backend=adapter.image_backend,
-        notes=[*adapter.notes(folder), *([adapter.checked] if adapter.checked else [])],
+        notes=[
+            *adapter.notes(folder),
+            *([f"Tensors left unused: {', '.join(unused)}."] if unused else []),
+            *([adapter.checked] if adapter.checked else []),
+        ],
     )
 
 

@@ -128,7 +128,7 @@ def _header(path: Path) -> Iterable[tuple[str, StoredTensor]]:
                 yield name, StoredTensor(one.get_dtype(), tuple(one.get_shape()))
     except (SafetensorError, OSError) as error:
         raise UserError(
-            f"{path} is not a whole safetensors file ({error}); delete it and fetch it again."
+            f"{path}: the weights cannot be read ({error}); delete the file and fetch it again."
         ) from error
 
 

@@ -12,6 +12,7 @@ from transformers import (
 )
 
 from taskvectors.base.files import folder_written_whole, write_json
+from taskvectors.models.checkpoint import revision_of
 from taskvectors.models.embedded import (
     EmbeddedConfig,
     EmbeddedForConditionalGeneration,
@@ -76,9 +77,9 @@ def save(
     """Write the checkpoint folder ``out``, with ``naming.json``: how well it names held-out images,
     and by which kind of vision tower."""
     model.vision_tower.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    report_loaded(
-        LoadedModel(language_model.name, None, "float32", None, "pil", []), str(model.device)
-    )
+    revision = revision_of(language_model)
+    loaded = LoadedModel(language_model.name, revision, "float32", None, "pil", [])
+    report_loaded(loaded, str(model.device))
     with folder_written_whole(out) as folder:
         model.save_pretrained(folder)
         processor.save_pretrained(folder)

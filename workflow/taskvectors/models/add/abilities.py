@@ -49,7 +49,10 @@ def empty_adapter(folder: Path, name: str) -> Adapter:
             f"{name} is quantised, which is not read; give the checkpoint that it was made from "
             "(`dtype: nf4` in resources/models.yaml quantises it when it is loaded)."
         )
-    return kind.load(folder, name, NO_WEIGHTS)
+    try:
+        return kind.load(folder, name, NO_WEIGHTS)
+    except UserError as error:  # a hub's files lie in a folder that nobody knows
+        raise UserError(str(error).replace(str(folder), name)) from error
 
 
 def why_not(config: dict[str, Any]) -> str:
