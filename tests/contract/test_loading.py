@@ -146,9 +146,7 @@ def test_shards_load_and_one_outside_the_folder_is_refused(changed, load, tmp_pa
     assert "names '../b.safetensors'" in refusal(lambda: load(folder, "llama"))
 
 
-PROBE = (
-    "from pathlib import Path\nPath(__file__).with_name('ran').write_text('')\nclass Own: pass\n"
-)
+PROBE = "from pathlib import Path\nPath({!r}).write_text('')\nclass Own: pass\n"
 OWN = {"auto_map": {
     "AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own", "AutoProcessor": "own.Own",
     "AutoModelForImageTextToText": "own.Own", "AutoImageProcessor": "own.Own",
@@ -164,7 +162,7 @@ ASKING = {
 
 def asks(folder: Path, file: str, **settings: Any) -> None:
     """Have one of a checkpoint's files ask for code that would leave a file."""
-    (folder / "own.py").write_text(PROBE)
+    (folder / "own.py").write_text(PROBE.format(str(folder / "ran")))
     path = folder / file
     said = read_json(path) if path.is_file() else {}
     write_json(path, {**said, **OWN, **settings})
@@ -203,9 +201,8 @@ def test_a_class_that_transformers_knows_is_taken_in_place_of_the_folders_code(
 def test_no_load_leaves_open_whether_code_may_run(root):
     """Each `from_pretrained` and `from_config` of the package states it."""
     for path in (root / "workflow/taskvectors").rglob("*.py"):
-        calls = re.findall(
-            r"(from_(?:pretrained|config)\((?:[^()]|\([^()]*\))*\))", path.read_text()
-        )
+        text = path.read_text(encoding="utf-8")
+        calls = re.findall(r"(from_(?:pretrained|config)\((?:[^()]|\([^()]*\))*\))", text)
         assert [one for one in calls if "trust_remote_code=False" not in one] == [], path
 
 
