@@ -137,7 +137,7 @@ def test_weights_that_are_not_one_set_of_the_folders_own_are_refused(
 def test_a_tensor_in_two_shards_is_refused(tuned):
     index(tuned, ["model.safetensors", "b.safetensors"])
     save_file({"lm_head.weight": torch.ones(2)}, tuned / "b.safetensors")
-    with pytest.raises(UserError, match="two files have the tensor lm_head.weight"):
+    with pytest.raises(UserError, match=r"two files have the tensor lm_head\.weight"):
         stored_tensors(tuned)
 
 
@@ -185,6 +185,26 @@ def test_what_a_file_says_is_read_again_only_where_it_changed(tuned, monkeypatch
     revision = folder_revision(tuned)
     monkeypatch.setattr(checkpoint, "sha256", lambda path: pytest.fail(f"{path} was read again"))
     assert folder_revision(tuned) == revision
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"language_model": "gone"}, "mine is made of 'gone', which is no model of the file"),
+        ({"tuned": "gone"}, "mine is made of 'gone'"),
+        ({"open": "mine"}, "mine is made of itself"),
+        ({"hub": "../..", "revision": "a" * 40}, "hub: '../..' does not match"),
+        ({"hub": "a/..", "revision": "a" * 40}, "does not match"),
+        ({"hub": "a/b", "revision": "a" * 40, "parameters": float("inf")}, "parameters is inf"),
+        ({"hub": "a/b", "revision": "a" * 40, "parameters": float("nan")}, "parameters is nan"),
+    ],
+)
+def test_an_entry_that_no_model_can_be_made_of_is_refused(tmp_path, changes, complaint):
+    path = tmp_path / "models.yaml"
+    path.write_text(yaml.safe_dump({"mine": {**ENTRY, **changes}}))
+    with pytest.raises(UserError, match=complaint) as error:
+        read_models(path)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def describe(model: str, into: Path) -> Checkpoint:
     """What is said of a hub id or folder; a hub's files but the weights are fetched ``into``."""
     if Path(model).is_dir():
         return of_folder(Path(model))
-    if not re.fullmatch(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", model):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model, re.ASCII):
         raise UserError(f"{model!r} is neither a folder nor a hub id (owner/name); give one.")
     return of_hub(HfApi(), model, into)
 
