@@ -105,8 +105,8 @@ def _longer(adapter: Adapter) -> list[Encoded]:
     """A query of some words, and, where length makes a difference, one not quite so long and one
     that is much longer."""
     some = _encoded(adapter, Text(WORD * WORDS))
-    turning = turning_length(adapter.model.config)
-    if not 0 < turning <= LONGEST:
+    turning = turning_length(adapter.model.config, LONGEST)
+    if not turning:
         return [some]
     a_word = (len(some.ids) - len(_encoded(adapter, Text(WORD)).ids)) / (WORDS - 1)
     counts = [int(share * turning / a_word) for share in (0.8, 2)]

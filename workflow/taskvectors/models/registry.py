@@ -139,9 +139,9 @@ def _ropes(decoder: PreTrainedConfig) -> list[dict[str, Any]]:
     return [one for one in [rope, *rope.values()] if isinstance(one, dict) and "rope_type" in one]
 
 
-def turning_length(config: PreTrainedConfig) -> int:
+def turning_length(config: PreTrainedConfig, longest: int) -> int:
     """How many tokens a prompt may have before it is treated otherwise, by a window or by rope; 0
-    where that makes no difference."""
+    where that makes no difference up to ``longest``."""
     decoder = config.get_text_config()
     most = getattr(decoder, "max_position_embeddings", None) or 0
     windows = [getattr(decoder, name, None) for name in ("sliding_window", "attention_chunk_size")]
@@ -149,4 +149,4 @@ def turning_length(config: PreTrainedConfig) -> int:
     for rope in _ropes(decoder):
         if rope["rope_type"] in BY_LENGTH:
             lengths.append(rope.get("original_max_position_embeddings") or most)
-    return max(lengths, default=0)
+    return max((length for length in lengths if length <= longest), default=0)
