@@ -204,9 +204,10 @@ An architecture that stands in neither table is loaded if `AutoModelForImageText
 `AutoModelForCausalLM` knows it, and nothing of it is believed that was not checked as it loads, on
 short prompts of text and of an image: its own forward pass gives the same logits, a batch those of
 its prompts alone (one of them twice as long as a window or a rope that turns by length reaches, if
-that is {LONGEST} tokens or less), and the one-pass sweep those of one pass per patch, at all layers,
-with {BRANCHES} branches and more. Where only the last is not so (attention by a token's index, layers
-with a memory) it is swept with cached keys and values, if those are right; else it is refused. The
+that is {LONGEST} tokens or less), and the one-pass sweep those of one pass per patch, at all
+layers, with {BRANCHES} branches and more. Where only the last is not so (attention by a token's
+index, layers with a memory) it is swept with cached keys and values, if those are right; else it
+is refused. The
 record of each output says what was checked and which sweep was used. The same is done with all
 models where another version of transformers is installed. It takes some seconds a job. Of
 architectures without a contract the tests have tried:

@@ -161,7 +161,8 @@ def _checked_sweep(adapter: Adapter, about: str, queries: list[Encoded]) -> str:
         sites = [Site("0", layer) for layer in range(layers)]
         return cached_ends(adapter, query, prefilled(adapter, query), vectors, sites)
 
-    for growing in (True, False) if adapter.branching and adapter.growing else ():
+    ways = (True, False) if adapter.growing else (False,)
+    for growing in ways if adapter.branching else ():
         adapter.growing = growing
         if wrong(one_pass) < TOLERANCE:
             return "one-pass"
