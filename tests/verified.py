@@ -16,9 +16,9 @@ from contract.real_tokenizers import ARCHIVES, VOCABULARIES
 from contract.test_check import REFUSED as NOT_BELIEVED
 from contract.test_check import SWEPT
 from contract.tiny import Family
-from taskvectors.engine.check import BRANCHES
+from taskvectors.engine.check import BRANCHES, LONGEST
 from taskvectors.models.embedded import EmbeddedConfig
-from taskvectors.models.registry import REFUSED, SINGLE_IMAGE, adapter_class
+from taskvectors.models.registry import REFUSED, SETTINGS, SINGLE_IMAGE, adapter_class
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/models.md"
@@ -168,6 +168,7 @@ def page() -> str:
     refused += [[name, f"`{kind}`", REMOTE] for kind, name in OWN_CODE.items()]
     believed = [[f"`{kind}`", f"{sweep} sweep"] for kind, (_, sweep) in SWEPT.items()]
     believed += [[f"`{kind}`", "refused"] for kind in NOT_BELIEVED]
+    settings = ", ".join(f"`{name}`" for name in SETTINGS)
     return f"""# Models
 
 Written by `python tests/verified.py` from the tests themselves; a test holds this page to it.
@@ -211,14 +212,31 @@ pieces (`template`). A chat template that asks what day it is gets 2024-07-26, a
 
 {table(["models", "`model_type`", "why not"], refused)}
 
+"Held" is said of a configuration: of these architectures with these decoders, without the
+settings of positions, masks and logits that none of them has here
+({settings}).
+What has one, e.g. rope that is scaled, is checked as it loads, like all others.
+
+## What is loaded
+
+One set of weights as safetensors, `model.safetensors` or the shards that its index names, all in
+the folder; `consolidated*.safetensors` beside them are left out. The model must take every tensor
+in its shape, or the folder is refused: but for rotary frequencies, positions, causal masks and a
+head that predicts further tokens (`mtp`), which the record counts. An adapter (LoRA and the like)
+beside the weights or among them is refused; merge it first. No pickle is read and no code of a
+checkpoint is run, nor is anybody asked whether it may: where the architecture, tokenizer or
+processor needs code that is not transformers' own, the folder is refused.
+
 ## All others
 
 An architecture that stands in neither table is loaded if `AutoModelForImageTextToText` or
 `AutoModelForCausalLM` knows it, and nothing of it is believed that was not checked as it loads, on
 short prompts of text and of an image: its own forward pass gives the same logits, a batch those of
-its prompts alone, and the one-pass sweep those of one pass per patch, at all layers, with
-{BRANCHES} branches and more. Where only the last is not so (attention by a token's index, layers
-with a memory) it is swept with cached keys and values, if those are right; else it is refused. The
+its prompts alone (one of them twice as long as a window or a rope that turns by length reaches, if
+that is {LONGEST} tokens or less), and the one-pass sweep those of one pass per patch, at all
+layers, with {BRANCHES} branches and more. Where only the last is not so (attention by a token's
+index, layers with a memory) it is swept with cached keys and values, if those are right; else it
+is refused. The
 record of each output says what was checked and which sweep was used. The same is done with all
 models where another version of transformers is installed. It takes some seconds a job. Of
 architectures without a contract the tests have tried:

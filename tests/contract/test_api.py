@@ -14,6 +14,7 @@ import pytest
 import torch
 from gguf import GGUFReader
 from PIL import Image
+from safetensors.torch import load_file, save_file
 
 import taskvectors
 from taskvectors import api
@@ -317,13 +318,40 @@ def test_a_saved_vector_comes_back_and_one_that_does_not_fit_is_refused(
         api.patch(model, "Italy", other, 0)
     with pytest.raises(UserError, match="cannot be averaged"):
         api.average([vector, other])
-    theirs = api.vectors.replace(vector.about, revision="abc")
+    theirs = api.vectors.replace(vector.about, model="other", revision="abc")
     TaskVector(vector.tensor, theirs).save(tmp_path / "x.safetensors")
     with caplog.at_level(logging.WARNING, "taskvectors"):
         api.open_vector(tmp_path / "x.safetensors", model)
-    assert "was read in tiny at abc, not in tiny at None" in caplog.text
+    assert "was read in other at abc, not in tiny at " in caplog.text
     with pytest.raises(UserError, match=r"gone\.safetensors is missing"):
         api.open_vector(tmp_path / "gone.safetensors")
+
+
+def test_two_models_of_one_name_are_told_apart(model, vector, tmp_path):
+    """As two runs that both end in a folder ``tiny``."""
+    folder = tmp_path / "run-b/tiny"
+    FAMILIES["llava"].save(folder)
+    weights = load_file(folder / "model.safetensors")
+    save_file(
+        {**weights, "lm_head.weight": -weights["lm_head.weight"]}, folder / "model.safetensors"
+    )
+    other = api.load(folder, device="cpu")
+    assert other.name == model.name and len(other.revision) == 64 == len(model.revision)
+    theirs = api.read(other, PAIRS)
+    with pytest.raises(UserError, match="cannot be averaged"):
+        api.average([vector, theirs])
+    with pytest.raises(UserError, match="the vector was read in another tiny"):
+        api.patch(model, "Italy", theirs, 1)
+    theirs.save(tmp_path / "v.safetensors")
+    with pytest.raises(UserError, match=r"v\.safetensors was read in another tiny \(revision"):
+        api.open_vector(tmp_path / "v.safetensors", model)
+    TaskVector(theirs.tensor, api.vectors.replace(theirs.about, revision=None)).save(
+        tmp_path / "w.safetensors"
+    )
+    with pytest.raises(UserError, match="does not say which tiny it was read in"):
+        api.open_vector(tmp_path / "w.safetensors")
+    again = api.load(folder, device="cpu")
+    assert api.average([theirs, api.read(again, PAIRS)]).about.prompts == 2
 
 
 @pytest.mark.parametrize(

@@ -233,7 +233,7 @@ def test_a_language_model_with_logits_of_its_own_is_refused(tmp_path, load):
 
 def test_a_model_with_positions_of_its_own_is_not_taken_for_an_ordinary_one(tmp_path, load):
     FAMILIES["qwen2_vl"].save(tmp_path)
-    check_model(QwenAdapter.load(tmp_path, "qwen2_vl", "float32"), "qwen2_vl")
+    check_model(QwenAdapter.load(tmp_path, "qwen2_vl", "float32"), "this")
     ordinary = GenericAdapter.load(tmp_path, "qwen2_vl", "float32")
     with pytest.raises(UserError, match="off those of its own forward pass"):
-        check_model(ordinary, "qwen2_vl")
+        check_model(ordinary, "this")

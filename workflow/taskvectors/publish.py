@@ -48,7 +48,7 @@ def licences(images: Sequence[CollectedImage], entity_set: str, entities: Sequen
 
 
 def published(
-    vectors: Path, sidecar: dict[str, Any], revision: str | None, licence: str
+    vectors: Path, sidecar: dict[str, Any], revision: str, licence: str
 ) -> Iterator[PublishedVector]:
     """The vectors of one task: of each specification and seed, no subsets and no ensembles."""
     for name, tensor in read_tensors(vectors).items():
@@ -95,7 +95,7 @@ def card(
     }
     models = {one.vector.about.model: one.vector.about.revision for one in vectors}
     first = vectors[0].path.as_posix()
-    rows = "\n".join(f"| {name} | {revision or 'made here'} |" for name, revision in models.items())
+    rows = "\n".join(f"| {name} | {revision} |" for name, revision in models.items())
     shown = "\n".join(f"- [{path.stem}](tables/{path.name})" for path in tables)
     return f"""---
 {yaml.safe_dump(front, sort_keys=False)}---

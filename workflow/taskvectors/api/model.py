@@ -11,7 +11,6 @@ from torch import Tensor
 from taskvectors.base.errors import UserError
 from taskvectors.base.images import fault_of, kept
 from taskvectors.engine.load import load_adapter
-from taskvectors.jobs.arguments import as_loaded
 from taskvectors.jobs.named import ROOT, find_model
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
@@ -27,12 +26,12 @@ TEMPLATES = ROOT / "resources/templates.yaml"
 class Model:
     """A loaded model with the template of its prompts; make it with `load`.
 
-    ``revision`` is the commit or hash of its checkpoint, where it has one.
+    ``revision`` is the commit or hash of its checkpoint.
     """
 
     adapter: Adapter
     template: Template
-    revision: str | None
+    revision: str
     _folder: TemporaryDirectory[str] = field(default_factory=TemporaryDirectory, repr=False)
 
     @property
@@ -100,12 +99,12 @@ def load(
 
     ``template`` is one of ``resources/templates.yaml``; ``dtype`` one of float32, bfloat16, float16
     and nf4, by default the model's own there; ``device`` cpu or cuda, by default the GPU if there
-    is one. Raises `UserError` where there is no such model, template or checkpoint.
+    is one. Raises `UserError` where there is no such model, template or checkpoint, or where
+    experiments prepared different ones of that name.
 
     >>> load(tiny_folder)
     <VLM tiny: 3 layers, 32 wide, spaced>
     """
     found = find_model(str(name_or_folder), dtype)
     adapter = load_adapter(found.folder, found.name, found.dtype, device)
-    revision = as_loaded(adapter, found.folder, found.dtype).revision
-    return Model(adapter, fitted(find_template(TEMPLATES, template), adapter), revision)
+    return Model(adapter, fitted(find_template(TEMPLATES, template), adapter), found.revision)

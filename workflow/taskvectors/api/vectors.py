@@ -32,7 +32,7 @@ class About:
     and the ``seed`` of its exemplars, where it is the workflow's."""
 
     model: str
-    revision: str | None
+    revision: str
     site: str
     template: str
     specification: str
@@ -106,9 +106,9 @@ class TaskVector:
 def open_vector(path: str | Path, model: Model | None = None) -> TaskVector:
     """A vector that `TaskVector.save` wrote, for ``model`` if one is given.
 
-    Raises `UserError` where the file has none, or one that does not fit the model; another model or
-    revision of the same shape is logged as a warning, since vectors go from a language model into
-    the VLM that grew from it.
+    Raises `UserError` where the file has none, one of no known revision, or one that does not fit
+    the model, being of another shape or of a different model of the same name; one of another name
+    is logged as a warning, since vectors go from a language model into the VLM that grew from it.
 
     >>> vector = read(model, instruction="The capital city of the country:")
     >>> vector.save(folder / "capital.safetensors")
@@ -119,13 +119,18 @@ def open_vector(path: str | Path, model: Model | None = None) -> TaskVector:
     if metadata.get("format") != FORMAT or NAME not in tensors:
         raise UserError(f"{path} holds no vector that was saved with `save`; save it again.")
     vector = TaskVector(tensors[NAME], About(**json.loads(metadata["about"])))
+    if not vector.about.revision:
+        raise UserError(
+            f"{path} does not say which {vector.about.model} it was read in; read it again."
+        )
     if model is not None:
         check_fits(vector, model, str(path))
     return vector
 
 
 def check_fits(vector: TaskVector, model: Model, what: str = "the vector") -> None:
-    """Raise `UserError` where a vector's shape is not the model's; warn where it is another's."""
+    """Raise `UserError` where a vector's shape is not the model's, or where it is of a different
+    model of the same name; warn where it is of another."""
     shape, expected = tuple(vector.tensor.shape), (model.layers, model.width)
     if shape != expected:
         raise UserError(
@@ -133,8 +138,15 @@ def check_fits(vector: TaskVector, model: Model, what: str = "the vector") -> No
             "take a vector of the same shape."
         )
     theirs, ours = (vector.about.model, vector.about.revision), (model.name, model.revision)
-    if theirs != ours:
-        log.warning("%s was read in %s at %s, not in %s at %s", what, *theirs, *ours)
+    if theirs == ours:
+        return
+    if vector.about.model == model.name:
+        raise UserError(
+            f"{what} was read in another {model.name} (revision {vector.about.revision[:12]}, not "
+            f"{model.revision[:12]}); take one of the same model, or "
+            "give its folder another name before reading."
+        )
+    log.warning("%s was read in %s at %s, not in %s at %s", what, *theirs, *ours)
 
 
 def average(vectors: Sequence[TaskVector]) -> TaskVector:
@@ -152,7 +164,7 @@ def average(vectors: Sequence[TaskVector]) -> TaskVector:
     first = vectors[0]
     kinds = {(one.about.model, one.about.revision, tuple(one.tensor.shape)) for one in vectors}
     if len(kinds) > 1:
-        models = ", ".join(sorted({f"{m} {shape}" for m, _, shape in kinds}))
+        models = ", ".join(sorted(f"{m} {shape} at {of[:12]}" for m, of, shape in kinds))
         raise UserError(f"vectors of {models} cannot be averaged; take those of one model.")
     by_kind: dict[str, list[TaskVector]] = {}
     for one in vectors:

@@ -41,7 +41,7 @@ from taskvectors.engine.patching import TOKENS_PER_PASS, patched_answers, plain_
 from taskvectors.engine.sweep import Site
 from taskvectors.engine.trees import packed, whole
 from taskvectors.jobs.arguments import check_vectors
-from taskvectors.jobs.named import find_model
+from taskvectors.jobs.named import Named, find_model
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
 from taskvectors.models.weights import DTYPES
@@ -164,6 +164,15 @@ def chosen_layers(adapter: Adapter, wanted: Sequence[int] | None) -> list[int]:
     return list(wanted) if wanted else list(range(count))
 
 
+def check_names(asked: Named, source: Named) -> None:
+    """Raise `UserError` where two different models, and so their vectors, have one name."""
+    if asked.name == source.name and asked.revision != source.revision:
+        raise UserError(
+            f"--vector-model: {source.folder} is another model than {asked.folder}, but both are "
+            f"called {asked.name}; give one of the folders another name."
+        )
+
+
 def main() -> None:
     parser = command_parser(__doc__)
     parser.add_argument(
@@ -194,6 +203,7 @@ def answer_file(args: argparse.Namespace, prompts: Sequence[dict[str, Any]]) -> 
     """Read, patch and answer all lines, and write what was found."""
     asked = find_model(args.model, args.dtype)
     source = asked if args.vector_model is None else find_model(args.vector_model, args.dtype)
+    check_names(asked, source)
     adapter = load_adapter(asked.folder, asked.name, asked.dtype)
     template = fitted(find_template(TEMPLATES, args.template), adapter)
     lines = [parse_line(row, template) for row in prompts]
@@ -214,9 +224,10 @@ def answer_file(args: argparse.Namespace, prompts: Sequence[dict[str, Any]]) -> 
         check_vectors(adapter, functions.by_layer(len(adapter.layers)), source.folder)
         added = function_answers(adapter, queries, functions, layers, args.strengths)
         rows = [row | {"function": answers} for row, answers in zip(rows, added, strict=True)]
-    write_tensors(args.out / "vectors.safetensors", vectors)
+    of = {"model": source.name, "revision": source.revision}
+    write_tensors(args.out / "vectors.safetensors", vectors, of)
     if functions is not None:
-        write_tensors(args.out / "function_vectors.safetensors", functions.vectors)
+        write_tensors(args.out / "function_vectors.safetensors", functions.vectors, of)
         write_json(args.out / "heads.json", functions.heads)
     write_jsonl(args.out / "answers.jsonl", rows)
     found = accuracies(rows, layers, constants(adapter, queries))

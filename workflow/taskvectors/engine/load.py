@@ -5,10 +5,10 @@ from pathlib import Path
 import transformers
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import read_json
 from taskvectors.engine.check import check_model
 from taskvectors.models.base import Adapter
-from taskvectors.models.registry import HELD, HELD_WITH, REFUSED, adapter_class
+from taskvectors.models.foreign import checked_config
+from taskvectors.models.registry import HELD_WITH, REFUSED, adapter_class, unheld
 from taskvectors.models.weights import best_device
 
 
@@ -16,12 +16,11 @@ def load_adapter(folder: Path, name: str, dtype: str, device: str | None = None)
     """Load the checkpoint in ``folder`` on ``device``, by default the GPU if there is one.
 
     ``dtype`` is one of `taskvectors.models.weights.DTYPES`. Raises `UserError` where the folder
-    has no checkpoint, or one of an unknown architecture, or one that `check_model` refuses.
+    has no checkpoint, one of an unknown architecture, or one that does not fit its
+    configuration, or that `check_model` refuses.
     """
     config = folder / "config.json"
-    if not config.is_file():
-        raise UserError(f"{folder} has no config.json; prepare the model {name} first.")
-    model_type = read_json(config).get("model_type")
+    model_type = checked_config(folder).get("model_type")
     kind = adapter_class(model_type)
     if model_type in REFUSED:
         raise UserError(
@@ -34,6 +33,8 @@ def load_adapter(folder: Path, name: str, dtype: str, device: str | None = None)
             "add one in workflow/taskvectors/models."
         )
     adapter = kind.load(folder, name, dtype, device or best_device())
-    if model_type not in HELD or transformers.__version__ != HELD_WITH:
-        adapter.checked = check_model(adapter, str(model_type))
+    other = unheld(adapter.model.config)
+    if other or transformers.__version__ != HELD_WITH:
+        about = " and ".join(other) or f"the architecture {model_type!r}"
+        adapter.checked = check_model(adapter, about)
     return adapter

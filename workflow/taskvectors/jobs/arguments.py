@@ -11,7 +11,8 @@ from taskvectors.base.tensors import read_tensors
 from taskvectors.engine.load import load_adapter
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted, prompt_notes
-from taskvectors.models.checkpoint import revision_of
+from taskvectors.models.checkpoint import revision_of, stored_tensors
+from taskvectors.models.fit import left_unused
 from taskvectors.models.weights import DTYPES
 from taskvectors.record.loaded import LoadedModel, report_loaded, report_template
 from taskvectors.study.prompts import Template, find_template
@@ -60,6 +61,7 @@ def fit_template(path: Path, name: str, adapter: Adapter) -> Template:
 
 def as_loaded(adapter: Adapter, folder: Path, dtype: str) -> LoadedModel:
     """What the records say of a loaded model."""
+    unused = left_unused(adapter.model, stored_tensors(folder))
     return LoadedModel(
         name=adapter.name,
         revision=revision_of(folder),
@@ -69,6 +71,7 @@ def as_loaded(adapter: Adapter, folder: Path, dtype: str) -> LoadedModel:
         notes=[
             *adapter.notes(folder),
             *prompt_notes(adapter),
+            *([f"Tensors left unused: {', '.join(unused)}."] if unused else []),
             *([adapter.checked] if adapter.checked else []),
         ],
     )

@@ -37,6 +37,7 @@ from taskvectors.models.embedded_vision import (
     on_background,
 )
 from taskvectors.models.features import ImageFeatures, image_named
+from taskvectors.models.foreign import reading
 from taskvectors.models.weights import load_weights
 
 
@@ -143,7 +144,7 @@ class EmbeddedForConditionalGeneration(PreTrainedModel, GenerationMixin):
         )
         # Its own configuration says how it was saved, not what is wanted of it now.
         self.language_model = AutoModelForCausalLM.from_config(
-            config.text_config, dtype=torch.get_default_dtype()
+            config.text_config, dtype=torch.get_default_dtype(), trust_remote_code=False
         )
         self.post_init()
 
@@ -196,7 +197,9 @@ class EmbeddedAdapter(Adapter):
     @classmethod
     def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
         model = load_weights(AutoModelForImageTextToText, folder, dtype, device)
-        return cls(model, AutoProcessor.from_pretrained(folder), name)
+        with reading(folder, "the processor"):
+            processor = AutoProcessor.from_pretrained(folder, trust_remote_code=False)
+        return cls(model, processor, name)
 
     @property
     def placeholder_id(self) -> int:

@@ -8,12 +8,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, BatchFeature, PreTrainedConfig
+from transformers import BatchFeature, PreTrainedConfig
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
 from taskvectors.base.images import open_rgb
 from taskvectors.models.boundary import Token, tokens_of
+from taskvectors.models.foreign import load_config
 from taskvectors.models.generic import GenericAdapter
 
 log = logging.getLogger("taskvectors")
@@ -50,7 +51,7 @@ class FuyuAdapter(GenericAdapter):
     @classmethod
     def configure(cls, folder: Path) -> PreTrainedConfig:
         """With the rope base that transformers 4 left out of files where it was the default."""
-        config = AutoConfig.from_pretrained(folder)
+        config = load_config(folder)
         theta = cls.stated_rope_theta(folder)
         if theta is None:
             theta = ROPE_THETA

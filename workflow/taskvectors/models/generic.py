@@ -14,17 +14,14 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoImageProcessor,
     AutoModelForImageTextToText,
-    AutoTokenizer,
     BatchFeature,
     PreTrainedConfig,
     ProcessorMixin,
 )
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING, processor_class_from_name
 
-from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
 from taskvectors.base.images import open_rgb
 from taskvectors.models.base import Adapter
@@ -35,6 +32,7 @@ from taskvectors.models.features import (
     image_named,
     pixel_bytes,
 )
+from taskvectors.models.foreign import load_config, load_tokenizer, reading
 from taskvectors.models.tokens import check_tokens
 from taskvectors.models.turns import frame_of, own_template
 from taskvectors.models.weights import load_weights
@@ -75,26 +73,20 @@ def load_processor(folder: Path, config: PreTrainedConfig, videos: bool = False)
     Raises `UserError` where the folder lacks files, or a package that the processor needs is
     missing.
     """
-    try:
+    with reading(folder, f"the processor for {config.model_type}"):
         kind = processor_kind(folder, config)
         names = kind.get_attributes()
         if "video_processor" not in names:
-            return kind.from_pretrained(folder)
-        images = AutoImageProcessor.from_pretrained(folder)
+            return kind.from_pretrained(folder, trust_remote_code=False)
+        images = AutoImageProcessor.from_pretrained(folder, trust_remote_code=False)
         parts = {
-            "tokenizer": AutoTokenizer.from_pretrained(folder),
+            "tokenizer": load_tokenizer(folder),
             "image_processor": images,
             "video_processor": images if videos else None,
         }
         settings, _ = kind.get_processor_dict(folder)
         arguments = [parts[name] for name in names]
         return without_videos(kind).from_args_and_dict(arguments, settings)
-    except (ImportError, OSError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{folder}: the processor for {config.model_type} cannot be loaded ({reason}); "
-            "fetch the whole checkpoint, or install what is missing."
-        ) from error
 
 
 class GenericAdapter(Adapter):
@@ -127,7 +119,7 @@ class GenericAdapter(Adapter):
     @classmethod
     def configure(cls, folder: Path) -> PreTrainedConfig:
         """The checkpoint's configuration, with what a family has to state."""
-        return AutoConfig.from_pretrained(folder)
+        return load_config(folder)
 
     @property
     def placeholder_id(self) -> int:

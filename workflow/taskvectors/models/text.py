@@ -4,10 +4,11 @@ from pathlib import Path
 from typing import Self
 
 from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer, Cache
+from transformers import AutoModelForCausalLM, Cache
 
 from taskvectors.models.base import Adapter
 from taskvectors.models.features import Embedded
+from taskvectors.models.foreign import load_tokenizer
 from taskvectors.models.tokens import check_tokens
 from taskvectors.models.weights import load_weights
 
@@ -17,7 +18,7 @@ class TextAdapter(Adapter):
 
     @classmethod
     def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        tokenizer = load_tokenizer(folder)
         check_tokens(tokenizer, folder)
         return cls(load_weights(AutoModelForCausalLM, folder, dtype, device), tokenizer, name)
 

@@ -6,12 +6,15 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from transformers import AutoConfig, BitsAndBytesConfig, PreTrainedModel
+from transformers import BitsAndBytesConfig, PreTrainedConfig, PreTrainedModel
 
 from taskvectors.base.errors import UserError
+from taskvectors.models.checkpoint import StoredTensor, stored_tensors
+from taskvectors.models.fit import check_tensors
+from taskvectors.models.foreign import load_config, reading
 
-# Precision of the weights by its name in resources/models.yaml. ``nf4`` is 4-bit NormalFloat with
-# float16 computing, as in the authors' released settings (protocol of the paper).
+# Precision of the weights by its name in resources/models.yaml. ``nf4`` is 4-bit NormalFloat as the
+# authors released it: double quantisation, stored and computed in float16 (the paper's protocol).
 DTYPES = {
     "float32": torch.float32,
     "bfloat16": torch.bfloat16,
@@ -36,10 +39,18 @@ def placement(dtype: str, device: str) -> dict[str, Any]:
             "dtype nf4 needs the package bitsandbytes, which is not installed; "
             "`pip install bitsandbytes`, or choose bfloat16 in resources/models.yaml."
         )
-    config = BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=DTYPES[dtype]
+    return {"quantization_config": four_bits(DTYPES[dtype]), **there}
+
+
+def four_bits(dtype: torch.dtype) -> BitsAndBytesConfig:
+    """4-bit NormalFloat, stored and computed in ``dtype``, with the authors' released options."""
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=dtype,
+        bnb_4bit_quant_storage=dtype,
     )
-    return {"quantization_config": config, **there}
 
 
 def best_device() -> str:
@@ -47,27 +58,54 @@ def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def empty_model(
+    auto_class: Any, folder: Path, config: PreTrainedConfig, tensors: dict[str, StoredTensor]
+) -> PreTrainedModel:
+    """The architecture without its weights, held to the folder's ``tensors`` where it has any.
+
+    Raises `UserError` where the configuration makes no model, or none of those weights.
+    """
+    layers = getattr(config.get_text_config(), "num_hidden_layers", 1)
+    if tensors and layers > len(tensors):  # making them could take for ever
+        raise UserError(
+            f"{folder}/config.json states {layers} layers, but the weights are {len(tensors)} "
+            "tensors; restore the checkpoint's own."
+        )
+    with reading(folder, "the model"), torch.device("meta"):
+        model = auto_class.from_config(config, trust_remote_code=False)
+    if tensors:
+        check_tensors(model, tensors, folder)
+    return model
+
+
 def load_weights(
-    auto_class: Any, folder: Path, dtype: str, device: str = "cpu", **options: Any
+    auto_class: Any,
+    folder: Path,
+    dtype: str,
+    device: str = "cpu",
+    config: PreTrainedConfig | None = None,
 ) -> PreTrainedModel:
     """The model in ``folder`` on ``device``, by an auto class of transformers; ``dtype`` is one of
     `DTYPES`, or `NO_WEIGHTS`.
 
-    Raises `UserError` where weights are missing or their file is damaged; transformers itself
-    would fill in random numbers for missing ones and go on.
+    Raises `UserError` where weights are missing or their file is damaged, where the model does not
+    take a tensor of the file or has it in another shape, and where they are no safetensors;
+    transformers itself would fill in random numbers for missing ones, drop the others and go on.
     """
+    config = config or load_config(folder)
+    fetched = dtype != NO_WEIGHTS or any(folder.glob("*.safetensors"))
+    empty = empty_model(auto_class, folder, config, stored_tensors(folder) if fetched else {})
     if dtype == NO_WEIGHTS:
-        with torch.device("meta"):
-            return auto_class.from_config(
-                options.get("config") or AutoConfig.from_pretrained(folder)
-            )
+        return empty
     try:
         model, found = auto_class.from_pretrained(
             folder,
+            config=config,
             dtype=DTYPES[dtype],
             output_loading_info=True,
+            use_safetensors=True,
+            trust_remote_code=False,
             **placement(dtype, device),
-            **options,
         )
     except (SafetensorError, OSError) as error:
         reason = " ".join(str(error).split())

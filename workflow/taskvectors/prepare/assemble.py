@@ -7,18 +7,20 @@ import torch
 from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
-    AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
 
 from taskvectors.base.files import folder_written_whole, write_json
+from taskvectors.models.checkpoint import revision_of
 from taskvectors.models.embedded import (
     EmbeddedConfig,
     EmbeddedForConditionalGeneration,
     EmbeddedImageProcessor,
     EmbeddedProcessor,
 )
+from taskvectors.models.foreign import load_tokenizer
+from taskvectors.models.weights import load_weights
 from taskvectors.prepare.backbone import load_backbone
 from taskvectors.record.loaded import LoadedModel, report_loaded
 
@@ -40,9 +42,9 @@ def name_table(embed: nn.Module, tokenizer: PreTrainedTokenizerBase, names: list
 
 def load_language_model(folder: Path) -> tuple[PreTrainedModel, EmbeddedProcessor]:
     """The language model of a checkpoint folder, and the processor of a model that has it."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    processor = EmbeddedProcessor(EmbeddedImageProcessor(), tokenizer, IMAGE_TOKENS)
-    return AutoModelForCausalLM.from_pretrained(folder), processor
+    language_model = load_weights(AutoModelForCausalLM, folder, "float32")
+    tokenizer = load_tokenizer(folder)
+    return language_model, EmbeddedProcessor(EmbeddedImageProcessor(), tokenizer, IMAGE_TOKENS)
 
 
 def assemble(
@@ -75,9 +77,9 @@ def save(
     """Write the checkpoint folder ``out``, with ``naming.json``: how well it names held-out images,
     and by which kind of vision tower."""
     model.vision_tower.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    report_loaded(
-        LoadedModel(language_model.name, None, "float32", None, "pil", []), str(model.device)
-    )
+    revision = revision_of(language_model)
+    loaded = LoadedModel(language_model.name, revision, "float32", None, "pil", [])
+    report_loaded(loaded, str(model.device))
     with folder_written_whole(out) as folder:
         model.save_pretrained(folder)
         processor.save_pretrained(folder)

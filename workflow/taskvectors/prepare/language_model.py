@@ -22,11 +22,17 @@ def convert(package: str, file_name: str, out: Path) -> None:
     version, source, place = package_file(package, file_name)
     log.info("reading %s of %s %s", file_name, package, version)
     # Handed on, because each class would parse the file's header for it again, for seconds.
-    known = AutoConfig.from_pretrained(source.parent, gguf_file=file_name)
+    known = AutoConfig.from_pretrained(source.parent, gguf_file=file_name, trust_remote_code=False)
     quantised = AutoModelForCausalLM.from_pretrained(
-        source.parent, gguf_file=file_name, dtype=torch.float32, config=known
+        source.parent,
+        gguf_file=file_name,
+        dtype=torch.float32,
+        config=known,
+        trust_remote_code=False,
     )
-    tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=file_name, config=known)
+    tokenizer = AutoTokenizer.from_pretrained(
+        source.parent, gguf_file=file_name, config=known, trust_remote_code=False
+    )
     settings = quantised.config.to_dict()
     settings.pop("quantization_config")
     settings.pop("_name_or_path", None)

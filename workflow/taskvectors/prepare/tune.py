@@ -141,7 +141,7 @@ def main() -> None:
     args = parse(parser)
     rng = Generator().manual_seed(args.seed)
     model = load_weights(AutoModelForImageTextToText, args.model, "float32").eval()
-    processor = AutoProcessor.from_pretrained(args.model)
+    processor = AutoProcessor.from_pretrained(args.model, trust_remote_code=False)
     drawings, names = load_drawings(args.training, None)
     held_out, _ = load_drawings(args.held_out, names)
     features = in_passes(model.get_image_features, held_out.squares[::EVERY])

@@ -19,7 +19,7 @@ REPORT = "TASKVECTORS_LOADED"
 class LoadedModel:
     """A model as it was loaded.
 
-    ``revision`` is that of its hub or its folder's hash, None where it was made here;
+    ``revision`` is that of its hub, or its folder's hash, None where there is no folder yet;
     ``quantisation`` is None or nf4; ``image_backend`` is None for a language model; ``notes``
     say what differs from the model's own forward pass or published runs.
     """

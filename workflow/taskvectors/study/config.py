@@ -6,6 +6,7 @@
 import json
 from dataclasses import dataclass
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,29 @@ def read_models(path: Path) -> dict[str, ModelSource]:
     """All models by name. Raises `UserError` where the file is not valid."""
     raw = read_yaml(path)
     check(raw, "models", str(path))
-    return {name: ModelSource(name=name, **fields) for name, fields in raw.items()}
+    models = {name: ModelSource(name=name, **fields) for name, fields in raw.items()}
+    for model in models.values():
+        if not isfinite(model.parameters):
+            raise UserError(
+                f"{path}: {model.name}.parameters is {model.parameters}; give the number in "
+                "billions."
+            )
+        _check_made_of(model, models, path)
+    return models
+
+
+def _check_made_of(model: ModelSource, models: dict[str, ModelSource], path: Path) -> None:
+    """What a model is made of is known, and not made of the model itself."""
+    line = [model]
+    while name := line[-1].language_model or line[-1].open or line[-1].tuned:
+        if name not in models:
+            raise UserError(
+                f"{path}: {line[-1].name} is made of {name!r}, which is no model of the file; it "
+                f"has {', '.join(models)}."
+            )
+        if models[name] in line:
+            raise UserError(f"{path}: {name} is made of itself; name the model that it grows from.")
+        line.append(models[name])
 
 
 def resolve(

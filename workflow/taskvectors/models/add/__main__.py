@@ -25,7 +25,7 @@ from taskvectors.models.add.abilities import (
 from taskvectors.models.add.described import Checkpoint, of_folder, of_hub
 from taskvectors.models.add.entry import append, as_yaml, check_new, entry_of, name_of
 from taskvectors.models.base import Adapter
-from taskvectors.models.registry import HELD
+from taskvectors.models.registry import unheld
 from taskvectors.study.config import ModelSource
 from taskvectors.study.first_tokens import FirstTokens
 
@@ -37,7 +37,7 @@ def describe(model: str, into: Path) -> Checkpoint:
     """What is said of a hub id or folder; a hub's files but the weights are fetched ``into``."""
     if Path(model).is_dir():
         return of_folder(Path(model))
-    if not re.fullmatch(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+", model):
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model, re.ASCII):
         raise UserError(f"{model!r} is neither a folder nor a hub id (owner/name); give one.")
     return of_hub(HfApi(), model, into)
 
@@ -45,8 +45,10 @@ def describe(model: str, into: Path) -> Checkpoint:
 def about(checkpoint: Checkpoint, adapter: Adapter, source: ModelSource) -> list[str]:
     """The checkpoint, its architecture and what a job asks for, a line each."""
     model_type = adapter.model.config.model_type
-    held = "held by the contract tests" if model_type in HELD else "held by no test: it is "
-    held += "" if model_type in HELD else "checked when it is loaded (docs/models.md)"
+    other = " and ".join(unheld(adapter.model.config))
+    held = "held by the contract tests"
+    if other:
+        held = f"{other} held by no test: it is checked when it is loaded (docs/models.md)"
     stored = ", ".join(sorted(checkpoint.tensors))
     seeing = "several in a prompt" if source.image_icl else "one in a prompt"
     gpu = f", a GPU with more than {source.weight_megabytes / 1000:.1f} GB" if source.gpus else ""

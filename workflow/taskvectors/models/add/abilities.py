@@ -9,9 +9,10 @@ import transformers
 from transformers import CONFIG_MAPPING
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import read_json
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
+from taskvectors.models.checkpoint import read_config
+from taskvectors.models.foreign import NO_CODE
 from taskvectors.models.judged import first_tokens
 from taskvectors.models.registry import HELD, REFUSED, SINGLE_IMAGE, adapter_class
 from taskvectors.models.weights import NO_WEIGHTS
@@ -42,7 +43,7 @@ def empty_adapter(folder: Path, name: str) -> Adapter:
 
     Raises `UserError` where the architecture cannot be studied, saying why.
     """
-    config = read_json(folder / "config.json")
+    config = read_config(folder)
     kind = adapter_class(config.get("model_type"))
     if kind is None:
         raise UserError(f"{name} cannot be studied: {why_not(config)}.")
@@ -53,12 +54,8 @@ def empty_adapter(folder: Path, name: str) -> Adapter:
         )
     try:
         return kind.load(folder, name, NO_WEIGHTS)
-    except (ImportError, OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
-        raise UserError(
-            f"{name} cannot be loaded by transformers {transformers.__version__} ({reason}); "
-            "install what is missing, or give a complete checkpoint."
-        ) from error
+    except UserError as error:  # a hub's files lie in a folder that nobody knows
+        raise UserError(str(error).replace(str(folder), name)) from error
 
 
 def why_not(config: dict[str, Any]) -> str:
@@ -72,10 +69,7 @@ def why_not(config: dict[str, Any]) -> str:
             "choose a language model or a VLM"
         )
     if "auto_map" in config:
-        return (
-            f"the architecture {model_type!r} needs its authors' own code, and no code of a "
-            "checkpoint is run here; look on the hub for a conversion to transformers' own classes"
-        )
+        return f"the architecture {model_type!r} {NO_CODE}"
     return (
         f"the architecture {model_type!r} is unknown to transformers "
         f"{transformers.__version__}; a newer one may know it (envs/direct.txt, `make lock`)"

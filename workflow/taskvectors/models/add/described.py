@@ -14,14 +14,13 @@ from huggingface_hub.errors import (
     OfflineModeIsEnabled,
     RepositoryNotFoundError,
 )
-from safetensors import safe_open
 
 from taskvectors.base.errors import UserError
 from taskvectors.models.checkpoint import (
     DESCRIBING,
     WEIGHTS,
-    checkpoint_files,
     folder_revision,
+    stored_tensors,
 )
 
 
@@ -93,10 +92,6 @@ def of_folder(folder: Path) -> Checkpoint:
 def tensors_in(folder: Path) -> dict[str, int]:
     """Numbers of parameters by type, from the headers of a folder's safetensors files."""
     found: dict[str, int] = {}
-    for path in checkpoint_files(folder):
-        if path.match(WEIGHTS):
-            with safe_open(path, framework="pt") as tensors:
-                for name in tensors.keys():  # noqa: SIM118
-                    one = tensors.get_slice(name)
-                    found[one.get_dtype()] = found.get(one.get_dtype(), 0) + prod(one.get_shape())
+    for tensor in stored_tensors(folder).values():
+        found[tensor.kind] = found.get(tensor.kind, 0) + prod(tensor.shape)
     return found
