@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import write_json
+from taskvectors.demo.__main__ import check_names
 from taskvectors.jobs.named import Named, find_model
 
 
@@ -78,3 +79,16 @@ def test_what_is_not_there_is_named_with_a_remedy(project, asked, complaint):
     with pytest.raises(UserError, match=r"\A[^\n]*\Z") as error:
         find_model(asked, None, project)
     assert complaint in str(error.value)
+
+
+def test_the_demo_takes_no_vectors_of_another_model_of_the_same_name(project):
+    named = []
+    for run, value in (("run-a", 1.0), ("run-b", 2.0)):
+        folder = project / run / "final"
+        folder.mkdir(parents=True)
+        write_json(folder / "config.json", {"model_type": "llama"})
+        save_file({"w": torch.full((2,), value)}, folder / "model.safetensors")
+        named.append(find_model(str(folder), None, project))
+    check_names(named[0], named[0])
+    with pytest.raises(UserError, match="both are called final; give one of the folders another"):
+        check_names(*named)
