@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, Cache
 
 from taskvectors.models.base import Adapter
 from taskvectors.models.features import Embedded
-from taskvectors.models.foreign import load_tokenizer
+from taskvectors.models.foreign import load_config, load_tokenizer
 from taskvectors.models.tokens import check_tokens
 from taskvectors.models.weights import load_weights
 
@@ -18,9 +18,10 @@ class TextAdapter(Adapter):
 
     @classmethod
     def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
-        tokenizer = load_tokenizer(folder)
+        config, tokenizer = load_config(folder), load_tokenizer(folder)
         check_tokens(tokenizer, folder)
-        return cls(load_weights(AutoModelForCausalLM, folder, dtype, device), tokenizer, name)
+        model = load_weights(AutoModelForCausalLM, folder, dtype, device, config=config)
+        return cls(model, tokenizer, name)
 
 
 class UnmaskedTextAdapter(TextAdapter):
