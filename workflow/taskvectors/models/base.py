@@ -141,8 +141,7 @@ class Adapter:
 
     def logits(self, residual: Tensor) -> Tensor:
         """Last residual streams (..., width) to logits (..., vocabulary), float32."""
-        config = self.model.config.get_text_config()
-        return scaled(unembed(self.unembedding, self.final_norm(residual)), config)
+        return scaled(unembed(self.unembedding, self.final_norm(residual)), self.model.config)
 
     def decode(
         self,
@@ -297,14 +296,16 @@ class Adapter:
 
     def _image_end(self, tokens: list[Token], image: str, span: tuple[int, int]) -> int:
         """Index after the last placeholder within the characters of one image."""
-        placeholder = self.placeholder_id
-        places = [
-            index
-            for index, (token, start, end) in enumerate(tokens)
-            if token == placeholder and span[0] <= start and end <= span[1]
-        ]
+        first, last = span
         with image_named(self.name, image):
-            return 1 + places[-1]
+            return (
+                1
+                + [
+                    index
+                    for index, (token, start, end) in enumerate(tokens)
+                    if token == self.placeholder_id and first <= start and end <= last
+                ][-1]
+            )
 
     def neighbourhood(self, ids: Sequence[int], index: int, radius: int = 3) -> str:
         """The decoded tokens around ``index``, that token itself between ``>`` and ``<``."""
@@ -330,7 +331,6 @@ class Adapter:
         and kept, up to `FEATURE_BYTES`. Raises `UserError` where placeholders and features differ
         in number.
         """
-        # No token's id is -1.
         places = torch.eq(ids, -1 if self.placeholder_id is None else self.placeholder_id)
         # A placeholder may lie outside the vocabulary; its own embedding is never used.
         embeddings = self.model.get_input_embeddings()(ids.masked_fill(places, 0).to(self.device))

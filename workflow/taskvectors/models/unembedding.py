@@ -27,7 +27,8 @@ def unembed(unembedding: Any, normed: Tensor) -> Tensor:
 
 
 def scaled(logits: Tensor, config: Any) -> Tensor:
-    """Logits as the language model's configuration scales and caps them."""
+    """Logits as a model's configuration scales and caps those of its language model."""
+    config = config.get_text_config()
     scaling = getattr(config, "logits_scaling", None)  # Granite's
     logits = logits if scaling is None else logits / scaling
     cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2's
