@@ -14,6 +14,7 @@ from taskvectors.base.errors import UserError
 from taskvectors.models.boundary import (
     Token,
     cuts_change_nothing,
+    last_within,
     tokens_apart,
     tokens_before,
     tokens_of,
@@ -296,16 +297,8 @@ class Adapter:
 
     def _image_end(self, tokens: list[Token], image: str, span: tuple[int, int]) -> int:
         """Index after the last placeholder within the characters of one image."""
-        first, last = span
         with image_named(self.name, image):
-            return (
-                1
-                + [
-                    index
-                    for index, (token, start, end) in enumerate(tokens)
-                    if token == self.placeholder_id and first <= start and end <= last
-                ][-1]
-            )
+            return 1 + last_within(tokens, self.placeholder_id, span)
 
     def neighbourhood(self, ids: Sequence[int], index: int, radius: int = 3) -> str:
         """The decoded tokens around ``index``, that token itself between ``>`` and ``<``."""

@@ -57,6 +57,18 @@ def tokens_before(tokens: Sequence[Token], ends: Mapping[str, int]) -> dict[str,
     return {name: index for name, index in found.items() if index is not None}
 
 
+def last_within(tokens: Sequence[Token], token: int | None, span: tuple[int, int]) -> int:
+    """Index of the last ``token`` (an id) within the characters of ``span``. Raises IndexError
+    where there is none."""
+    first, last = span
+    places = [
+        index
+        for index, (one, start, end) in enumerate(tokens)
+        if one == token and first <= start and end <= last
+    ]
+    return places[-1]
+
+
 def cuts_change_nothing(tokenizer: Any) -> bool:
     """Whether pieces of a text, tokenised apart, are the tokens of the whole.
 
