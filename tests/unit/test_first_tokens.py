@@ -61,12 +61,25 @@ def test_captions_say_so_of_the_tasks_of_which_it_is_true_only():
     table = score(Answers(judged(pd.concat([alike, apart])), ["year", "other"], Bootstrap(100, 0)))
     year = table[table["task"] == "year"].iloc[0]
     assert (year["labels"], year["alike"], year["alike_items"]) == (40, 40, 1.0)
-    (said,) = caveats({"tiny": table})
+    counted, said = caveats({"tiny": table})
+    assert counted == "tiny: labels whose first token is another's, too: year 40 of 40."
     assert said == (
         "tiny, year: all 40 labels begin with the same token, which is right for 100% of the items "
         "whatever is asked, so that strict and paper say nothing about them."
     )
     assert caveats({"tiny": table[table["task"] == "other"]}) == []
+
+
+def test_captions_count_labels_that_begin_as_others_do_or_with_no_text():
+    items = answered(["Bern", "Bonn", "Rome", "กรุง"], [1, 1, 2, 3])
+    items.loc[3, "label_token_ids"] = "3 4 5"
+    table = score(Answers(judged(items), ["year"], Bootstrap(100, 0)))
+    assert caveats({"tiny": table}) == [
+        "tiny: labels whose first token is another's, too: year 2 of 4.",
+        "tiny: labels judged by more than the first token, which shows no text: year 1 of 4.",
+        "tiny, year: 2 of 4 labels begin with the same token, which is right for 50% of the items "
+        "whatever is asked, so that strict and paper say little about them.",
+    ]
 
 
 def test_the_best_constant_is_what_one_answer_earns():

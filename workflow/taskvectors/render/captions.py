@@ -9,6 +9,11 @@ from taskvectors.base.files import read_json
 from taskvectors.study.first_tokens import alike_clause, tells_little
 from taskvectors.study.metrics import METRICS
 
+# Counts of a task's labels in the accuracies, in words.
+BEGINNINGS = {
+    "shared": "whose first token is another's, too",
+    "unshown": "judged by more than the first token, which shows no text",
+}
 REPORT = Path(__file__).resolve().parent.parent.parent / "report"
 
 
@@ -49,18 +54,25 @@ def asked_sentence(
 def caveats(scores: Mapping[str, pd.DataFrame]) -> list[str]:
     """What numbers of some models, by name, have to be read with; mostly nothing. ``scores`` are by
     `taskvectors.score.accuracy`."""
-    return cut_sentences(scores) + alike_sentences(scores)
+    return cut_sentences(scores) + beginning_sentences(scores)
 
 
-def alike_sentences(scores: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Of which tasks most labels cannot be told apart by what is judged of them, as a model's
-    tokenizer has it."""
-    return [
-        f"{name}, {row['task']}: {alike_clause(row['labels'], row['alike'], row['alike_items'])}."
-        for name, table in scores.items()
-        for row in table.dropna(subset="alike").drop_duplicates("task").to_dict("records")
-        if tells_little(row["alike"], row["alike_items"])
-    ]
+def beginning_sentences(scores: Mapping[str, pd.DataFrame]) -> list[str]:
+    """How many labels begin as others do, or with no text, in a model's tokens, and of which tasks
+    so many that accuracies say little."""
+    sentences = []
+    for name, table in scores.items():
+        tasks = table.dropna(subset="alike").drop_duplicates("task").set_index("task")
+        for count, what in BEGINNINGS.items():
+            some = tasks[tasks[count] > 0]
+            told = [f"{task} {row[count]} of {row['labels']}" for task, row in some.iterrows()]
+            sentences += [f"{name}: labels {what}: {', '.join(told)}."] if told else []
+        sentences += [
+            f"{name}, {task}: {alike_clause(row['labels'], row['alike'], row['alike_items'])}."
+            for task, row in tasks.iterrows()
+            if tells_little(row["alike"], row["alike_items"])
+        ]
+    return sentences
 
 
 def cut_sentences(scores: Mapping[str, pd.DataFrame]) -> list[str]:

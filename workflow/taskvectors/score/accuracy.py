@@ -25,8 +25,11 @@ COLUMNS = [
     "accuracy", "low", "high", "interval", "items_low", "items_high", "spread", "seeds", "items",
     "constant", "excess", "excess_low", "excess_high",
     "distinct", "commonest", "shuffled", "shuffled_p", "answers", "forced",
-    "labels", "alike", "alike_items",
+    "labels", "shared", "unshown", "alike", "alike_items",
 ]  # fmt: skip
+
+# Counts of how a task's labels begin, as in `FirstTokens`.
+BEGUN = ("labels", "shared", "unshown", "alike")
 
 
 def score(answers: Answers) -> pd.DataFrame:
@@ -37,10 +40,9 @@ def score(answers: Answers) -> pd.DataFrame:
     standard deviation over seeds. ``excess`` is the accuracy above the baseline ``constant``, on
     the same items; ``distinct``, ``commonest``, ``shuffled`` and ``shuffled_p`` are as in
     `Dependence`. ``answers`` is how many a task has, over items and seeds, and ``forced`` to how
-    many of them the prompt was cut at a delimiter (`taskvectors.models.boundary`). Of a task's
-    ``labels``, ``alike`` begin with the commonest judged tokens, which a share of ``alike_items``
-    has (`taskvectors.study.first_tokens`). A method that
-    lacks a task has no average, and a baseline without tokens no dependence and no prompts.
+    many of them the prompt was cut at a delimiter (`taskvectors.models.boundary`). How a task's
+    ``labels`` begin is as in `FirstTokens`; ``alike_items`` is its share. A method that lacks a
+    task has no average, and a baseline without tokens no dependence and no prompts.
     """
     rows = []
     for method, query in answers.asked():
@@ -48,7 +50,7 @@ def score(answers: Answers) -> pd.DataFrame:
             about = {"method": method, "query_modality": query, "metric": metric}
             for task, found in _by_task(answers, method, query, metric).items():
                 rows.append({**about, "task": task, **found})
-    counts = dict.fromkeys(("answers", "forced", "labels", "alike"), "Int64")
+    counts = dict.fromkeys(("answers", "forced", *BEGUN), "Int64")
     return pd.DataFrame(rows, columns=COLUMNS).astype(counts)
 
 
@@ -115,8 +117,9 @@ def _prompts(part: pd.DataFrame) -> dict[str, float]:
         return {}
     items = part.drop_duplicates("entity")
     begun = count_first_tokens(items["label"], items["label_token_ids"].str.split())
-    alike = {"labels": begun.labels, "alike": begun.alike, "alike_items": begun.share}
-    return {"answers": len(forced), "forced": int(forced.sum()), **alike}
+    counts = {name: getattr(begun, name) for name in BEGUN}
+    asked = {"answers": len(forced), "forced": int(forced.sum())}
+    return {**asked, **counts, "alike_items": begun.share}
 
 
 def main() -> None:
