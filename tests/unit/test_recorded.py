@@ -63,3 +63,13 @@ def test_output_of_a_killed_job_does_not_keep_the_record_of_the_run_before(place
     killed.kill()
     killed.wait()
     assert not record.exists()
+
+
+def test_a_job_that_lays_out_prompts_without_a_model_has_its_template_on_record(place):
+    script = (
+        "from taskvectors.record.loaded import report_template; report_template({'name': 't'}); "
+        f"open({OUT!r}, 'w').write('whole')"
+    )
+    assert recording(place, script).wait() == 0
+    record = json.loads((place / record_path(OUT)).read_text())
+    assert (record["template"], record["model"], record["device"]) == ({"name": "t"}, None, None)

@@ -182,7 +182,7 @@ def recorded(args: argparse.Namespace) -> int:
         status = run_child(args.command, report)
         if status:
             return status
-        loaded = read_json(report) if report.exists() else {"model": None, "device": None}
+        loaded = {"model": None, "device": None, **(read_json(report) if report.exists() else {})}
     try:
         write_records(outputs, {**about, **loaded, "started": started, "ended": now()})
     except BaseException:

@@ -33,25 +33,23 @@ class LoadedModel:
 
 
 def report_loaded(model: LoadedModel, device: str) -> None:
-    """Write the report, where one is asked for."""
-    if REPORT in os.environ:
-        write_json(Path(os.environ[REPORT]), {"model": asdict(model), "device": device})
+    """Report the model that was loaded, and the device where it runs."""
+    _report(model=asdict(model), device=device)
 
 
 def report_template(template: Mapping[str, Any]) -> None:
-    """Add how prompts are laid out: a template's fields, a model's own pieces among them. A model
-    was reported before."""
-    _add("template", template)
+    """Report how prompts are laid out: a template's fields, a model's own pieces among them."""
+    _report(template=template)
 
 
 def report_answers(forced: Sequence[bool]) -> None:
-    """Add how many answers the model gave, and to how many of them the prompt was cut at a
-    delimiter: ``forced`` has one for each. A model was reported before."""
-    _add("answers", {"count": len(forced), "forced_boundary": sum(forced)})
+    """Report how many answers the model gave, and to how many of them the prompt was cut at a
+    delimiter: ``forced`` has one for each."""
+    _report(answers={"count": len(forced), "forced_boundary": sum(forced)})
 
 
-def _add(name: str, found: Mapping[str, Any]) -> None:
+def _report(**found: Any) -> None:
     """Add to the report, where one is asked for."""
     if REPORT in os.environ:
         path = Path(os.environ[REPORT])
-        write_json(path, {**read_json(path), name: found})
+        write_json(path, {**(read_json(path) if path.is_file() else {}), **found})
