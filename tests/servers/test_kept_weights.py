@@ -17,13 +17,13 @@ import pytest
 import yaml
 from model_hub.server import Hub, Repository, running_hub
 
-from taskvectors.models.checkpoint import folder_revision
+from taskvectors.models.checkpoint import INDEX, folder_revision
 from taskvectors.record.provenance import describe
 from workflow.checkouts import Checkout, copy_of_the_workflow
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SHARDS = [f"model-0000{n}-of-00003.safetensors" for n in (1, 2, 3)]
-NAMES = ["config.json", *SHARDS]
+NAMES = ["config.json", *SHARDS, INDEX]
 OUT = "results/e/prepare/m"
 
 
@@ -33,6 +33,8 @@ def folder(tmp_path) -> Path:
     place = tmp_path / "checkpoint"
     place.mkdir()
     (place / "config.json").write_text("{}")
+    index = {"weight_map": {name: name for name in SHARDS}}
+    (place / INDEX).write_text(json.dumps(index))
     for number, name in enumerate(SHARDS):
         (place / name).write_bytes(random.Random(number).randbytes(200_000))
     return place
@@ -95,7 +97,7 @@ def test_a_killed_download_goes_on_and_fetches_nothing_twice(hub, place, folder)
     killed_at(hub, place, SHARDS[2])
     assert not (place / OUT).exists()
     fetched(hub, place)
-    assert set(hub.sent()) == {SHARDS[2]}
+    assert set(hub.sent()) == {SHARDS[2], INDEX}
     assert contents(place / OUT) == contents(folder)
     assert json.loads((place / OUT / "source.json").read_text())["revision"] == COMMIT
     kept = place / "results/cache/models/a--model" / COMMIT
