@@ -86,8 +86,9 @@ def sweep_heads(
     model: Model, clean: Exemplars, shuffled: Exemplars, query: Shown, label: str
 ) -> pd.DataFrame:
     """Causal mediation (Todd et al., 2024), all heads in one pass: by how much each head's output
-    at the delimiter of ``clean`` exemplars raises the label's probability, put in its place at the
-    end of a prompt with ``shuffled`` ones. Strongest first: layer, head, effect.
+    at the delimiter of ``clean`` exemplars raises the probability of what is judged of the label,
+    put in its place at the end of a prompt with ``shuffled`` ones. Strongest first: layer, head,
+    effect.
 
     >>> found = sweep_heads(model, [("a", "b")], [("a", "c")], "d", "e")
     >>> sorted(found) == ["effect", "head", "layer"]
@@ -103,8 +104,8 @@ def sweep_heads(
     (outputs,) = heads.on_host()
     mixed = [(model.place(shown), output) for shown, output in shuffled]
     prompt = (*template.exemplars(mixed), *template.query(model.place(query)))
-    asked, (token, *_) = encode_query(adapter, prompt, template, label)
-    before, after = head_effects(adapter, asked, outputs.float(), token, TOKENS_PER_PASS)
+    asked, answer = encode_query(adapter, prompt, template, label)
+    before, after = head_effects(adapter, asked, outputs.float(), answer, TOKENS_PER_PASS)
     rows = [
         {"layer": layer, "head": head, "effect": float(effect) - before}
         for layer, line in enumerate(after)
