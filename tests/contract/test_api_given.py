@@ -63,6 +63,7 @@ REFUSED: list[tuple[Call, str]] = [
     (lambda m, v: api.ask(m, "a", tokens=0), "is a whole number of 1 or more, not 0"),
     (lambda m, v: api.ask(m, "https://a.org/b.JPG?w=3"), "is the link of an image"),
     (lambda m, v: api.ask(m, "data:image/png;base64,iVBORw0KGgo="), "is the link of an image"),
+    (lambda m, v: api.ask(m, Path("\udcff.png")), r"udcff.png' is not UTF-8; rename it"),
     (lambda m, v: api.ask(m, Image.new("RGB", (0, 5))), "it has no pixels"),
     (lambda m, v: api.ask(m, torch.zeros(4, 5, 3).to_sparse()), "cannot be read; give a dense one"),
     (lambda m, v: api.patch(m, "x", v.tensor, 1), "a Tensor is no task vector"),

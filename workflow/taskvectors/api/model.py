@@ -12,6 +12,7 @@ from torch import Tensor
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.images import fault_of, kept
+from taskvectors.base.strict_json import encodable
 from taskvectors.engine.load import load_adapter
 from taskvectors.jobs.named import ROOT, find_model
 from taskvectors.models.base import Adapter
@@ -83,6 +84,8 @@ class Model:
             return Text(shown)
         folder = Path(self._folder.name)
         if isinstance(shown, Path):
+            if not encodable(str(shown)):
+                raise UserError(f"the name of the image {str(shown)!r} is not UTF-8; rename it.")
             return ImageInput(str(kept(shown, folder, f"the image {shown}", "give another")))
         if isinstance(shown, Image.Image):
             named = f"the opened image {getattr(shown, 'filename', '')}".rstrip()
