@@ -22,7 +22,7 @@ from taskvectors.models.base import Adapter, Encoded
 from taskvectors.models.text import TextAdapter
 
 SMOLLM2 = Path(__file__).resolve().parent.parent / "results/embedded/prepare/smollm2"
-TEXT_TOKENS, TOKEN, EVERY = 50, 7, 4
+TEXT_TOKENS, ANSWER, EVERY = 50, (7,), 4
 
 
 def outputs_for(adapter: Adapter) -> torch.Tensor:
@@ -33,7 +33,7 @@ def outputs_for(adapter: Adapter) -> torch.Tensor:
 
 def one_pass(adapter: Adapter, asked: Encoded, outputs: torch.Tensor) -> float:
     """Seconds for all heads."""
-    return seconds(lambda: head_effects(adapter, asked, outputs, TOKEN, TOKENS_PER_PASS))
+    return seconds(lambda: head_effects(adapter, asked, outputs, ANSWER, TOKENS_PER_PASS))
 
 
 def text_ratio() -> float:
@@ -42,7 +42,7 @@ def text_ratio() -> float:
     positions = torch.arange(TEXT_TOKENS).unsqueeze(0)
     asked = Encoded(ids, positions, {"query": TEXT_TOKENS - 1})
     outputs = outputs_for(adapter)
-    naive = seconds(lambda: naive_effects(adapter, asked, outputs, TOKEN), 1)
+    naive = seconds(lambda: naive_effects(adapter, asked, outputs, ANSWER), 1)
     return naive / one_pass(adapter, asked, outputs)
 
 
@@ -53,7 +53,7 @@ def image_ratio() -> float:
 
     def naive() -> None:
         for head in some:
-            naive_probability(adapter, asked, outputs, TOKEN, head)
+            naive_probability(adapter, asked, outputs, ANSWER, head)
 
     heads = LAYERS * adapter.heads.count
     return heads / len(some) * seconds(naive, 1) / one_pass(adapter, asked, outputs)

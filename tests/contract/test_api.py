@@ -174,9 +174,10 @@ def test_heads_are_those_of_the_naive_loop(model):
     (outputs,) = heads.on_host()
     shown = [(Text(one), other) for one, other in mixed]
     prompt = (*template.exemplars(shown), *template.query(Text("Italy")))
-    asked = adapter.encode(prompt)
-    token = adapter.encode((*prompt, template.value("Rome"))).ids[len(asked.ids)]
-    before, after = naive_effects(adapter, asked, outputs.float(), token)
+    # The first of these two is the space before the label, which all labels have.
+    asked, answer = encode_query(adapter, prompt, template, "Rome")
+    assert len(answer) == 2
+    before, after = naive_effects(adapter, asked, outputs.float(), answer)
     for row in found.to_dict("records"):
         expected = float(after[row["layer"], row["head"]]) - before
         assert row["effect"] == pytest.approx(expected, abs=1e-5)

@@ -50,8 +50,8 @@ def test_the_heads_are_those_with_the_largest_mean_effect(llava, images):
     for line, swapped in zip(asked[:2], (("Lima", "Tokyo"), ("Lima", "Tokyo")), strict=True):
         pairs = [(shown, label) for (shown, _), label in zip(line.exemplars, swapped, strict=True)]
         prompt = (*TEMPLATE.exemplars(pairs), *line.query)
-        encoded, (token, *_) = encode_query(llava, prompt, TEMPLATE, "Paris")
-        before, after = naive_effects(llava, encoded, means["capital"], token)
+        encoded, label = encode_query(llava, prompt, TEMPLATE, "Paris")
+        before, after = naive_effects(llava, encoded, means["capital"], label)
         effects.append(after - before)
     best = torch.stack(effects).mean(0).flatten().topk(3)
     chosen = [divmod(int(number), llava.heads.count) for number in best.indices]

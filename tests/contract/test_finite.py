@@ -80,8 +80,8 @@ def test_every_way_of_answering_is_guarded(adapter, asked):
         lambda: plain_answers(adapter, [asked]),
         lambda: generate(adapter, [asked], 3),
         lambda: generate(adapter, [asked], 3, torch.zeros(WIDTH), 0),
-        lambda: plain_probability(adapter, asked, 7),
-        lambda: head_effects(adapter, asked, outputs, 7, 4096),
+        lambda: plain_probability(adapter, asked, [7]),
+        lambda: head_effects(adapter, asked, outputs, [7], 4096),
     ):
         with pytest.raises(UserError, match=SAID):
             answer()

@@ -90,9 +90,9 @@ def test_mediation_replaces_each_head_by_its_mean_over_all_seeds(job, run, load,
     adapter, template = load(job.checkpoint, "tiny"), find_template(TEMPLATES, "generic")
     validation = [item for item in job.items if item.split == "validation"]
     drawn = mediate.shuffled_sets(TASK, validation, 3, 2, 0)[1]
-    encoded, token = mediate.encode_set(adapter, template, drawn, "image")
+    encoded, label = mediate.encode_set(adapter, template, drawn, "image")
     mean = (outputs["image_icl/1"] + outputs["image_icl/2"]) / 2
-    before, after = naive_effects(adapter, encoded, mean, token)
+    before, after = naive_effects(adapter, encoded, mean, label)
     own = effects[(effects["specification"] == "image_icl") & (effects["prompt"] == 1)]
     assert set(own["entity"]) == {drawn.query.entity}
     found = torch.tensor(own.sort_values(["layer", "head"])["after"].to_numpy())

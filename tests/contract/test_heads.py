@@ -17,7 +17,7 @@ from taskvectors.engine.heads import (
     read_heads,
 )
 from taskvectors.engine.naive import naive_effects
-from taskvectors.engine.trees import whole
+from taskvectors.engine.trees import continued, whole
 from taskvectors.models.base import Adapter, Encoded
 
 from .families import FAMILIES
@@ -39,10 +39,10 @@ def outputs_of(adapter: Adapter, prompt: Encoded) -> Tensor:
     return read.on_host()[0]
 
 
-def likeliest(adapter: Adapter, prompt: Encoded) -> int:
+def likeliest(adapter: Adapter, prompt: Encoded) -> list[int]:
     """The prompt's own answer, whose probability is far from nothing."""
     at = (0, last_of(prompt))
-    return run(adapter, [whole(prompt)], answers=[at])[1][0].token_id
+    return [run(adapter, [whole(prompt)], answers=[at])[1][0].token_id]
 
 
 def test_there_are_as_many_heads_as_the_configuration_says(headed):
@@ -55,9 +55,9 @@ def test_there_are_as_many_heads_as_the_configuration_says(headed):
 def test_a_heads_own_output_changes_nothing(headed, images):
     for prompt in contexts(headed, images)[::3]:
         own = outputs_of(headed, prompt)
-        token = likeliest(headed, prompt)
-        before, after = head_effects(headed, prompt, own, token, 4096)
-        assert before == pytest.approx(plain_probability(headed, prompt, token), rel=1e-4)
+        answer = likeliest(headed, prompt)
+        before, after = head_effects(headed, prompt, own, answer, 4096)
+        assert before == pytest.approx(plain_probability(headed, prompt, answer), rel=1e-4)
         torch.testing.assert_close(after, torch.full_like(after, before), rtol=1e-4, atol=1e-7)
 
 
@@ -65,21 +65,36 @@ def test_all_heads_in_one_pass_are_as_one_pass_each(headed, images):
     for prompt in contexts(headed, images)[::3]:
         own = outputs_of(headed, prompt)
         other = own + torch.randn(own.shape, generator=torch.Generator().manual_seed(2))
-        token = likeliest(headed, prompt)
-        expected_before, expected = naive_effects(headed, prompt, other, token)
+        answer = likeliest(headed, prompt)
+        expected_before, expected = naive_effects(headed, prompt, other, answer)
         assert (expected - expected_before).abs().min() > 0, "every head must do something"
         for budget in (1, 4096):
-            before, after = head_effects(headed, prompt, other, token, budget)
+            before, after = head_effects(headed, prompt, other, answer, budget)
             assert before == pytest.approx(expected_before, rel=1e-4)
             torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_an_answer_of_several_tokens_is_as_likely_as_all_of_them_together(headed, images):
+    prompt = contexts(headed, images)[-1]
+    answer = likeliest(headed, prompt)
+    answer = [*answer, *likeliest(headed, continued(prompt, answer))]
+    own = outputs_of(headed, prompt)
+    other = own + torch.randn(own.shape, generator=torch.Generator().manual_seed(2))
+    expected_before, expected = naive_effects(headed, prompt, other, answer)
+    first, _ = naive_effects(headed, prompt, other, answer[:1])
+    assert 0 < expected_before < first
+    for budget in (1, 4096):
+        before, after = head_effects(headed, prompt, other, answer, budget)
+        assert before == pytest.approx(expected_before, rel=1e-4)
+        torch.testing.assert_close(after, expected, rtol=1e-4, atol=1e-6)
+
+
 def test_small_changes_of_a_layers_heads_add_up_to_that_of_its_attention(headed, images):
     prompt = contexts(headed, images)[0]
-    token = likeliest(headed, prompt)
+    answer = likeliest(headed, prompt)
     own = outputs_of(headed, prompt)
     step = 1e-2 * torch.randn(own.shape, generator=torch.Generator().manual_seed(3))
-    before, after = head_effects(headed, prompt, own + step, token, 4096)
+    before, after = head_effects(headed, prompt, own + step, answer, 4096)
     for layer in range(len(headed.layers)):
 
         def replace(at: int, seen: Tensor, layer: int = layer) -> Tensor | None:
@@ -90,7 +105,7 @@ def test_small_changes_of_a_layers_heads_add_up_to_that_of_its_attention(headed,
             return changed
 
         with head_hooks(headed, replace):
-            whole_layer = plain_probability(headed, prompt, token) - before
+            whole_layer = plain_probability(headed, prompt, answer) - before
         parts = after[layer] - before
         assert float(parts.sum()) == pytest.approx(
             whole_layer, abs=0.1 * float(parts.abs().sum()) + 1e-6

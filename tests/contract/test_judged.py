@@ -34,6 +34,7 @@ from .test_jobs import vectors
 
 SPACED = Template("spaced", "Q:", "\nA:", "\n\n", " ")
 LABELS = ["กรุงเทพ", "เชียงใหม่", "北京", "თბილისი", "\u200fירושלים", "🦊 fox"]
+NEWER = ["\U0001fae9", "\ue000x"]  # an emoji of Unicode 16, a character of private use
 
 
 def naive_text(adapter: Adapter, prompt: Encoded, patch: Patch | None = None) -> tuple[int, ...]:
@@ -86,7 +87,7 @@ def test_an_answer_is_one_token_where_nothing_asks_for_more(adapter, images):
 def test_a_label_is_judged_up_to_its_first_token_that_shows_text(adapter, template):
     decode = adapter.tokenizer.decode
     asked = template.query(Text("Japan"))
-    for label in [*LABELS, "Paris", "1850"]:
+    for label in [*LABELS, *NEWER, "Paris", "1850"]:
         encoded, ids = encode_query(adapter, asked, template, label)
         whole_label = adapter.encode((*asked, template.value(label))).ids[len(encoded.ids) :]
         assert ids == tuple(whole_label[: len(ids)])

@@ -133,7 +133,8 @@ def test_the_judge_is_asked_where_no_rule_tells_and_is_tested_on_known_texts(
         assert (no[at - 1], adapter.tokenizer.decode([space])) == (space, "")
         after = continued(alone, [space])
         chances = [
-            plain_probability(adapter, alone, space) * plain_probability(adapter, after, ids[at])
+            plain_probability(adapter, alone, [space])
+            * plain_probability(adapter, after, [ids[at]])
             for ids in (yes, no)
         ]
         assert [said["yes"], said["no"]] == pytest.approx(chances, rel=1e-4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib
 import pandas as pd
 import pytest
@@ -15,7 +17,7 @@ from taskvectors.render.drawn import write_figure
 from taskvectors.render.evolution import draw_figure_4
 from taskvectors.render.grid import GridCell, Line, draw_grid
 from taskvectors.render.item import ShownItem
-from taskvectors.render.printed import PrintedCell, markdown_cell
+from taskvectors.render.printed import PrintedCell, latex, markdown_cell, write_table
 from taskvectors.score.evolution import top_shares
 
 HOSTILE = ["$$", "$x", "$x$", r"$\frac$", r"$\frac{1}$", r"\frac", r"$_{$", "_{", "$}{$", "$a^b^c$"]
@@ -91,3 +93,41 @@ def test_characters_that_the_font_lacks_are_named_in_the_caption(tmp_path):
 
 def test_a_dollar_in_markdown_begins_no_formula(tmp_path):
     assert markdown_cell(PrintedCell("$x$ | $"), tmp_path) == r"\$x\$ \| \$"
+
+
+MARKED = [
+    "a|b",
+    r"a\|b",
+    "<b>",
+    "&amp;",
+    "*a*",
+    "__init__",
+    "_a_",
+    "`a`",
+    "~~a~~",
+    "[a](b)",
+    "a\nb",
+]
+
+
+@pytest.mark.parametrize("text", MARKED)
+def test_marks_in_a_markdown_table_are_text(tmp_path, text):
+    """Each character that means something has an odd number of backslashes before it."""
+    table = pd.DataFrame({text: [text], "b": ["text_icl [0.12, 0.30]"]})
+    write_table(table, table, "Shows it.", tmp_path / "table")
+    rows = (tmp_path / "table.md").read_text().splitlines()[2:]
+    assert len(rows) == 3
+    assert rows[2].rstrip().endswith("| text_icl [0.12, 0.30] |")
+    for row in (rows[0], rows[2]):
+        _, cell, _, end = re.split(r"(?<!\\)(?:\\\\)*\|", row)
+        assert end == ""
+        unmarked = re.sub(r"\\(.)", "", cell)
+        assert not re.search(r"[<&*`~\\|]|\b__|__\b|\b_|_\b|\]\(", unmarked)
+        assert re.sub(r"\\(.)", r"\1", cell).strip() == text.replace("\n", " ")
+
+
+def test_a_latex_row_may_begin_as_an_option_of_the_line_before_does():
+    body = latex(pd.DataFrame({"a": ["[x]", "*", "<a|b>"], "b": ["c\nd", "", ""]}), "c", "n")
+    assert "{}[x] & c d" in body
+    assert r"{}* & " in body
+    assert r"\textless{}a\textbar{}b\textgreater{}" in body

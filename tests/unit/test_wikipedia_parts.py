@@ -171,6 +171,15 @@ def test_a_redirect_is_followed_and_one_to_a_section_is_missing(served):
     assert (part.file, part.method, part.labels) == ("", "", {})
 
 
+@pytest.mark.parametrize("title", ["File:Bear.jpg", "Category:Bears", "Template:Infobox", "Talk:A"])
+def test_a_page_that_is_no_article_is_missing(served, title):
+    for steps in ({}, {"redirects": [{"from": "Bear", "to": title}]}):
+        shown = {**page(title, COUNTRY), "ns": 6}
+        found = asked(served, "Bear" if steps else title, shown, **steps)
+        assert found.missing == f"{title!r} is no article; correct the title"
+        assert (found.file, found.labels) == ("", {})
+
+
 def test_a_section_on_any_part_of_the_way_counts(served):
     first, second = {"from": "Lands", "to": "Land"}, {"from": "Land", "to": "Other"}
     normal = [{"from": "lands", "to": "Lands"}]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from taskvectors.api.given import count_of, layer_of, pairs_of, text_of
 from taskvectors.api.model import Model, Shown
 from taskvectors.api.replies import ModelReply
 from taskvectors.api.vectors import LAST_TOKEN, About, TaskVector, check_fits
@@ -35,14 +36,15 @@ def read(
     >>> read(model, [(picture, "red")]).tensor.shape
     torch.Size([3, 32])
     """
-    if bool(exemplars) == bool(instruction):
+    given = pairs_of(exemplars, "exemplars")
+    if bool(given) == bool(text_of(instruction, "an instruction")):
         raise UserError("a vector is read from exemplars or from an instruction; give one of them.")
     adapter = model.adapter
     if instruction:
         (tensor,) = read_instruction(adapter, instruction).float()
         specification, site = INSTRUCTION, LAST_TOKEN
     else:
-        pairs = [(model.place(shown), output) for shown, output in exemplars]
+        pairs = [(model.place(shown), output) for shown, output in given]
         specification, site = _specification(pairs), EXEMPLAR_SITE
         # Some models lay exemplars out in other tokens before an image: one asks after them.
         encoded = adapter.encode((*model.template.exemplars(pairs), *_asked_after(model, pairs)))
@@ -91,11 +93,11 @@ def ask(
     asked = model.place(query)
     parts: list[Prompt] = [model.template.query(asked)]
     how = "alone"
-    if exemplars:
-        pairs = [(model.place(shown), output) for shown, output in exemplars]
+    pairs = [(model.place(shown), output) for shown, output in pairs_of(exemplars, "exemplars")]
+    if pairs:
         parts.insert(0, model.template.exemplars(pairs))
         how = f"after {len(pairs)} exemplar{'s' if len(pairs) > 1 else ''}"
-    if instruction:
+    if text_of(instruction, "an instruction"):
         parts.insert(0, (Text(instruction + model.template.end),))
         how = "after an instruction" + (f", {how}" if exemplars else "")
     encoded = model.adapter.encode(tuple(segment for part in parts for segment in part))
@@ -121,8 +123,7 @@ def patch(
     'patched after layer 1'
     """
     check_fits(vector, model)
-    if not 0 <= layer < model.layers:
-        raise UserError(f"{model.name} has layers 0 to {model.layers - 1}, not {layer}.")
+    layer = layer_of(layer, model.layers, f"{model.name} has")
     asked = model.place(query)
     encoded = model.adapter.encode(model.template.query(asked))
     times = 1.0 if strength is None else strength
@@ -141,6 +142,7 @@ def _reply(
     here: Patch | None = None,
 ) -> ModelReply:
     """What is written after a prompt, with one patch at its delimiter or none."""
+    tokens = count_of(tokens, "the number of tokens")
     adapter = model.adapter
     at = encoded.marks[QUERY.name]
     patches = [here] if here else []

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import pandas as pd
 import torch
 
+from taskvectors.api.given import count_of, layer_of
 from taskvectors.api.model import Model
-from taskvectors.api.vectors import TaskVector, check_fits
+from taskvectors.api.vectors import TaskVector, check_fits, check_vector
 from taskvectors.base.errors import UserError
 from taskvectors.score.decode import probabilities
 
@@ -21,7 +22,8 @@ def lens(model: Model, vector: TaskVector, top: int = 5) -> pd.DataFrame:
     [1, 2, 1, 2, 1, 2]
     """
     check_fits(vector, model)
-    best = probabilities(model.adapter, vector.tensor).topk(top)
+    chances = probabilities(model.adapter, vector.tensor)
+    best = chances.topk(count_of(top, "the number of tokens", chances.shape[-1]))
     rows = [
         {
             "layer": layer,
@@ -47,14 +49,17 @@ def compare(vectors: Mapping[str, TaskVector], layer: int) -> pd.DataFrame:
     >>> float(compare({"text": text, "instruction": rule}, layer=2).loc["text", "text"].round(4))
     1.0
     """
+    if not isinstance(vectors, Mapping):
+        raise UserError("vectors are compared by name; give a dict of them.")
+    for one in vectors.values():
+        check_vector(one)
     shapes = {tuple(one.tensor.shape) for one in vectors.values()}
     if len(shapes) != 1:
         raise UserError(
             f"vectors of shapes {sorted(shapes)} cannot be compared; take those of one."
         )
     ((layers, _),) = shapes
-    if not 0 <= layer < layers:
-        raise UserError(f"these vectors have layers 0 to {layers - 1}, not {layer}.")
+    layer = layer_of(layer, layers, "these vectors have")
     here = torch.stack([one.tensor[layer].double() for one in vectors.values()])
     unit = torch.nn.functional.normalize(here, dim=1)
     return pd.DataFrame((unit @ unit.T).numpy(), index=list(vectors), columns=list(vectors))

@@ -1,24 +1,33 @@
 """A loaded model, and what it can be shown: texts, and images of any kind."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.images import fault_of, kept
+from taskvectors.base.strict_json import encodable
 from taskvectors.engine.load import load_adapter
 from taskvectors.jobs.named import ROOT, find_model
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
+from taskvectors.models.weights import DTYPES
 from taskvectors.study.prompts import ImageInput, Template, Text, find_template
 
 #: A text, or an image: a path (`pathlib.Path`), a PIL image, or an array or tensor
 #: (`taskvectors.base.images.from_array`).
 Shown = str | Path | Image.Image | np.ndarray | Tensor
+#: What can only mean an image elsewhere: its file, its bytes, or its address.
+IMAGE_LINK = re.compile(
+    r"(file://|data:image/)\S+$|https?://\S+\.(png|jpe?g|gif|webp|bmp|tiff?|avif)(\?\S*)?$", re.I
+)
+LONGEST_LINK = 80  # characters that a message shows
 TEMPLATES = ROOT / "resources/templates.yaml"
 
 
@@ -67,16 +76,30 @@ class Model:
                     f"{shown!r} is the path of an image, but a str is read as a text; show "
                     "pathlib.Path(…) of it."
                 )
+            if IMAGE_LINK.match(shown):
+                raise UserError(
+                    f"{shown[:LONGEST_LINK]!r} is the link of an image, but a str is read as a "
+                    "text, and nothing is fetched; show pathlib.Path(…) of the image's file."
+                )
             return Text(shown)
         folder = Path(self._folder.name)
         if isinstance(shown, Path):
+            if not encodable(str(shown)):
+                raise UserError(f"the name of the image {str(shown)!r} is not UTF-8; rename it.")
             return ImageInput(str(kept(shown, folder, f"the image {shown}", "give another")))
         if isinstance(shown, Image.Image):
             named = f"the opened image {getattr(shown, 'filename', '')}".rstrip()
             return ImageInput(str(kept(shown, folder, named, "give another")))
         if isinstance(shown, Tensor):
             # NumPy has no bfloat16.
-            shown = (shown.float() if shown.is_floating_point() else shown).numpy(force=True)
+            plain = shown.float() if shown.is_floating_point() else shown
+            try:
+                shown = plain.numpy(force=True)
+            except (TypeError, NotImplementedError) as error:
+                raise UserError(
+                    f"the values of a tensor of {shown.dtype} on {plain.device} cannot be read; "
+                    "give a dense one that has values, or a PIL image."
+                ) from error
         if not isinstance(shown, np.ndarray):
             raise UserError(
                 f"a {type(shown).__name__} is neither a text nor an image; give a str, or a "
@@ -105,6 +128,13 @@ def load(
     >>> load(tiny_folder)
     <VLM tiny: 3 layers, 32 wide, spaced>
     """
+    kind = (device or "cpu").partition(":")[0]
+    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+        raise UserError(
+            f"a model cannot be loaded on {device!r} here; name cpu, or cuda with a GPU."
+        )
+    if dtype is not None and dtype not in DTYPES:
+        raise UserError(f"the dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}.")
     found = find_model(str(name_or_folder), dtype)
     adapter = load_adapter(found.folder, found.name, found.dtype, device)
     return Model(adapter, fitted(find_template(TEMPLATES, template), adapter), found.revision)

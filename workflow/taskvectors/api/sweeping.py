@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.api.asking import Exemplars
+from taskvectors.api.given import listed, pairs_of, text_of
 from taskvectors.api.model import Model, Shown
 from taskvectors.api.replies import Sweep
 from taskvectors.api.vectors import TaskVector, check_fits
@@ -37,15 +38,22 @@ def sweep(
 
     With ``labels``, one a query, it is said which are right, and a warning where their first tokens
     tell little. Raises `UserError` where the vector
-    does not fit the model, or there are more or fewer labels than queries.
+    does not fit the model, there is no query, or there are more or fewer labels than queries.
 
     >>> vector = read(model, [("France", "Paris"), ("Japan", "Tokyo")])
     >>> len(sweep(model, ["Italy", "Peru"], vector, ["Rome", "Lima"]).rows)
     6
     """
     check_fits(vector, model)
-    if labels is not None and len(labels) != len(queries):
-        raise UserError(f"there are {len(queries)} queries but {len(labels)} labels; give as many.")
+    queries = listed(queries, "queries")
+    if not queries:
+        raise UserError("there is no query to sweep; give at least one.")
+    if labels is not None:
+        labels = [text_of(label, "a label") for label in listed(labels, "labels")]
+        if len(labels) != len(queries):
+            raise UserError(
+                f"there are {len(queries)} queries but {len(labels)} labels; give as many."
+            )
     adapter, template = model.adapter, model.template
     asked = [model.place(query) for query in queries]
     named = [_name(query, shown) for query, shown in zip(queries, asked, strict=True)]
@@ -86,25 +94,30 @@ def sweep_heads(
     model: Model, clean: Exemplars, shuffled: Exemplars, query: Shown, label: str
 ) -> pd.DataFrame:
     """Causal mediation (Todd et al., 2024), all heads in one pass: by how much each head's output
-    at the delimiter of ``clean`` exemplars raises the label's probability, put in its place at the
-    end of a prompt with ``shuffled`` ones. Strongest first: layer, head, effect.
+    at the delimiter of ``clean`` exemplars raises the probability of what is judged of the label,
+    put in its place at the end of a prompt with ``shuffled`` ones. Strongest first: layer, head,
+    effect.
 
     >>> found = sweep_heads(model, [("a", "b")], [("a", "c")], "d", "e")
     >>> sorted(found) == ["effect", "head", "layer"]
     True
     """
     adapter, template = model.adapter, model.template
-    pairs = [(model.place(shown), output) for shown, output in clean]
+    pairs, mixed = (
+        [(model.place(shown), output) for shown, output in pairs_of(given, what)]
+        for given, what in ((clean, "clean exemplars"), (shuffled, "shuffled exemplars"))
+    )
+    if not (pairs and mixed):
+        raise UserError("mediation takes clean and shuffled exemplars; give at least one of each.")
     encoded = adapter.encode((*template.exemplars(pairs), *template.query(model.place(query))))
     places = [(0, encoded.marks[EXEMPLAR.name])]
     with read_heads(adapter, places) as heads:
         # Residual streams are read, too, so that heads that leave no number are noticed.
         run(adapter, [whole(encoded)], places)
     (outputs,) = heads.on_host()
-    mixed = [(model.place(shown), output) for shown, output in shuffled]
     prompt = (*template.exemplars(mixed), *template.query(model.place(query)))
-    asked, (token, *_) = encode_query(adapter, prompt, template, label)
-    before, after = head_effects(adapter, asked, outputs.float(), token, TOKENS_PER_PASS)
+    asked, answer = encode_query(adapter, prompt, template, text_of(label, "the label"))
+    before, after = head_effects(adapter, asked, outputs.float(), answer, TOKENS_PER_PASS)
     rows = [
         {"layer": layer, "head": head, "effect": float(effect) - before}
         for layer, line in enumerate(after)

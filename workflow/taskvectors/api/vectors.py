@@ -7,11 +7,13 @@ from dataclasses import asdict, dataclass, replace
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from gguf import GGUFWriter
 from torch import Tensor
 
+from taskvectors.api.given import listed
 from taskvectors.api.model import Model
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import written_whole
@@ -88,7 +90,7 @@ class TaskVector:
         a patch takes the place of one token's. It knows no vector after the first layer. Raises
         `UserError` for that one and for layers that there are not.
         """
-        if not 0 < layer < self.layers:
+        if layer not in range(1, self.layers):
             raise UserError(
                 f"a control vector is of one of the layers 1 to {self.layers - 1}, not {layer}."
             )
@@ -128,9 +130,19 @@ def open_vector(path: str | Path, model: Model | None = None) -> TaskVector:
     return vector
 
 
+def check_vector(vector: Any) -> None:
+    """Raise `UserError` where it is no vector, but e.g. a vector's tensor."""
+    if not isinstance(vector, TaskVector):
+        raise UserError(
+            f"a {type(vector).__name__} is no task vector; give one that `read`, `average` or "
+            "`open_vector` made."
+        )
+
+
 def check_fits(vector: TaskVector, model: Model, what: str = "the vector") -> None:
     """Raise `UserError` where a vector's shape is not the model's, or where it is of a different
     model of the same name; warn where it is of another."""
+    check_vector(vector)
     shape, expected = tuple(vector.tensor.shape), (model.layers, model.width)
     if shape != expected:
         raise UserError(
@@ -159,8 +171,11 @@ def average(vectors: Sequence[TaskVector]) -> TaskVector:
     >>> average([read(model, one) for one in sets])
     <text_icl vector of tiny: 3 layers, 2 prompts>
     """
+    vectors = listed(vectors, "vectors")
     if not vectors:
         raise UserError("there is no vector to average; give at least one.")
+    for one in vectors:
+        check_vector(one)
     first = vectors[0]
     kinds = {(one.about.model, one.about.revision, tuple(one.tensor.shape)) for one in vectors}
     if len(kinds) > 1:

@@ -18,8 +18,10 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; on success sync it and rename it to ``path``.
 
     Who may read it is left to the umask, whatever wrote it. If the body raises, the temporary file
-    is removed and ``path`` stays as it was.
+    is removed and ``path`` stays as it was. Raises `UserError` where ``path`` is a folder.
     """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a file in it.")
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:

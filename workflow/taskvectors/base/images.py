@@ -53,6 +53,8 @@ def as_seen(image: Image.Image) -> Image.Image:
 
     Raises one of `FAULTS` where it cannot be decoded.
     """
+    if not (image.width and image.height):
+        raise ValueError("it has no pixels")
     _load(image)
     upright = ImageOps.exif_transpose(image)
     profile = upright.info.get("icc_profile")

@@ -179,6 +179,8 @@ def _of_another(page: dict[str, Any], section: str, source: str) -> str:
     """Why a page's picture and infobox are not of what was asked for; empty where they are."""
     if section:
         return f"the title leads to the section {section!r} of the article {page['title']!r}"
+    if page.get("ns"):
+        return f"{page['title']!r} is no article"
     if "disambiguation" in page.get("pageprops", {}):
         return f"{page['title']!r} lists articles that share this name"
     if is_soft_redirect(source):

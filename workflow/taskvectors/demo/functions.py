@@ -75,8 +75,8 @@ def find_functions(
         labels = shuffled([output for _, output in line.exemplars], random.Random(line.id))
         pairs = [(asked, label) for (asked, _), label in zip(line.exemplars, labels, strict=True)]
         prompt = (*template.exemplars(pairs), *line.query)
-        encoded, (token, *_) = encode_query(adapter, prompt, template, line.label)
-        before, after = head_effects(adapter, encoded, means[line.vector], token, TOKENS_PER_PASS)
+        encoded, label = encode_query(adapter, prompt, template, line.label)
+        before, after = head_effects(adapter, encoded, means[line.vector], label, TOKENS_PER_PASS)
         effects.append(after - before)
     mean = torch.stack(effects).mean(0)
     best = mean.flatten().topk(count)

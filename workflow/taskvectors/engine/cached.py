@@ -79,21 +79,25 @@ def cached_ends(
         Patch(row, 0, site.layer, site.vector(vectors), site.added)
         for row, site in enumerate(sites)
     ]
-    return last_of_rows(adapter, prompt, cache, len(sites), patches)
+    return last_of_rows(adapter, prompt, copies(cache, len(sites)), len(sites), patches)
 
 
 def last_of_rows(
     adapter: Adapter, prompt: Encoded, cache: Cache, rows: int, patches: Sequence[Patch] = ()
 ) -> Tensor:
     """The last residual streams (rows, width) of as many copies of a prompt's last token, which
-    come after ``cache``."""
+    come after the ``cache`` of those rows, which takes them in."""
     ids = torch.tensor([prompt.ids[-1:]]).repeat(rows, 1)
     positions = prompt.positions[:, None, -1:].repeat(1, rows, 1)
-    # A cache grows as it is used, so every chunk gets a copy.
+    return one_token(adapter, ids, positions, cache, patches)
+
+
+def copies(cache: Cache, rows: int) -> Cache:
+    """What a prompt's one row left, for so many rows: a cache grows as it is used."""
     repeated = copy.deepcopy(cache)
     # All kinds of cache layers can do this, those of recurrent layers, too.
     repeated.reorder_cache(torch.LongTensor([0] * rows))
-    return one_token(adapter, ids, positions, repeated, patches)
+    return repeated
 
 
 @torch.inference_mode()

@@ -12,17 +12,18 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from taskvectors.engine.branches import Growth, branching, end_of_pass
-from taskvectors.engine.cached import last_of_rows, prefilled
+from taskvectors.engine.cached import copies, last_of_rows, prefilled
 from taskvectors.engine.finite import refuse, whole_named
 from taskvectors.engine.forward import LOGITS_AT_ONCE, check_fired, hooked
 from taskvectors.engine.memory import within_memory
-from taskvectors.engine.trees import whole
+from taskvectors.engine.trees import continued, whole
 from taskvectors.models.base import Adapter, Encoded
 
 Visit = Callable[[int, Tensor], Tensor | None]
@@ -86,22 +87,28 @@ def read_heads(adapter: Adapter, places: Sequence[tuple[int, int]]) -> Iterator[
 
 
 def head_effects(
-    adapter: Adapter, prompt: Encoded, outputs: Tensor, token: int, tokens_per_pass: int
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, answer: Sequence[int], tokens_per_pass: int
 ) -> tuple[float, Tensor]:
-    """The probability of ``token`` after a prompt: as it is, and (layers, heads) with each head's
-    output at the last token replaced by that of ``outputs`` (layers, heads, head width).
+    """The probability of the tokens of an ``answer``, of all together, after a prompt: as it is,
+    and (layers, heads) with each head's output at the prompt's last token replaced by that of
+    ``outputs`` (layers, heads, head width).
 
     Heads are split over passes so that none has more than ``tokens_per_pass`` tokens; after a long
     prompt (ten images) there is room for a quarter of its tokens all the same.
     """
+    in_branches = adapter.branching and len(answer) == 1
     every = list(product(range(len(adapter.layers)), range(adapter.heads.count)))
 
     def before_and_after(heads: Sequence[Head]) -> list[tuple[float, float]]:
-        ends = ends_with_heads(adapter, prompt, outputs, heads)
-        before, *after = probabilities(adapter, prompt, ends, token)
+        ends = ends_with_heads(adapter, prompt, outputs, heads, answer[:-1])
+        asked = zip(ends, answer, strict=True)
+        each = [probabilities(adapter, prompt, here, token) for here, token in asked]
+        before, *after = map(prod, zip(*each, strict=True))
         return [(before, one) for one in after]
 
     per_pass = max(1, len(prompt.ids) // 4, tokens_per_pass - len(prompt.ids))
+    if not in_branches:
+        per_pass = max(1, tokens_per_pass // len(prompt.ids))
     found: list[tuple[float, float]] = []
     for first in range(0, len(every), per_pass):
         found += within_memory(every[first : first + per_pass], before_and_after)
@@ -110,14 +117,20 @@ def head_effects(
 
 
 def ends_with_heads(
-    adapter: Adapter, prompt: Encoded, outputs: Tensor, heads: Sequence[Head]
+    adapter: Adapter,
+    prompt: Encoded,
+    outputs: Tensor,
+    heads: Sequence[Head],
+    begun: Sequence[int] = (),
 ) -> Tensor:
-    """The last residual streams (1 + heads, width) of a prompt's last token: as it is, and with the
-    output of each of ``heads``, in the order of their layers, replaced by that of ``outputs``
+    """The last residual streams (1 + begun, 1 + heads, width) of a prompt's last token, and of the
+    tokens of an answer that is ``begun``: as they are, and with the output at the prompt's last
+    token of each of ``heads``, in the order of their layers, replaced by that of ``outputs``
     (layers, heads, head width)."""
     outputs = outputs.to(adapter.device, adapter.dtype)
-    ends = _ends_of_branches if adapter.branching else _ends_of_rows
-    return ends(adapter, prompt, outputs, heads)
+    if adapter.branching and not begun:
+        return _ends_of_branches(adapter, prompt, outputs, heads)[None]
+    return _ends_of_rows(adapter, prompt, outputs, heads, begun)
 
 
 def _ends_of_branches(
@@ -168,10 +181,10 @@ def begun_before(adapter: Adapter, growth: Growth) -> Iterator[None]:
 
 
 def _ends_of_rows(
-    adapter: Adapter, prompt: Encoded, outputs: Tensor, heads: Sequence[Head]
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, heads: Sequence[Head], begun: Sequence[int]
 ) -> Tensor:
-    """For decoders that take no branches: the prompt but its last token once, then a row for that
-    token as it is and one for each head."""
+    """For decoders that take no branches, and for answers of more than a token: the prompt but its
+    last token once, then a row for that token as it is and one for each head, which go on."""
     layers = torch.tensor([layer for layer, _ in heads])
     numbers = torch.tensor([head for _, head in heads], device=adapter.device)
 
@@ -181,16 +194,25 @@ def _ends_of_rows(
         changed[1 + here, 0, numbers[here]] = outputs[layer, numbers[here]]
         return changed
 
-    cache = prefilled(adapter, prompt)
+    rows = 1 + len(heads)
+    cache = copies(prefilled(adapter, prompt), rows)
     with head_hooks(adapter, replace):
-        return last_of_rows(adapter, prompt, cache, 1 + len(heads))
+        ends = [last_of_rows(adapter, prompt, cache, rows)]
+    for count in range(1, 1 + len(begun)):
+        ends.append(last_of_rows(adapter, continued(prompt, begun[:count]), cache, rows))
+    return torch.stack(ends)
 
 
-def plain_probability(adapter: Adapter, prompt: Encoded, token: int) -> float:
-    """The probability of ``token`` after the prompt, in a pass of its own."""
-    columns = [len(prompt.ids)] * len(adapter.layers)
-    final = end_of_pass(adapter, [whole(prompt)], columns)
-    return probabilities(adapter, prompt, final[0, -1:], token)[0]
+def plain_probability(adapter: Adapter, prompt: Encoded, answer: Sequence[int]) -> float:
+    """The probability of the tokens of an ``answer``, of all together, after the prompt, in a pass
+    each."""
+    each = []
+    for number, token in enumerate(answer):
+        asked = continued(prompt, answer[:number])
+        columns = [len(asked.ids)] * len(adapter.layers)
+        final = end_of_pass(adapter, [whole(asked)], columns)
+        each += probabilities(adapter, prompt, final[0, -1:], token)
+    return prod(each)
 
 
 @torch.inference_mode()

@@ -7,6 +7,7 @@ it.
 
 from collections.abc import Sequence
 from itertools import product
+from math import prod
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ from torch import Tensor
 from taskvectors.engine.forward import Answer, Patch, run
 from taskvectors.engine.heads import Head, head_hooks, plain_probability
 from taskvectors.engine.sweep import Site
-from taskvectors.engine.trees import whole
+from taskvectors.engine.trees import continued, whole
 from taskvectors.models.base import Adapter, Encoded
 
 
@@ -36,26 +37,30 @@ def naive_sweep(
 
 
 def naive_effects(
-    adapter: Adapter, prompt: Encoded, outputs: Tensor, token: int
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, answer: Sequence[int]
 ) -> tuple[float, Tensor]:
     """What `taskvectors.engine.heads.head_effects` finds, one pass per head."""
     every = product(range(len(adapter.layers)), range(adapter.heads.count))
-    after = [naive_probability(adapter, prompt, outputs, token, head) for head in every]
-    before = plain_probability(adapter, prompt, token)
+    after = [naive_probability(adapter, prompt, outputs, answer, head) for head in every]
+    before = plain_probability(adapter, prompt, answer)
     return before, torch.tensor(after).reshape(outputs.shape[:2])
 
 
 def naive_probability(
-    adapter: Adapter, prompt: Encoded, outputs: Tensor, token: int, head: Head
+    adapter: Adapter, prompt: Encoded, outputs: Tensor, answer: Sequence[int], head: Head
 ) -> float:
-    """The probability of ``token`` with one head's output at the last token replaced."""
+    """The probability of an ``answer`` with one head's output at the last token of ``prompt``
+    replaced."""
+    last, each = len(prompt.ids) - 1, []
 
     def replace(layer: int, seen: Tensor) -> Tensor | None:
         if layer != head[0]:
             return None
         changed = seen.clone()
-        changed[0, -1, head[1]] = outputs[head].to(seen)
+        changed[0, last, head[1]] = outputs[head].to(seen)
         return changed
 
-    with head_hooks(adapter, replace):
-        return plain_probability(adapter, prompt, token)
+    for number, token in enumerate(answer):
+        with head_hooks(adapter, replace):
+            each.append(plain_probability(adapter, continued(prompt, answer[:number]), [token]))
+    return prod(each)

@@ -3,7 +3,7 @@ labels.
 
 Causal mediation (Todd et al., 2024): the labels of a prompt's exemplars are shuffled, so that it
 shows no task; then one head's output at the last token is replaced by its mean over clean prompts,
-and the probability of the right label's first token rises where that head carries the task. All
+and the probability of what is judged of the right label rises where that head carries the task. All
 heads of a prompt are replaced in one pass.
 """
 
@@ -81,13 +81,12 @@ def shuffled_sets(
 
 def encode_set(
     adapter: Adapter, template: Template, drawn: ShuffledSet, modality: str
-) -> tuple[Encoded, int]:
-    """The set as a prompt in one modality, and the first token of the query's label."""
+) -> tuple[Encoded, tuple[int, ...]]:
+    """The set as a prompt in one modality, and the tokens of the query's label that are judged."""
     inputs = (asked(item, modality) for item in drawn.exemplars)
     context = template.exemplars(list(zip(inputs, drawn.labels, strict=True)))
     prompt = (*context, *template.query(asked(drawn.query, modality)))
-    encoded, judged = encode_query(adapter, prompt, template, drawn.query.label)
-    return encoded, judged[0]
+    return encode_query(adapter, prompt, template, drawn.query.label)
 
 
 def mediate(
@@ -100,8 +99,8 @@ def mediate(
     modality, effects, forced = ICL_MODALITY[specification], [], []
     about = f"mediate {context.model} {context.task} {specification}"
     for number, drawn in enumerate(track(sets, len(sets), about)):
-        encoded, token = encode_set(adapter, context.template, drawn, modality)
-        before, after = head_effects(adapter, encoded, means, token, TOKENS_PER_PASS)
+        encoded, label = encode_set(adapter, context.template, drawn, modality)
+        before, after = head_effects(adapter, encoded, means, label, TOKENS_PER_PASS)
         forced.append(encoded.forced_boundary)
         effects += [
             HeadEffect(

@@ -34,8 +34,10 @@ def encode_query(
     Its ``forced_boundary`` counts the one before the label, and an answer to it goes on ``to_text``
     where the label does. Raises `UserError` where the prompt's tokens change once the label
     follows, i.e. where the tokenizer merges the delimiter with the answer, or where the label has
-    no token of its own.
+    no token of its own, or no text.
     """
+    if not label.strip():
+        raise UserError(f"the label {label!r} has no text that could be judged; give another.")
     alone = adapter.encode(prompt)
     answered = adapter.encode((*prompt, template.value(label)))
     end = len(alone.ids)

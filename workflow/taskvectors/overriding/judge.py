@@ -6,7 +6,6 @@ no, and what it was asked and said is kept. It is judged itself on texts whose a
 
 import logging
 from dataclasses import asdict, dataclass
-from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from taskvectors.base.files import read_jsonl, write_jsonl
 from taskvectors.base.progress import track
 from taskvectors.engine.generate import generate
 from taskvectors.engine.heads import plain_probability
-from taskvectors.engine.trees import continued
 from taskvectors.jobs.arguments import add_model, load_model
 from taskvectors.jobs.instructed import own_or_spaced
 from taskvectors.models.base import Adapter
@@ -58,11 +56,7 @@ class Judge:
         chances = []
         for label in ("Yes", "No"):
             encoded, tokens = encode_query(self.adapter, prompt, self.template, label)
-            each = (
-                plain_probability(self.adapter, continued(encoded, tokens[:number]), token)
-                for number, token in enumerate(tokens)
-            )
-            chances.append(prod(each))
+            chances.append(plain_probability(self.adapter, encoded, tokens))
         (ids,) = generate(self.adapter, [encoded], TOKENS)
         return Opinion(words, self.adapter.tokenizer.decode(ids), *chances)
 

@@ -1,6 +1,7 @@
 """A table as it is printed: as Markdown, as LaTeX, and as cells for pages."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from html import escape
@@ -48,6 +49,7 @@ def write_table(
     """
     write_frame(stem.with_suffix(".csv"), table)
     cells = as_cells(printed).map(lambda cell: markdown_cell(cell, stem.parent))
+    cells = cells.rename(columns=markdown_escape)
     markdown = cells.to_markdown(index=False, disable_numparse=True)
     write_text(stem.with_suffix(".md"), f"{caption}\n\n{markdown}\n")
     write_text(stem.with_suffix(".tex"), latex(printed, caption, stem.name, widths))
@@ -83,17 +85,29 @@ def as_cells(printed: pd.DataFrame) -> pd.DataFrame:
 
 def markdown_cell(cell: PrintedCell, folder: Path) -> str:
     """A cell for Markdown in ``folder``; an image is shown, small, from where it lies."""
-    text = cell.text
-    if cell.image:
-        source = Path(os.path.relpath(cell.image, folder)).as_posix()
-        text = f'<img src="{source}" alt="{escape(cell.alt)}" height="40"> {text}'
-    return text.replace("|", r"\|").replace("$", r"\$")  # of which GitHub makes formulas
+    text = markdown_escape(cell.text)
+    if not cell.image:
+        return text
+    source = Path(os.path.relpath(cell.image, folder)).as_posix()
+    alt = escape(" ".join(cell.alt.split())).replace("|", "&#124;")
+    return f'<img src="{source}" alt="{alt}" height="40"> {text}'
+
+
+# What Markdown reads as more than text, GitHub's formulas among it.
+MARKS = re.compile(r"[\\|$<&*`~]|(?<![^\W_])_|_(?![^\W_])|\](?=\()")
+
+
+def markdown_escape(text: str) -> str:
+    """Plain text for a cell of a Markdown table, on one line."""
+    return MARKS.sub(r"\\\g<0>", re.sub(r"\s*[\r\n]\s*", " ", text))
 
 
 def latex_cell(cell: PrintedCell) -> str:
     """A cell as LaTeX; an image is found from the repository's root."""
     image = rf"\includegraphics[height=2em]{{{cell.image}}} " if cell.image else ""
     text = latex_escape(cell.text)
+    if text.startswith(("[", "*")):  # which, first in a row, would be an option of the line before
+        text = f"{{}}{text}"
     return image + (rf"\textcolor{{gray}}{{{text}}}" if cell.grey else text)
 
 
@@ -137,6 +151,11 @@ TEX = {
     "\\": r"\textbackslash{}",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "\n": " ",
+    "\r": " ",
     "–": "--",
     "°": r"\textdegree{}",
     "◇": r"\ensuremath{\diamond}",

@@ -25,9 +25,9 @@ INJECT, FUNCTION = "inject", "function"
 @dataclass(frozen=True)
 class HeadEffect:
     """What one head did to one prompt with shuffled labels (``specification``, the number
-    ``prompt``, its query ``entity``): ``after`` is the probability of the label's first token where
-    the output of ``head`` of ``layer`` at the last token is its mean over clean prompts, ``before``
-    where nothing was changed."""
+    ``prompt``, its query ``entity``): ``after`` is the probability of what is judged of the label
+    where the output of ``head`` of ``layer`` at the last token is its mean over clean prompts,
+    ``before`` where nothing was changed."""
 
     model: str
     template: str

@@ -11,17 +11,21 @@ shows none (a space by itself, one byte of a letter), the first tokens up to the
 text are, of the label and of the answer.
 """
 
+from unicodedata import category
+
 import numpy as np
 import pandas as pd
 
 METRICS = ("paper", "strict")
 BROKEN = "\ufffd"  # what decodes in place of a letter of which bytes are missing
+UNSEEN = ("Cc", "Cf", "Zs", "Zl", "Zp")  # controls, marks of format, spaces
 CASELESS = "paper, case-insensitive"
 
 
 def shows_text(text: str) -> bool:
-    """Whether there is a whole character in decoded tokens that can be seen."""
-    return any(char.isprintable() and char not in (" ", BROKEN) for char in text)
+    """Whether there is a whole character in decoded tokens that can be seen; one that is newer than
+    Python's tables, as an emoji may be, or of private use can."""
+    return any(char != BROKEN and category(char) not in UNSEEN for char in text)
 
 
 def matches(token: str, label: str) -> bool:
