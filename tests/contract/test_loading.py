@@ -97,6 +97,39 @@ def test_what_the_model_does_not_take_as_it_is_is_refused(case, changed, load):
         assert re.search(complaint, refusal(call))
 
 
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+@pytest.mark.parametrize("family", ["llama", "llava"])
+def test_weights_that_need_scales_are_refused(family, kind, kept, changed, load):
+    stored = load_file(kept(family) / WEIGHTS)
+    folder = changed(family, {n: t.to(kind) for n, t in stored.items() if "up_proj" in n})
+    for call in (lambda: load(folder, family), lambda: empty_adapter(folder, family)):
+        assert re.search(r"up_proj\.weight is \w+8\w*\) is quantised", refusal(call))
+
+
+@pytest.mark.parametrize(
+    ("family", "config"),
+    [
+        ("llama", {"quantization_config": {"quant_method": "fp8"}}),
+        ("llama", {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}),
+        ("llava", {"text_config": {"quantization_config": {"quant_method": "gptq"}}}),
+    ],
+)
+def test_a_quantised_checkpoint_is_refused(family, config, changed, load):
+    folder = changed(family, **config)
+    for call in (lambda: load(folder, family), lambda: empty_adapter(folder, family)):
+        assert "is quantised, which is not read" in refusal(call)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+def test_a_head_of_its_own_is_kept_where_the_configuration_ties_it(family, kept, changed, load):
+    stored = load_file(kept(family) / WEIGHTS)
+    embeddings = stored.get("model.embed_tokens.weight", stored.get("transformer.wte.weight"))
+    folder = changed(family, {"lm_head.weight": -embeddings}, tie_word_embeddings=True)
+    adapter = load(folder, family)
+    assert torch.equal(adapter.unembedding.weight.cpu(), -embeddings)
+    assert torch.equal(adapter.model.get_input_embeddings().weight.cpu(), embeddings)
+
+
 def test_what_is_harmless_is_left_unused_and_recorded(changed, load):
     rotary = {
         f"model.layers.{layer}.self_attn.rotary_emb.inv_freq": torch.ones(4)

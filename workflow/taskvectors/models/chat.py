@@ -6,7 +6,8 @@ from taskvectors.models.generic import GenericAdapter
 from taskvectors.models.turns import (
     ASKED,
     EARLIER,
-    OUTPUT,
+    REPLY,
+    RULES,
     TODAY,
     Pieces,
     asks_for_day,
@@ -15,9 +16,6 @@ from taskvectors.models.turns import (
     own_template,
 )
 from taskvectors.study.prompts import ChatTemplate, Template
-
-# What stands in for a system turn.
-RULES = "fourth words"
 
 
 def fitted(template: Template | ChatTemplate, adapter: Adapter) -> Template:
@@ -83,7 +81,7 @@ def system_pieces(adapter: Adapter) -> tuple[str, str] | None:
     begins with anyway.
     """
     question, _ = turn_pieces(adapter)
-    turns = [("system", RULES), ("user", ASKED), ("assistant", OUTPUT)]
+    turns = [("system", RULES), ("user", ASKED), REPLY]
     text = conversation(adapter.tokenizer, _template(adapter), None, turns, reply=True)
     if text is None or text.count(RULES) != 1:
         return None

@@ -23,6 +23,10 @@ WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 LEFT_OUT = "consolidated*.safetensors"
 ADAPTERS = ("adapter_config.json", "adapter_model.*")
 MERGE = "merge it first (`merge_and_unload` of peft, then `save_pretrained`) and give that folder"
+QUANTISED = (
+    "quantised, which is not read; give the checkpoint that it was made from (`dtype: nf4` in "
+    "resources/models.yaml quantises it when it is loaded)"
+)
 
 
 @dataclass(frozen=True)
