@@ -156,6 +156,35 @@ def test_a_chat_template_that_cannot_be_taken_apart_is_refused(tmp_path, load, c
         turn_pieces(with_chat(load, "llama", tmp_path, chat))
 
 
+OPENED = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
+# As Qwen3 and Qwen3.5 write them; as Phi-3 ends a conversation; and what cannot think without.
+THINKING = {
+    "a_thought_that_can_be_switched_off": (
+        STRINGS.replace("message['content']", "(('<think>\n\n</think>\n\n' if "
+                        "message['role'] == 'assistant' and loop.last else '') + message['content'])")
+        .replace(OPENED, OPENED + "{% if enable_thinking is defined and not enable_thinking %}"
+                 "{{ '<think>\n\n</think>\n\n' }}{% else %}{{ '<think>\n' }}{% endif %}"),
+        "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
+    ),
+    "an_end_of_its_own": (STRINGS + "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}",
+                          "<|im_end|>\n<|im_start|>assistant\n"),
+    "a_thought_always": (STRINGS.replace(OPENED, OPENED + "{{ '<think>\n' }}"), None),
+    "a_channel": (STRINGS.replace("message['role'] + '\n'", "message['role'] + (' to=user' if "
+                                  "message['role'] == 'assistant' else '') + '\n'"), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", THINKING)
+def test_a_reply_is_opened_as_one_is_shown_without_a_thought(tmp_path, load, case):
+    chat, answer = THINKING[case]
+    adapter = with_chat(load, "llama", tmp_path, chat)
+    if answer is None:
+        with pytest.raises(UserError, match="may open a reply with a thought"):
+            turn_pieces(adapter)
+    else:
+        assert turn_pieces(adapter) == ("<|im_start|>user\n", answer)
+
+
 TURN = "{% for m in messages %}{{ m['role'] ~ ': ' ~ m['content'] ~ '\n' }}{% endfor %}"
 WITHOUT_END = {
     "nested_loops": 2 * "{% for a in range(99999) %}" + 2 * "{% endfor %}",

@@ -26,8 +26,8 @@ Messages = list[dict[str, Any]]
 def rendered(
     tokenizer: Any, template: str, conversations: Sequence[tuple[Messages, bool]]
 ) -> list[str | None]:
-    """What a chat template makes of each conversation, open for a reply or (True) ending with one;
-    None where it raises an error.
+    """What a chat template makes of each conversation, open for a reply without a thought before
+    it, or (True) ending with one; None where it raises an error.
 
     Raises `UserError` where it goes beyond the limits.
     """
@@ -62,7 +62,11 @@ def _render(
     for messages, reply in conversations:
         try:
             text = tokenizer.apply_chat_template(
-                messages, chat_template=template, tokenize=False, add_generation_prompt=not reply
+                messages,
+                chat_template=template,
+                tokenize=False,
+                add_generation_prompt=not reply,
+                enable_thinking=False,
             )
         except MemoryError:
             return

@@ -123,17 +123,25 @@ def around(
 
 def last_turn(
     tokenizer: Any, template: str, image_text: str | None, first: str | None, last: str | None
-) -> tuple[str, str, str] | None:
-    """What a template writes between a reply and what a user shows next, behind that up to the
-    next reply, and what ends a reply; ``first`` is shown before, as in `Turn`. None where it does
-    not show all.
+) -> Pieces | None:
+    """What a template writes before and behind what a user shows in a later turn, from the end of a
+    reply to the next one; ``first`` is shown before, as in `Turn`.
+
+    None where it does not show all, where the end of a reply is not told from the turn, or where
+    the next reply is opened otherwise than one is shown, as with a thought.
     """
     turns: list[Turn] = [("user", first), REPLY, ("user", last)]
     asked = around(tokenizer, template, image_text, turns)
     closed = around(tokenizer, template, image_text, [*turns, REPLY], reply=True)
     if asked is None or closed is None:
         return None
-    return *asked, closed[1].partition(OUTPUT)[2]
+    between, answer = asked
+    opening, _, closing = closed[1].partition(OUTPUT)
+    if not between.startswith(closing):  # some end a whole conversation with a token more
+        closing = closing.removesuffix(tokenizer.eos_token or "")
+    if not between.startswith(closing) or not answer.strip() or answer.rstrip() != opening.rstrip():
+        return None
+    return between.removeprefix(closing), answer
 
 
 def frame_of(tokenizer: Any, template: str, image_text: str) -> Pieces | None:
