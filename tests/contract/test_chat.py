@@ -160,8 +160,8 @@ OPENED = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
 # As Qwen3 and Qwen3.5 write them; as Phi-3 ends a conversation; and what cannot think without.
 THINKING = {
     "a_thought_that_can_be_switched_off": (
-        STRINGS.replace("message['content']", "(('<think>\n\n</think>\n\n' if "
-                        "message['role'] == 'assistant' and loop.last else '') + message['content'])")
+        STRINGS.replace("message['content']", "(('<think>\n\n</think>\n\n' if message['role'] "
+                        "== 'assistant' and loop.last else '') + message['content'])")
         .replace(OPENED, OPENED + "{% if enable_thinking is defined and not enable_thinking %}"
                  "{{ '<think>\n\n</think>\n\n' }}{% else %}{{ '<think>\n' }}{% endif %}"),
         "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",

@@ -13,6 +13,7 @@ import pytest
 import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
+from tokenizers.processors import TemplateProcessing
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, write_json
@@ -266,6 +267,25 @@ def test_a_tokenizer_of_nonsense_is_refused(text, changed):
     folder = changed("llama")
     (folder / "tokenizer.json").write_text(text)
     assert "the tokenizer cannot be loaded" in refusal(lambda: empty_adapter(folder, "llama"))
+
+
+def test_a_tokenizer_without_places_in_a_text_is_refused(changed, load):
+    folder = changed("llama")
+    (folder / "tokenizer.json").unlink()
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "ByT5Tokenizer"})
+    for call in (lambda: load(folder, "llama"), lambda: empty_adapter(folder, "llama")):
+        assert "ByT5Tokenizer does not tell where in a text its tokens are" in refusal(call)
+
+
+@pytest.mark.parametrize("family", ["llama", "llava"])
+def test_a_tokenizer_that_ends_every_text_is_refused(family, changed, load):
+    path = changed(family) / "tokenizer.json"
+    ends = hf.PreTrainedTokenizerFast(tokenizer_file=str(path)).backend_tokenizer
+    number = ends.token_to_id("</s>")
+    ends.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", number)])
+    ends.save(str(path))
+    said = refusal(lambda: load(path.parent, family))
+    assert "the tokenizer ends every text with '</s>'" in said
 
 
 def held_values(family: str, folder: Path) -> list[str]:
