@@ -19,6 +19,7 @@ from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, write_json
 from taskvectors.jobs.arguments import as_loaded
 from taskvectors.models.add.abilities import empty_adapter
+from taskvectors.models.chat import prompt_notes
 from taskvectors.models.registry import HELD, LAYER_TYPES, SETTINGS, unheld
 from taskvectors.models.weights import four_bits
 
@@ -267,6 +268,31 @@ def test_a_tokenizer_of_nonsense_is_refused(text, changed):
     folder = changed("llama")
     (folder / "tokenizer.json").write_text(text)
     assert "the tokenizer cannot be loaded" in refusal(lambda: empty_adapter(folder, "llama"))
+
+
+OF_ANOTHER_KIND = {
+    "model_type": ("config.json", {"model_type": ["llama"]}, "model_type is .* no text"),
+    "template": ("tokenizer_config.json", {"chat_template": 3}, "template of .* is 3, which is no"),
+    "templates": ("tokenizer_config.json", {"chat_template": {"default": [1]}}, "which is no text"),
+    "length": ("tokenizer_config.json", {"model_max_length": "x"}, "the tokenizer cannot be load"),
+}
+
+
+@pytest.mark.parametrize("case", OF_ANOTHER_KIND)
+def test_a_setting_of_another_kind_is_refused(case, changed, load):
+    file, settings, complaint = OF_ANOTHER_KIND[case]
+    folder = changed("llama")
+    path = folder / file
+    write_json(path, {**read_json(path), **settings})
+    assert re.search(complaint, refusal(lambda: prompt_notes(load(folder, "llama"))))
+    assert re.search(complaint, refusal(lambda: prompt_notes(empty_adapter(folder, "llama"))))
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", "nonsense", "9" * 5000, "[" * 9999 + "]" * 9999])
+def test_a_generation_configuration_of_nonsense_is_refused(text, changed, load):
+    folder = changed("llama")
+    (folder / "generation_config.json").write_text(text)
+    assert "generation_config.json is no" in refusal(lambda: load(folder, "llama"))
 
 
 def test_a_tokenizer_without_places_in_a_text_is_refused(changed, load):

@@ -57,6 +57,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     config = read_json(path)
     if not isinstance(config, dict):
         raise UserError(f"{path} is no JSON object; restore the checkpoint's own.")
+    if not isinstance(config.get("model_type", ""), str):
+        raise UserError(
+            f"{path}: model_type is {config['model_type']!r}, which is no text; restore the "
+            "checkpoint's own."
+        )
     if config.get("transformers_weights") is not None:
         raise UserError(
             f"{path}: transformers_weights names {config['transformers_weights']!r} in the place "

@@ -21,6 +21,7 @@ PARTS = [
     ("preprocessor_config.json", "AutoImageProcessor", ["image_processor_type"]),
     ("preprocessor_config.json", "AutoProcessor", ["processor_class"]),
     ("processor_config.json", "AutoProcessor", ["processor_class"]),
+    ("generation_config.json", "AutoConfig", []),
 ]
 NO_CODE = (
     "needs its authors' own code, and no code of a checkpoint is run here; look on the hub for a "

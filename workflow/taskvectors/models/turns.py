@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import dropwhile, product, takewhile
 from typing import Any
 
+from taskvectors.base.errors import UserError
 from taskvectors.models.rendered import rendered
 
 # What stands in for an earlier input, its output and the input asked about.
@@ -36,10 +37,16 @@ CONVERSATIONS: list[tuple[tuple[Turn, ...], bool]] = [
 def own_template(processor: Any, tokenizer: Any) -> str | None:
     """The chat template of a checkpoint: its processor's, else its tokenizer's; None without one.
 
-    Where there are several by name, the default.
+    Where there are several by name, the default. Raises `UserError` where it is no text.
     """
     own = getattr(processor, "chat_template", None) or tokenizer.chat_template
-    return own.get("default") if isinstance(own, dict) else own
+    found = own.get("default") if isinstance(own, dict) else own
+    if found is not None and not isinstance(found, str):
+        raise UserError(
+            f"the chat template of {tokenizer.name_or_path} is {found!r:.40}, which is no text; "
+            "put the one of the model's authors in its place."
+        )
+    return found
 
 
 def asks_for_day(template: str) -> bool:
