@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from safetensors import SafetensorError, safe_open
 
@@ -23,10 +23,6 @@ WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 LEFT_OUT = "consolidated*.safetensors"
 ADAPTERS = ("adapter_config.json", "adapter_model.*")
 MERGE = "merge it first (`merge_and_unload` of peft, then `save_pretrained`) and give that folder"
-QUANTISED = (
-    "quantised, which is not read; give the checkpoint that it was made from (`dtype: nf4` in "
-    "resources/models.yaml quantises it when it is loaded)"
-)
 
 
 @dataclass(frozen=True)
@@ -35,6 +31,14 @@ class StoredTensor:
 
     kind: str
     shape: tuple[int, ...]
+
+
+def refuse_quantised(what: str) -> NoReturn:
+    """Raise `UserError` for quantised weights."""
+    raise UserError(
+        f"{what} is quantised, which is not read; give the checkpoint that it was made from "
+        "(`dtype: nf4` in resources/models.yaml quantises it when it is loaded)."
+    )
 
 
 def read_config(folder: Path) -> dict[str, Any]:

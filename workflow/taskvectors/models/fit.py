@@ -15,7 +15,7 @@ from transformers.core_model_loading import (
 )
 
 from taskvectors.base.errors import UserError
-from taskvectors.models.checkpoint import MERGE, QUANTISED, StoredTensor
+from taskvectors.models.checkpoint import MERGE, StoredTensor, refuse_quantised
 
 # What a checkpoint may have and its model not take: positions and masks that are computed today,
 # and a head that predicts further tokens.
@@ -87,7 +87,7 @@ def check_tensors(
     counts = {name for name, target in found.taken.items() if not own[target].is_floating_point()}
     for name in tensors.keys() - counts - set(found.unused):
         if tensors[name].kind not in FLOATS:
-            raise UserError(f"{folder} ({name} is {tensors[name].kind}) is {QUANTISED}.")
+            refuse_quantised(f"{folder} ({name} is {tensors[name].kind})")
     shapes = {
         name: (tensors[name].shape, tuple(own[target].shape))
         for name, target in found.taken.items()

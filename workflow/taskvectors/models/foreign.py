@@ -13,7 +13,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedCo
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
-from taskvectors.models.checkpoint import QUANTISED, read_config
+from taskvectors.models.checkpoint import read_config, refuse_quantised
 
 # Where a part's own code is asked for, as what, and the keys that may name a class of transformers.
 PARTS = [
@@ -52,7 +52,7 @@ def checked_config(folder: Path) -> dict[str, Any]:
     config = read_config(folder)
     parts = [config, *(part for part in config.values() if isinstance(part, dict))]
     if any(part.get("quantization_config") for part in parts):
-        raise UserError(f"{folder} is {QUANTISED}.")
+        refuse_quantised(str(folder))
     if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
         raise UserError(
             f"{folder}/config.json: the architecture {config.get('model_type')!r} {NO_CODE}."
