@@ -206,7 +206,10 @@ chat template, too. The record of each output names them among the model's `note
 
 In the template `chat` a turn with an image is the chat template's own; where that shows no images,
 or not all of them alike, a prompt with an image is refused. The record of each output has the
-pieces (`template`). A chat template that asks what day it is gets 2024-07-26, always.
+pieces (`template`). A chat template that asks what day it is gets 2024-07-26, always. One that can
+switch off thoughts before a reply (`enable_thinking`) is asked to, so that the first token answers;
+one that opens a reply with a thought all the same, or in another channel than it shows one, is
+refused. Chat templates are rendered in a child process of limited time, memory and output.
 
 ## What cannot be studied
 

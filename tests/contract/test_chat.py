@@ -154,3 +154,57 @@ def test_it_is_always_the_same_day_for_a_chat_template_that_asks(tmp_path, load,
 def test_a_chat_template_that_cannot_be_taken_apart_is_refused(tmp_path, load, chat, complaint):
     with pytest.raises(UserError, match=complaint):
         turn_pieces(with_chat(load, "llama", tmp_path, chat))
+
+
+OPENED = "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}"
+# As Qwen3 and Qwen3.5 write them; as Phi-3 ends a conversation; and what cannot think without.
+THINKING = {
+    "a_thought_that_can_be_switched_off": (
+        STRINGS.replace("message['content']", "(('<think>\n\n</think>\n\n' if message['role'] "
+                        "== 'assistant' and loop.last else '') + message['content'])")
+        .replace(OPENED, OPENED + "{% if enable_thinking is defined and not enable_thinking %}"
+                 "{{ '<think>\n\n</think>\n\n' }}{% else %}{{ '<think>\n' }}{% endif %}"),
+        "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
+    ),
+    "an_end_of_its_own": (STRINGS + "{% if not add_generation_prompt %}{{ eos_token }}{% endif %}",
+                          "<|im_end|>\n<|im_start|>assistant\n"),
+    "a_thought_always": (STRINGS.replace(OPENED, OPENED + "{{ '<think>\n' }}"), None),
+    "a_channel": (STRINGS.replace("message['role'] + '\n'", "message['role'] + (' to=user' if "
+                                  "message['role'] == 'assistant' else '') + '\n'"), None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", THINKING)
+def test_a_reply_is_opened_as_one_is_shown_without_a_thought(tmp_path, load, case):
+    chat, answer = THINKING[case]
+    adapter = with_chat(load, "llama", tmp_path, chat)
+    if answer is None:
+        with pytest.raises(UserError, match="may open a reply with a thought"):
+            turn_pieces(adapter)
+    else:
+        assert turn_pieces(adapter) == ("<|im_start|>user\n", answer)
+
+
+TURN = "{% for m in messages %}{{ m['role'] ~ ': ' ~ m['content'] ~ '\n' }}{% endfor %}"
+WITHOUT_END = {
+    "nested_loops": 2 * "{% for a in range(99999) %}" + 2 * "{% endfor %}",
+    "a_long_text": "{{ 'x' * 10 ** 9 }}",
+    "a_text_that_no_memory_holds": "{{ 'x' * 10 ** 13 }}",
+    "a_long_reply": "{% for a in range(99999) %}{{ 'words' }}{% endfor %}",
+    "a_padded_text": "{{ '%999999999d' % 1 }}",
+    "a_large_number": "{{ (7 ** (10 ** 9)) % 2 }}",
+}
+
+
+@pytest.mark.parametrize("chat", WITHOUT_END)
+def test_a_chat_template_that_works_without_end_is_ended(tmp_path, load, chat):
+    adapter = with_chat(load, "llama", tmp_path, WITHOUT_END[chat] + TURN)
+    with pytest.raises(UserError, match=r"\Athe chat template of \S+ computes for over .*\.\Z"):
+        turn_pieces(adapter)
+
+
+@pytest.mark.parametrize("fault", ["1 // 0", "messages.gone.gone", "'{x}'.format_map(3)"])
+def test_a_chat_template_that_raises_any_error_is_refused(tmp_path, load, fault):
+    adapter = with_chat(load, "llama", tmp_path, f"{{{{ {fault} }}}}{TURN}")
+    with pytest.raises(UserError, match="shows no question and reply"):
+        turn_pieces(adapter)

@@ -13,11 +13,13 @@ import pytest
 import torch
 import transformers as hf
 from safetensors.torch import load_file, save_file
+from tokenizers.processors import TemplateProcessing
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json, write_json
 from taskvectors.jobs.arguments import as_loaded
 from taskvectors.models.add.abilities import empty_adapter
+from taskvectors.models.chat import prompt_notes
 from taskvectors.models.registry import HELD, LAYER_TYPES, SETTINGS, unheld
 from taskvectors.models.weights import four_bits
 
@@ -95,6 +97,39 @@ def test_what_the_model_does_not_take_as_it_is_is_refused(case, changed, load):
         assert "language_model.model.norm.weight" in load_file(folder / WEIGHTS)
     for call in (lambda: load(folder, family), lambda: empty_adapter(folder, family)):
         assert re.search(complaint, refusal(call))
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.float8_e4m3fn])
+@pytest.mark.parametrize("family", ["llama", "llava"])
+def test_weights_that_need_scales_are_refused(family, kind, kept, changed, load):
+    stored = load_file(kept(family) / WEIGHTS)
+    folder = changed(family, {n: t.to(kind) for n, t in stored.items() if "up_proj" in n})
+    for call in (lambda: load(folder, family), lambda: empty_adapter(folder, family)):
+        assert re.search(r"up_proj\.weight is \w+8\w*\) is quantised", refusal(call))
+
+
+@pytest.mark.parametrize(
+    ("family", "config"),
+    [
+        ("llama", {"quantization_config": {"quant_method": "fp8"}}),
+        ("llama", {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}),
+        ("llava", {"text_config": {"quantization_config": {"quant_method": "gptq"}}}),
+    ],
+)
+def test_a_quantised_checkpoint_is_refused(family, config, changed, load):
+    folder = changed(family, **config)
+    for call in (lambda: load(folder, family), lambda: empty_adapter(folder, family)):
+        assert "is quantised, which is not read" in refusal(call)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2"])
+def test_a_head_of_its_own_is_kept_where_the_configuration_ties_it(family, kept, changed, load):
+    stored = load_file(kept(family) / WEIGHTS)
+    embeddings = stored.get("model.embed_tokens.weight", stored.get("transformer.wte.weight"))
+    folder = changed(family, {"lm_head.weight": -embeddings}, tie_word_embeddings=True)
+    adapter = load(folder, family)
+    assert torch.equal(adapter.unembedding.weight.cpu(), -embeddings)
+    assert torch.equal(adapter.model.get_input_embeddings().weight.cpu(), embeddings)
 
 
 def test_what_is_harmless_is_left_unused_and_recorded(changed, load):
@@ -233,6 +268,50 @@ def test_a_tokenizer_of_nonsense_is_refused(text, changed):
     folder = changed("llama")
     (folder / "tokenizer.json").write_text(text)
     assert "the tokenizer cannot be loaded" in refusal(lambda: empty_adapter(folder, "llama"))
+
+
+OF_ANOTHER_KIND = {
+    "model_type": ("config.json", {"model_type": ["llama"]}, "model_type is .* no text"),
+    "template": ("tokenizer_config.json", {"chat_template": 3}, "template of .* is 3, which is no"),
+    "templates": ("tokenizer_config.json", {"chat_template": {"default": [1]}}, "which is no text"),
+    "length": ("tokenizer_config.json", {"model_max_length": "x"}, "the tokenizer cannot be load"),
+}
+
+
+@pytest.mark.parametrize("case", OF_ANOTHER_KIND)
+def test_a_setting_of_another_kind_is_refused(case, changed, load):
+    file, settings, complaint = OF_ANOTHER_KIND[case]
+    folder = changed("llama")
+    path = folder / file
+    write_json(path, {**read_json(path), **settings})
+    assert re.search(complaint, refusal(lambda: prompt_notes(load(folder, "llama"))))
+    assert re.search(complaint, refusal(lambda: prompt_notes(empty_adapter(folder, "llama"))))
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", "nonsense", "9" * 5000, "[" * 9999 + "]" * 9999])
+def test_a_generation_configuration_of_nonsense_is_refused(text, changed, load):
+    folder = changed("llama")
+    (folder / "generation_config.json").write_text(text)
+    assert "generation_config.json is no" in refusal(lambda: load(folder, "llama"))
+
+
+def test_a_tokenizer_without_places_in_a_text_is_refused(changed, load):
+    folder = changed("llama")
+    (folder / "tokenizer.json").unlink()
+    write_json(folder / "tokenizer_config.json", {"tokenizer_class": "ByT5Tokenizer"})
+    for call in (lambda: load(folder, "llama"), lambda: empty_adapter(folder, "llama")):
+        assert "ByT5Tokenizer does not tell where in a text its tokens are" in refusal(call)
+
+
+@pytest.mark.parametrize("family", ["llama", "llava"])
+def test_a_tokenizer_that_ends_every_text_is_refused(family, changed, load):
+    path = changed(family) / "tokenizer.json"
+    ends = hf.PreTrainedTokenizerFast(tokenizer_file=str(path)).backend_tokenizer
+    number = ends.token_to_id("</s>")
+    ends.post_processor = TemplateProcessing(single="$A </s>", special_tokens=[("</s>", number)])
+    ends.save(str(path))
+    said = refusal(lambda: load(path.parent, family))
+    assert "the tokenizer ends every text with '</s>'" in said
 
 
 def held_values(family: str, folder: Path) -> list[str]:

@@ -249,6 +249,20 @@ def test_an_incomplete_checkpoint_is_refused_with_the_reason(tiny, tmp_path):
         empty_adapter(folder, "changed")
 
 
+def test_a_chat_template_without_end_is_refused_and_nothing_is_added(
+    tiny, tmp_path, checkout, monkeypatch
+):
+    folder = changed(tiny["qwen3_vl"], tmp_path / "without-end")
+    loops = 2 * "{% for a in range(99999) %}" + 2 * "{% endfor %}"
+    (folder / "chat_template.jinja").write_text(loops)
+    monkeypatch.chdir(checkout.folder)
+    monkeypatch.setattr(sys, "argv", ["add", str(folder)])
+    before = command.MODELS.read_text()
+    with pytest.raises(UserError, match=f"the chat template of {folder} computes for over 1 s"):
+        command.main()
+    assert command.MODELS.read_text() == before
+
+
 def test_several_images_are_a_persons_to_know_where_no_test_holds_the_family(tiny):
     adapter = empty_adapter(tiny["qwen3_vl"], "tiny")
     assert takes_several_images("qwen3_vl", adapter, None)

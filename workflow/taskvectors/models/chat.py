@@ -6,7 +6,8 @@ from taskvectors.models.generic import GenericAdapter
 from taskvectors.models.turns import (
     ASKED,
     EARLIER,
-    OUTPUT,
+    REPLY,
+    RULES,
     TODAY,
     Pieces,
     asks_for_day,
@@ -15,9 +16,6 @@ from taskvectors.models.turns import (
     own_template,
 )
 from taskvectors.study.prompts import ChatTemplate, Template
-
-# What stands in for a system turn.
-RULES = "fourth words"
 
 
 def fitted(template: Template | ChatTemplate, adapter: Adapter) -> Template:
@@ -45,19 +43,14 @@ def turn_pieces(adapter: Adapter) -> Pieces:
     The last of three turns is looked at, so that what only begins a conversation is left out.
     Spaces beside the words are left to the template's ``space``.
     """
-    found = last_turn(adapter.tokenizer, _template(adapter), None, EARLIER, ASKED)
-    if found is None:
-        raise UserError(
-            f"the chat template of {adapter.name} shows no question and reply; "
-            "choose another of resources/templates.yaml."
-        )
-    pieces = _opened(found)
+    pieces = last_turn(adapter.tokenizer, _template(adapter), None, EARLIER, ASKED)
     if pieces is None:
         raise UserError(
-            f"the chat template of {adapter.name} does not lay out all turns alike; "
-            "choose another of resources/templates.yaml."
+            f"the chat template of {adapter.name} shows no question and reply, or does not lay out "
+            "all turns alike (it may open a reply with a thought); choose another of "
+            "resources/templates.yaml."
         )
-    return pieces[0].rstrip(" "), pieces[1]
+    return pieces[0].rstrip(" "), pieces[1].rstrip(" ")
 
 
 def image_pieces(adapter: Adapter) -> Pieces | None:
@@ -69,11 +62,10 @@ def image_pieces(adapter: Adapter) -> Pieces | None:
         last_turn(adapter.tokenizer, template, adapter.image_text, earlier, None)
         for earlier in (EARLIER, None)
     )
-    pieces = _opened(first) if first is not None and first == second else None
-    if pieces is None:
+    if first is None or first != second:
         return None
     before, after = adapter.frame
-    return pieces[0].removesuffix(before), pieces[1].removeprefix(after)
+    return first[0].removesuffix(before), first[1].rstrip(" ").removeprefix(after)
 
 
 def system_pieces(adapter: Adapter) -> tuple[str, str] | None:
@@ -83,7 +75,7 @@ def system_pieces(adapter: Adapter) -> tuple[str, str] | None:
     begins with anyway.
     """
     question, _ = turn_pieces(adapter)
-    turns = [("system", RULES), ("user", ASKED), ("assistant", OUTPUT)]
+    turns = [("system", RULES), ("user", ASKED), REPLY]
     text = conversation(adapter.tokenizer, _template(adapter), None, turns, reply=True)
     if text is None or text.count(RULES) != 1:
         return None
@@ -113,11 +105,3 @@ def _template(adapter: Adapter) -> str:
             "resources/templates.yaml."
         )
     return template
-
-
-def _opened(turn: tuple[str, str, str]) -> Pieces | None:
-    """What comes before and behind a turn of `last_turn`; None where it is no turn of its own."""
-    between, answer, closing = turn
-    if not between.startswith(closing) or not answer.strip():
-        return None
-    return between.removeprefix(closing), answer.rstrip(" ")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from safetensors import SafetensorError, safe_open
 
@@ -33,6 +33,14 @@ class StoredTensor:
     shape: tuple[int, ...]
 
 
+def refuse_quantised(what: str) -> NoReturn:
+    """Raise `UserError` for quantised weights."""
+    raise UserError(
+        f"{what} is quantised, which is not read; give the checkpoint that it was made from "
+        "(`dtype: nf4` in resources/models.yaml quantises it when it is loaded)."
+    )
+
+
 def read_config(folder: Path) -> dict[str, Any]:
     """What a checkpoint's config.json says.
 
@@ -53,6 +61,11 @@ def read_config(folder: Path) -> dict[str, Any]:
     config = read_json(path)
     if not isinstance(config, dict):
         raise UserError(f"{path} is no JSON object; restore the checkpoint's own.")
+    if not isinstance(config.get("model_type", ""), str):
+        raise UserError(
+            f"{path}: model_type is {config['model_type']!r}, which is no text; restore the "
+            "checkpoint's own."
+        )
     if config.get("transformers_weights") is not None:
         raise UserError(
             f"{path}: transformers_weights names {config['transformers_weights']!r} in the place "

@@ -15,12 +15,14 @@ from transformers.core_model_loading import (
 )
 
 from taskvectors.base.errors import UserError
-from taskvectors.models.checkpoint import MERGE, StoredTensor
+from taskvectors.models.checkpoint import MERGE, StoredTensor, refuse_quantised
 
 # What a checkpoint may have and its model not take: positions and masks that are computed today,
 # and a head that predicts further tokens.
 HARMLESS = re.compile(r"(^|\.)(rotary_emb\.inv_freq|position_ids|mtp\..+)$")
 MASK = re.compile(r"\.(attn|attention)\.(bias|masked_bias)$")
+# What weights are stored as; any other kind needs scales beside it.
+FLOATS = {"BF16", "F16", "F32", "F64"}
 ADAPTED = re.compile(r"lora_|(^|\.)(base_layer|modules_to_save|base_model\.model)\.|\.(ia3|vera)_")
 
 
@@ -67,7 +69,7 @@ def check_tensors(
     model: PreTrainedModel, tensors: Mapping[str, StoredTensor], folder: Path
 ) -> None:
     """Raise `UserError` where a checkpoint has tensors that the model does not take, but for
-    harmless ones, or takes in another shape."""
+    harmless ones, or takes in another shape or kind of number."""
     found = fit(model, tensors)
     kind = type(model).__name__
     lost = [name for name in found.unused if not _harmless(name, tensors[name])]
@@ -82,6 +84,10 @@ def check_tensors(
             f"e.g. {lost[0]}; restore the config.json that was saved with them."
         )
     own = model.state_dict()
+    counts = {name for name, target in found.taken.items() if not own[target].is_floating_point()}
+    for name in tensors.keys() - counts - set(found.unused):
+        if tensors[name].kind not in FLOATS:
+            refuse_quantised(f"{folder} ({name} is {tensors[name].kind})")
     shapes = {
         name: (tensors[name].shape, tuple(own[target].shape))
         for name, target in found.taken.items()

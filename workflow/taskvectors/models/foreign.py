@@ -13,7 +13,7 @@ from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedCo
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
-from taskvectors.models.checkpoint import read_config
+from taskvectors.models.checkpoint import read_config, refuse_quantised
 
 # Where a part's own code is asked for, as what, and the keys that may name a class of transformers.
 PARTS = [
@@ -21,6 +21,7 @@ PARTS = [
     ("preprocessor_config.json", "AutoImageProcessor", ["image_processor_type"]),
     ("preprocessor_config.json", "AutoProcessor", ["processor_class"]),
     ("processor_config.json", "AutoProcessor", ["processor_class"]),
+    ("generation_config.json", "AutoConfig", []),
 ]
 NO_CODE = (
     "needs its authors' own code, and no code of a checkpoint is run here; look on the hub for a "
@@ -45,9 +46,13 @@ def reading(folder: Path, what: str) -> Iterator[None]:
 
 
 def checked_config(folder: Path) -> dict[str, Any]:
-    """What a checkpoint's config.json says. Raises `UserError` as `read_config`, and where the
-    architecture, tokenizer or processor needs code that is not transformers' own."""
+    """What a checkpoint's config.json says. Raises `UserError` as `read_config`, where it is
+    quantised, and where the architecture, tokenizer or processor needs code that is not
+    transformers' own."""
     config = read_config(folder)
+    parts = [config, *(part for part in config.values() if isinstance(part, dict))]
+    if any(part.get("quantization_config") for part in parts):
+        refuse_quantised(str(folder))
     if "auto_map" in config and config.get("model_type") not in CONFIG_MAPPING:
         raise UserError(
             f"{folder}/config.json: the architecture {config.get('model_type')!r} {NO_CODE}."

@@ -112,7 +112,8 @@ class GenericAdapter(Adapter):
     def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
         config = cls.configure(folder)
         processor: Any = load_processor(folder, config, cls.videos)
-        check_tokens(processor.tokenizer, folder, processor.image_token)
+        with reading(folder, "the tokenizer"):
+            check_tokens(processor.tokenizer, folder, processor.image_token)
         model = load_weights(AutoModelForImageTextToText, folder, dtype, device, config=config)
         return cls(model, processor, name)
 

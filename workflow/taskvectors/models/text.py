@@ -8,7 +8,7 @@ from transformers import AutoModelForCausalLM, Cache
 
 from taskvectors.models.base import Adapter
 from taskvectors.models.features import Embedded
-from taskvectors.models.foreign import load_config, load_tokenizer
+from taskvectors.models.foreign import load_config, load_tokenizer, reading
 from taskvectors.models.tokens import check_tokens
 from taskvectors.models.weights import load_weights
 
@@ -19,7 +19,8 @@ class TextAdapter(Adapter):
     @classmethod
     def load(cls, folder: Path, name: str, dtype: str, device: str = "cpu") -> Self:
         config, tokenizer = load_config(folder), load_tokenizer(folder)
-        check_tokens(tokenizer, folder)
+        with reading(folder, "the tokenizer"):
+            check_tokens(tokenizer, folder)
         model = load_weights(AutoModelForCausalLM, folder, dtype, device, config=config)
         return cls(model, tokenizer, name)
 

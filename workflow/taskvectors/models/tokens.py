@@ -23,11 +23,23 @@ PROBES = (
 
 
 def check_tokens(tokenizer: Any, folder: Path, image_text: str = "") -> None:
-    """Raise `UserError` where a tokenizer makes other tokens than the folder's tokenizer.json.
+    """Raise `UserError` where a tokenizer makes other tokens than the folder's tokenizer.json, adds
+    one behind a text, where the answer is to be, or does not tell where in a text tokens are.
 
     Tokens that a tokenizer adds by itself are left out, and an image's text where that file does
     not know it. A folder without the file has nothing to differ from.
     """
+    if not getattr(tokenizer, "is_fast", False):
+        raise UserError(
+            f"{folder}: the tokenizer {type(tokenizer).__name__} does not tell where in a text its "
+            "tokens are; choose a model with a tokenizer.json."
+        )
+    *_, last = tokenizer(PROBES[-1])["input_ids"]
+    if last in tokenizer.all_special_ids:
+        raise UserError(
+            f"{folder}: the tokenizer ends every text with {tokenizer.decode([last])!r}, where the "
+            "answer is to be; take it out of the post_processor of tokenizer.json."
+        )
     path = folder / "tokenizer.json"
     if not path.is_file():
         return

@@ -25,6 +25,7 @@ from taskvectors.models.add.abilities import (
 from taskvectors.models.add.described import Checkpoint, of_folder, of_hub
 from taskvectors.models.add.entry import append, as_yaml, check_new, entry_of, name_of
 from taskvectors.models.base import Adapter
+from taskvectors.models.chat import prompt_notes
 from taskvectors.models.registry import unheld
 from taskvectors.study.config import ModelSource
 from taskvectors.study.first_tokens import FirstTokens
@@ -119,7 +120,7 @@ def main() -> None:
         adapter = empty_adapter(checkpoint.folder, args.model)
         icl = takes_several_images(adapter.model.config.model_type, adapter, args.image_icl)
         entry = entry_of(checkpoint, adapter, icl)
-        lines = about(checkpoint, adapter, ModelSource(name=name, **entry))
+        lines = about(checkpoint, adapter, ModelSource(name=name, **entry)) + prompt_notes(adapter)
         lines += map(about_template, boundaries(adapter, RESOURCES))
         for template, tasks in beginnings(adapter, RESOURCES).items():
             lines += about_labels(template, tasks)

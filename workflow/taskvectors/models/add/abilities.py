@@ -47,15 +47,13 @@ def empty_adapter(folder: Path, name: str) -> Adapter:
     kind = adapter_class(config.get("model_type"))
     if kind is None:
         raise UserError(f"{name} cannot be studied: {why_not(config)}.")
-    if "quantization_config" in config:
-        raise UserError(
-            f"{name} is quantised, which is not read; give the checkpoint that it was made from "
-            "(`dtype: nf4` in resources/models.yaml quantises it when it is loaded)."
-        )
+    # A hub's files lie in a folder that nobody knows.
     try:
-        return kind.load(folder, name, NO_WEIGHTS)
-    except UserError as error:  # a hub's files lie in a folder that nobody knows
+        adapter = kind.load(folder, name, NO_WEIGHTS)
+    except UserError as error:
         raise UserError(str(error).replace(str(folder), name)) from error
+    adapter.tokenizer.name_or_path = name
+    return adapter
 
 
 def why_not(config: dict[str, Any]) -> str:
