@@ -68,7 +68,7 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; run the stage that makes it.") from error
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise UserError(
             f"{path} is not a whole safetensors file ({error}); delete it and run again."
         ) from error

@@ -44,6 +44,9 @@ def read_config(folder: Path) -> dict[str, Any]:
             raise UserError(
                 f"{folder} has an adapter ({path.name}), which would not be applied; {MERGE}."
             )
+    for path in folder.glob("*"):
+        if not path.is_file() and any(fnmatch(path.name, one) for one in (*DESCRIBING, WEIGHTS)):
+            raise UserError(f"{path} is no file, or a link to none; fetch the whole checkpoint.")
     path = folder / "config.json"
     if not path.is_file():
         raise UserError(
