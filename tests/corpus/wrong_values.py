@@ -26,7 +26,7 @@ SAMPLES: dict[str, Any] = {
     "infinity": float("-inf"),
     "a text of nothing": "",
     "a text of zeros": "\0",
-    "a long text": "x" * 20_000,
+    "a long text": "x" * 2_000,
     "a path out": "../../etc/passwd",
     "a line": "two\nlines",
     "a list of nothing": [],

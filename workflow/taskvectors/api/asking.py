@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from taskvectors.api.given import check_strength, is_whole, quoted, several, text
 from taskvectors.api.model import Model, Shown
 from taskvectors.api.replies import ModelReply
 from taskvectors.api.vectors import LAST_TOKEN, About, TaskVector, check_fits
@@ -14,6 +15,7 @@ from taskvectors.models.base import Encoded
 from taskvectors.study.prompts import EXEMPLAR, QUERY, ImageInput, Prompt, Text
 from taskvectors.study.vectors import EXEMPLAR_SITE, INSTRUCTION
 
+MOST_TOKENS = 1000  # of a reply
 Exemplars = Sequence[tuple[Shown, str]]  # inputs and outputs
 
 
@@ -35,14 +37,17 @@ def read(
     >>> read(model, [(picture, "red")]).tensor.shape
     torch.Size([3, 32])
     """
-    if bool(exemplars) == bool(instruction):
+    shown = several(exemplars, "exemplars")
+    if bool(shown) == bool(text(instruction, "the instruction")):
         raise UserError("a vector is read from exemplars or from an instruction; give one of them.")
+    if licence is not None:
+        text(licence, "the licence")
     adapter = model.adapter
     if instruction:
         (tensor,) = read_instruction(adapter, instruction).float()
         specification, site = INSTRUCTION, LAST_TOKEN
     else:
-        pairs = [(model.place(shown), output) for shown, output in exemplars]
+        pairs = model.place_pairs(shown)
         specification, site = _specification(pairs), EXEMPLAR_SITE
         # Some models lay exemplars out in other tokens before an image: one asks after them.
         encoded = adapter.encode((*model.template.exemplars(pairs), *_asked_after(model, pairs)))
@@ -89,15 +94,16 @@ def ask(
     'after 1 exemplar'
     """
     asked = model.place(query)
+    shown = several(exemplars, "exemplars")
     parts: list[Prompt] = [model.template.query(asked)]
     how = "alone"
-    if exemplars:
-        pairs = [(model.place(shown), output) for shown, output in exemplars]
+    if shown:
+        pairs = model.place_pairs(shown)
         parts.insert(0, model.template.exemplars(pairs))
         how = f"after {len(pairs)} exemplar{'s' if len(pairs) > 1 else ''}"
-    if instruction:
+    if text(instruction, "the instruction"):
         parts.insert(0, (Text(instruction + model.template.end),))
-        how = "after an instruction" + (f", {how}" if exemplars else "")
+        how = "after an instruction" + (f", {how}" if shown else "")
     encoded = model.adapter.encode(tuple(segment for part in parts for segment in part))
     return _reply(model, asked, encoded, how, tokens)
 
@@ -121,8 +127,9 @@ def patch(
     'patched after layer 1'
     """
     check_fits(vector, model)
-    if not 0 <= layer < model.layers:
-        raise UserError(f"{model.name} has layers 0 to {model.layers - 1}, not {layer}.")
+    check_strength(strength)
+    if not is_whole(layer, 0, model.layers - 1):
+        raise UserError(f"{model.name} has layers 0 to {model.layers - 1}, not {quoted(layer)}.")
     asked = model.place(query)
     encoded = model.adapter.encode(model.template.query(asked))
     times = 1.0 if strength is None else strength
@@ -141,6 +148,8 @@ def _reply(
     here: Patch | None = None,
 ) -> ModelReply:
     """What is written after a prompt, with one patch at its delimiter or none."""
+    if not is_whole(tokens, 1, MOST_TOKENS):
+        raise UserError(f"{quoted(tokens)} tokens cannot be written; give 1 to {MOST_TOKENS}.")
     adapter = model.adapter
     at = encoded.marks[QUERY.name]
     patches = [here] if here else []

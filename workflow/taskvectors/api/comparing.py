@@ -5,8 +5,9 @@ from collections.abc import Mapping
 import pandas as pd
 import torch
 
+from taskvectors.api.given import is_whole, quoted
 from taskvectors.api.model import Model
-from taskvectors.api.vectors import TaskVector, check_fits
+from taskvectors.api.vectors import TaskVector, check_fits, check_vector
 from taskvectors.base.errors import UserError
 from taskvectors.score.decode import probabilities
 
@@ -21,6 +22,9 @@ def lens(model: Model, vector: TaskVector, top: int = 5) -> pd.DataFrame:
     [1, 2, 1, 2, 1, 2]
     """
     check_fits(vector, model)
+    vocabulary = len(model.adapter.unembedding.weight)
+    if not is_whole(top, 1, vocabulary):
+        raise UserError(f"{quoted(top)} tokens cannot be shown; give 1 to {vocabulary}.")
     best = probabilities(model.adapter, vector.tensor).topk(top)
     rows = [
         {
@@ -47,14 +51,18 @@ def compare(vectors: Mapping[str, TaskVector], layer: int) -> pd.DataFrame:
     >>> float(compare({"text": text, "instruction": rule}, layer=2).loc["text", "text"].round(4))
     1.0
     """
+    if not isinstance(vectors, Mapping):
+        raise UserError(f"the vectors are {quoted(vectors)}; give them by names, as a dict.")
+    for vector in vectors.values():
+        check_vector(vector)
     shapes = {tuple(one.tensor.shape) for one in vectors.values()}
     if len(shapes) != 1:
         raise UserError(
             f"vectors of shapes {sorted(shapes)} cannot be compared; take those of one."
         )
     ((layers, _),) = shapes
-    if not 0 <= layer < layers:
-        raise UserError(f"these vectors have layers 0 to {layers - 1}, not {layer}.")
+    if not is_whole(layer, 0, layers - 1):
+        raise UserError(f"these vectors have layers 0 to {layers - 1}, not {quoted(layer)}.")
     here = torch.stack([one.tensor[layer].double() for one in vectors.values()])
     unit = torch.nn.functional.normalize(here, dim=1)
     return pd.DataFrame((unit @ unit.T).numpy(), index=list(vectors), columns=list(vectors))

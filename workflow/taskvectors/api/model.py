@@ -3,17 +3,21 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
+from taskvectors.api.given import quoted, text
 from taskvectors.base.errors import UserError
 from taskvectors.base.images import fault_of, kept
 from taskvectors.engine.load import load_adapter
 from taskvectors.jobs.named import ROOT, find_model
 from taskvectors.models.base import Adapter
 from taskvectors.models.chat import fitted
+from taskvectors.models.weights import DTYPES
 from taskvectors.study.prompts import ImageInput, Template, Text, find_template
 
 #: A text, or an image: a path (`pathlib.Path`), a PIL image, or an array or tensor
@@ -75,6 +79,8 @@ class Model:
             named = f"the opened image {getattr(shown, 'filename', '')}".rstrip()
             return ImageInput(str(kept(shown, folder, named, "give another")))
         if isinstance(shown, Tensor):
+            if shown.is_meta:
+                raise UserError("the tensor has no values (device meta); give one that has.")
             # NumPy has no bfloat16.
             shown = (shown.float() if shown.is_floating_point() else shown).numpy(force=True)
         if not isinstance(shown, np.ndarray):
@@ -85,6 +91,19 @@ class Model:
         named = f"the array of shape {shown.shape} and type {shown.dtype}"
         remedy = "give (height, width, 3) of type uint8, or a PIL image"
         return ImageInput(str(kept(shown, folder, named, remedy)))
+
+    def place_pairs(self, exemplars: list[Any]) -> list[tuple[Text | ImageInput, str]]:
+        """Exemplars, as prompts have them. Raises `UserError` as `place`, and where one is no pair
+        of an input and an output, which is a text."""
+        pairs = []
+        for number, pair in enumerate(exemplars, start=1):
+            if not (isinstance(pair, tuple | list) and len(pair) == 2):
+                raise UserError(
+                    f"exemplar {number} is {quoted(pair)}; give a pair of an input and an output."
+                )
+            shown, output = pair
+            pairs.append((self.place(shown), text(output, f"the output of exemplar {number}")))
+        return pairs
 
 
 def load(
@@ -105,6 +124,20 @@ def load(
     >>> load(tiny_folder)
     <VLM tiny: 3 layers, 32 wide, spaced>
     """
+    if dtype is not None and text(dtype, "the dtype") not in DTYPES:
+        raise UserError(f"the dtype {quoted(dtype)} is unknown; give {', '.join(DTYPES)}.")
+    if device is not None:
+        _check_device(text(device, "the device"))
+    text(template, "the template")
     found = find_model(str(name_or_folder), dtype)
     adapter = load_adapter(found.folder, found.name, found.dtype, device)
     return Model(adapter, fitted(find_template(TEMPLATES, template), adapter), found.revision)
+
+
+def _check_device(device: str) -> None:
+    """Raise `UserError` where a device is not cpu, or a GPU that is there (cuda, cuda:1)."""
+    gpus = torch.cuda.device_count()
+    if device not in ("cpu", *(["cuda"] if gpus else []), *(f"cuda:{one}" for one in range(gpus))):
+        raise UserError(
+            f"the device {quoted(device)} is unknown, or not one of the {gpus} GPUs here; give cpu."
+        )

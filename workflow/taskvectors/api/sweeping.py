@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.api.asking import Exemplars
+from taskvectors.api.given import check_strength, several, text
 from taskvectors.api.model import Model, Shown
 from taskvectors.api.replies import Sweep
 from taskvectors.api.vectors import TaskVector, check_fits
@@ -44,6 +45,12 @@ def sweep(
     6
     """
     check_fits(vector, model)
+    check_strength(strength)
+    queries = several(queries, "queries")
+    if not queries:
+        raise UserError("there is no query to sweep; give at least one.")
+    if labels is not None:
+        labels = [text(label, "a label") for label in several(labels, "labels")]
     if labels is not None and len(labels) != len(queries):
         raise UserError(f"there are {len(queries)} queries but {len(labels)} labels; give as many.")
     adapter, template = model.adapter, model.template
@@ -94,14 +101,18 @@ def sweep_heads(
     True
     """
     adapter, template = model.adapter, model.template
-    pairs = [(model.place(shown), output) for shown, output in clean]
+    text(label, "the label")
+    pairs, mixed = (
+        model.place_pairs(several(exemplars, "exemplars")) for exemplars in (clean, shuffled)
+    )
+    if not (pairs and mixed):
+        raise UserError("heads are found by exemplars; give clean and shuffled ones.")
     encoded = adapter.encode((*template.exemplars(pairs), *template.query(model.place(query))))
     places = [(0, encoded.marks[EXEMPLAR.name])]
     with read_heads(adapter, places) as heads:
         # Residual streams are read, too, so that heads that leave no number are noticed.
         run(adapter, [whole(encoded)], places)
     (outputs,) = heads.on_host()
-    mixed = [(model.place(shown), output) for shown, output in shuffled]
     prompt = (*template.exemplars(mixed), *template.query(model.place(query)))
     asked, (token, *_) = encode_query(adapter, prompt, template, label)
     before, after = head_effects(adapter, asked, outputs.float(), token, TOKENS_PER_PASS)

@@ -7,14 +7,17 @@ from dataclasses import asdict, dataclass, replace
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, get_type_hints
 
 import torch
 from gguf import GGUFWriter
 from torch import Tensor
 
+from taskvectors.api.given import is_whole, quoted, several
 from taskvectors.api.model import Model
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import written_whole
+from taskvectors.base.strict_json import parse_json
 from taskvectors.base.tensors import check_finite, read_metadata, read_tensors, write_tensors
 
 log = logging.getLogger("taskvectors")
@@ -88,9 +91,10 @@ class TaskVector:
         a patch takes the place of one token's. It knows no vector after the first layer. Raises
         `UserError` for that one and for layers that there are not.
         """
-        if not 0 < layer < self.layers:
+        if not is_whole(layer, 1, self.layers - 1):
             raise UserError(
-                f"a control vector is of one of the layers 1 to {self.layers - 1}, not {layer}."
+                f"a control vector is of one of the layers 1 to {self.layers - 1}, not "
+                f"{quoted(layer)}."
             )
         with written_whole(Path(path)) as temporary:
             writer = GGUFWriter(temporary, "controlvector")
@@ -115,10 +119,13 @@ def open_vector(path: str | Path, model: Model | None = None) -> TaskVector:
     >>> open_vector(folder / "capital.safetensors", model)
     <instruction vector of tiny: 3 layers, 1 prompt>
     """
+    if not isinstance(path, str | Path):
+        raise UserError(f"a vector's file is {quoted(path)}; give its path.")
     metadata, tensors = read_metadata(Path(path)), read_tensors(Path(path))
-    if metadata.get("format") != FORMAT or NAME not in tensors:
+    tensor = tensors.get(NAME)
+    if metadata.get("format") != FORMAT or tensor is None or tensor.ndim != 2:
         raise UserError(f"{path} holds no vector that was saved with `save`; save it again.")
-    vector = TaskVector(tensors[NAME], About(**json.loads(metadata["about"])))
+    vector = TaskVector(tensor, _about(path, metadata.get("about", "")))
     if not vector.about.revision:
         raise UserError(
             f"{path} does not say which {vector.about.model} it was read in; read it again."
@@ -128,9 +135,32 @@ def open_vector(path: str | Path, model: Model | None = None) -> TaskVector:
     return vector
 
 
+def _about(path: str | Path, said: str) -> About:
+    """What the file of a vector says of it. Raises `UserError` where that is not all or damaged."""
+    try:
+        about = About(**parse_json(said))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} does not say what its vector is of ({error}); save it again."
+        ) from error
+    for field, kind in get_type_hints(About).items():
+        if not isinstance(getattr(about, field), kind):
+            raise UserError(f"{path}: the vector's {field} is none; save it again.")
+    if about.prompts < 1:
+        raise UserError(f"{path}: the vector is of {about.prompts} prompts; save it again.")
+    return about
+
+
+def check_vector(vector: Any) -> None:
+    """Raise `UserError` where something is no vector."""
+    if not isinstance(vector, TaskVector):
+        raise UserError(f"{quoted(vector)} is no vector; give one of `read` or `open_vector`.")
+
+
 def check_fits(vector: TaskVector, model: Model, what: str = "the vector") -> None:
     """Raise `UserError` where a vector's shape is not the model's, or where it is of a different
     model of the same name; warn where it is of another."""
+    check_vector(vector)
     shape, expected = tuple(vector.tensor.shape), (model.layers, model.width)
     if shape != expected:
         raise UserError(
@@ -159,6 +189,9 @@ def average(vectors: Sequence[TaskVector]) -> TaskVector:
     >>> average([read(model, one) for one in sets])
     <text_icl vector of tiny: 3 layers, 2 prompts>
     """
+    vectors = several(vectors, "vectors")
+    for vector in vectors:
+        check_vector(vector)
     if not vectors:
         raise UserError("there is no vector to average; give at least one.")
     first = vectors[0]

@@ -104,6 +104,14 @@ def read_text(path: Path, missing: str = "make or restore it") -> str:
         ) from error
 
 
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path leads to a place in a folder, links followed."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a zero byte
+        return False
+
+
 def read_json(path: Path) -> Any:
     """Read a JSON file. Raises `UserError` as `read_text`, and where it is not JSON."""
     text = read_text(path)

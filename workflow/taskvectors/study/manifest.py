@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from taskvectors.base.errors import UserError
-from taskvectors.base.files import read_text
+from taskvectors.base.files import lies_in, read_text
 
 MANIFEST = "manifest.csv"
 TAKEN = ("entity_set", "entity", "sha256", "rendering", "author", "licence")
@@ -85,7 +85,7 @@ def read_csv(path: Path, *columns: str) -> list[dict[str, str]]:
 
 def _image(manifest: Path, row: dict[str, str]) -> CollectedImage:
     path = manifest.parent / row["file"]
-    if not path.resolve().is_relative_to(manifest.parent.resolve()):
+    if not lies_in(path, manifest.parent):
         raise UserError(f"{manifest} names {row['file']}, outside its folder; collect again.")
     if "file_page" in row:  # from Wikipedia
         title, source, url = row["wiki_file"], row["file_page"], row["file_page"]
