@@ -9,7 +9,7 @@ from typing import Any
 
 from taskvectors.base.errors import UserError
 
-LONGEST = 1500  # characters of a sentence that a person reads to the end
+LONGEST = 2500  # characters of a sentence that a person reads to the end
 #: Of a table many rows may be wrong, each in a line of its own below the sentence.
 LISTED = re.compile(r"[^\n]+:(\n {2}[^\n]+)+")
 

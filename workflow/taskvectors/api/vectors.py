@@ -144,7 +144,8 @@ def _about(path: str | Path, said: str) -> About:
             f"{path} does not say what its vector is of ({error}); save it again."
         ) from error
     for field, kind in get_type_hints(About).items():
-        if not isinstance(getattr(about, field), kind):
+        value = getattr(about, field)
+        if isinstance(value, bool) or not isinstance(value, kind):
             raise UserError(f"{path}: the vector's {field} is none; save it again.")
     if about.prompts < 1:
         raise UserError(f"{path}: the vector is of {about.prompts} prompts; save it again.")

@@ -104,6 +104,11 @@ def read_text(path: Path, missing: str = "make or restore it") -> str:
         ) from error
 
 
+def is_folder(name: str) -> bool:
+    """Whether any text is the path of a folder; pathlib fails on a long one."""
+    return os.path.isdir(name)  # noqa: PTH112
+
+
 def lies_in(path: Path, folder: Path) -> bool:
     """Whether a path leads to a place in a folder, links followed."""
     try:

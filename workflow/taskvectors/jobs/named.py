@@ -1,10 +1,10 @@
 """A model by its name in ``resources/models.yaml`` or by its folder, for use without Snakemake."""
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.files import is_folder
 from taskvectors.models.checkpoint import folder_revision, revision_of
 from taskvectors.study.config import read_models
 
@@ -36,7 +36,7 @@ def find_model(name_or_folder: str, dtype: str | None, root: Path = ROOT) -> Nam
     Raises `UserError` where a name is unknown, prepared nowhere, or of two different models.
     """
     folder = Path(name_or_folder)
-    if os.path.isdir(name_or_folder):  # noqa: PTH112, of any text
+    if is_folder(name_or_folder):
         prepared = folder.resolve() in {path.resolve() for path in root.glob("results/*/prepare/*")}
         return Named(folder, folder.absolute().name, dtype or "float32", prepared)
     known = read_models(root / "resources/models.yaml")
