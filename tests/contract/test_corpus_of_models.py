@@ -38,7 +38,7 @@ NEEDLESS = {
 }
 FILES = ["config.json", "generation_config.json", "model.safetensors", "processor_config.json",
          "tokenizer.json", "tokenizer_config.json"]  # fmt: skip
-FEW = ["null", "a negative number", "a text of nothing", "a list"]
+FEW = ["null", "a negative number", "a huge number", "a text of nothing", "a list"]
 JSON = {kind: value for kind, value in SAMPLES.items() if kind not in ("a day", "bytes", "a set")}
 
 

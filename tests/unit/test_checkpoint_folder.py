@@ -197,8 +197,14 @@ def test_what_a_file_says_is_read_again_only_where_it_changed(tuned, monkeypatch
         ({"open": "mine"}, "mine is made of itself"),
         ({"hub": "../..", "revision": "a" * 40}, "hub: '../..' does not match"),
         ({"hub": "a/..", "revision": "a" * 40}, "does not match"),
-        ({"hub": "a/b", "revision": "a" * 40, "parameters": float("inf")}, "parameters is inf"),
-        ({"hub": "a/b", "revision": "a" * 40, "parameters": float("nan")}, "parameters is nan"),
+        (
+            {"hub": "a/b", "revision": "a" * 40, "parameters": float("inf")},
+            "parameters: inf is not",
+        ),
+        (
+            {"hub": "a/b", "revision": "a" * 40, "parameters": float("nan")},
+            "parameters: nan is not",
+        ),
     ],
 )
 def test_an_entry_that_no_model_can_be_made_of_is_refused(tmp_path, changes, complaint):

@@ -126,10 +126,6 @@ def open_vector(path: str | Path, model: Model | None = None) -> TaskVector:
     if metadata.get("format") != FORMAT or tensor is None or tensor.ndim != 2:
         raise UserError(f"{path} holds no vector that was saved with `save`; save it again.")
     vector = TaskVector(tensor, _about(path, metadata.get("about", "")))
-    if not vector.about.revision:
-        raise UserError(
-            f"{path} does not say which {vector.about.model} it was read in; read it again."
-        )
     if model is not None:
         check_fits(vector, model, str(path))
     return vector
@@ -143,6 +139,8 @@ def _about(path: str | Path, said: str) -> About:
         raise UserError(
             f"{path} does not say what its vector is of ({error}); save it again."
         ) from error
+    if not about.revision:
+        raise UserError(f"{path} does not say which {about.model} it was read in; read it again.")
     for field, kind in get_type_hints(About).items():
         value = getattr(about, field)
         if isinstance(value, bool) or not isinstance(value, kind):

@@ -81,7 +81,7 @@ def load_config(folder: Path) -> PreTrainedConfig:
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     if (folder / "generation_config.json").is_file():  # transformers loads it with the weights
         with reading(folder, "generation_config.json"):
-            GenerationConfig.from_pretrained(folder)
+            GenerationConfig.from_pretrained(folder, trust_remote_code=False)
     layers = getattr(config.get_text_config(), "num_hidden_layers", 1)
     if layers < 1:
         raise UserError(

@@ -6,7 +6,6 @@
 import json
 from dataclasses import dataclass
 from difflib import get_close_matches
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +73,6 @@ def read_models(path: Path) -> dict[str, ModelSource]:
     check(raw, "models", str(path))
     models = {name: ModelSource(name=name, **fields) for name, fields in raw.items()}
     for model in models.values():
-        if not isfinite(model.parameters):
-            raise UserError(
-                f"{path}: {model.name}.parameters is {model.parameters}; give the number in "
-                "billions."
-            )
         _check_made_of(model, models, path)
     return models
 
