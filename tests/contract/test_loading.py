@@ -271,7 +271,7 @@ def test_a_tokenizer_of_nonsense_is_refused(text, changed):
 
 
 OF_ANOTHER_KIND = {
-    "model_type": ("config.json", {"model_type": ["llama"]}, "model_type is .* no text"),
+    "model_type": ("config.json", {"model_type": ["llama"]}, "model_type is no name"),
     "template": ("tokenizer_config.json", {"chat_template": 3}, "template of .* is 3, which is no"),
     "templates": ("tokenizer_config.json", {"chat_template": {"default": [1]}}, "which is no text"),
     "length": ("tokenizer_config.json", {"model_max_length": "x"}, "the tokenizer cannot be load"),

@@ -142,7 +142,7 @@ def test_a_misspelt_experiment_is_no_experiment_of_its_own(root, settings):
         (b"seeds\n", r"mine\.yaml has no keys; write what differs"),
         (b"", r"mine\.yaml has no keys; write what differs"),
         (b"# nothing yet\n", r"mine\.yaml has no keys; write what differs"),
-        (None, r"mine\.yaml is a folder; put a YAML file in its place"),
+        (None, r"mine\.yaml is a folder; put the file in its place"),
         (
             b"seeds: [1]\nseeds: [2]\n",
             r"mine\.yaml is not valid YAML: the key 'seeds' stands twice",

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import torch
 from gguf import GGUFWriter
@@ -17,6 +17,7 @@ from taskvectors.api.given import listed
 from taskvectors.api.model import Model
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import written_whole
+from taskvectors.base.strict_json import parse_json
 from taskvectors.base.tensors import check_finite, read_metadata, read_tensors, write_tensors
 
 log = logging.getLogger("taskvectors")
@@ -92,7 +93,7 @@ class TaskVector:
         """
         if layer not in range(1, self.layers):
             raise UserError(
-                f"a control vector is of one of the layers 1 to {self.layers - 1}, not {layer}."
+                f"a control vector is of one of the layers 1 to {self.layers - 1}, not {layer!r}."
             )
         with written_whole(Path(path)) as temporary:
             writer = GGUFWriter(temporary, "controlvector")
@@ -117,17 +118,35 @@ def open_vector(path: str | Path, model: Model | None = None) -> TaskVector:
     >>> open_vector(folder / "capital.safetensors", model)
     <instruction vector of tiny: 3 layers, 1 prompt>
     """
+    if not isinstance(path, str | Path):
+        raise UserError(f"a vector's file is {path!r}; give its path.")
     metadata, tensors = read_metadata(Path(path)), read_tensors(Path(path))
-    if metadata.get("format") != FORMAT or NAME not in tensors:
+    tensor = tensors.get(NAME)
+    if metadata.get("format") != FORMAT or tensor is None or tensor.ndim != 2:
         raise UserError(f"{path} holds no vector that was saved with `save`; save it again.")
-    vector = TaskVector(tensors[NAME], About(**json.loads(metadata["about"])))
-    if not vector.about.revision:
-        raise UserError(
-            f"{path} does not say which {vector.about.model} it was read in; read it again."
-        )
+    vector = TaskVector(tensor, _about(path, metadata.get("about", "")))
     if model is not None:
         check_fits(vector, model, str(path))
     return vector
+
+
+def _about(path: str | Path, said: str) -> About:
+    """What the file of a vector says of it. Raises `UserError` where that is not all or damaged."""
+    try:
+        about = About(**parse_json(said))
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"{path} does not say what its vector is of ({error}); save it again."
+        ) from error
+    if not about.revision:
+        raise UserError(f"{path} does not say which {about.model} it was read in; read it again.")
+    for field, kind in get_type_hints(About).items():
+        value = getattr(about, field)
+        if isinstance(value, bool) or not isinstance(value, kind):
+            raise UserError(f"{path}: the vector's {field} is none; save it again.")
+    if about.prompts < 1:
+        raise UserError(f"{path}: the vector is of {about.prompts} prompts; save it again.")
+    return about
 
 
 def check_vector(vector: Any) -> None:

@@ -87,10 +87,43 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> None:
     write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file. Raises `UserError` naming the file where it is not JSON."""
+def read_text(path: Path, missing: str = "make or restore it") -> str:
+    """A file's text, without a mark that it is UTF-8.
+
+    Raises `UserError` naming the file where it is none, or is ``missing``, with that remedy.
+    """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise UserError(f"{path} is missing; {missing}.") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{path} is a folder; put the file in its place.") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not in UTF-8 ({error.reason}); save it in UTF-8.") from error
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be opened ({error.strerror}); put the file in its place."
+        ) from error
+
+
+def is_folder(name: str) -> bool:
+    """Whether any text is the path of a folder; pathlib fails on a long one."""
+    return os.path.isdir(name)  # noqa: PTH112
+
+
+def lies_in(path: Path, folder: Path) -> bool:
+    """Whether a path leads to a place in a folder, links followed."""
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # too long, links in a circle, a zero byte
+        return False
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file. Raises `UserError` as `read_text`, and where it is not JSON."""
+    text = read_text(path)
+    try:
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}); make it again.") from error
 
@@ -98,12 +131,9 @@ def read_json(path: Path) -> Any:
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
     """Read JSON lines.
 
-    Raises `UserError` naming file and line where one is not JSON, or the file is not UTF-8.
+    Raises `UserError` as `read_text`, and naming file and line where one is not JSON.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not in UTF-8 ({error.reason}); save it in UTF-8.") from error
+    text = read_text(path)
     rows = []
     # Not by `splitlines`: a text in JSON may hold other ends of lines, such as U+2028.
     lines = text.rstrip().split("\n") if text.strip() else []

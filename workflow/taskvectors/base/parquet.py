@@ -41,8 +41,9 @@ def read_rows(paths: Sequence[Path], kind: type) -> pd.DataFrame:
         try:
             table = pq.read_table(path)
         except (pa.ArrowInvalid, OSError) as error:
+            reason = " ".join(str(error).split())
             raise UserError(
-                f"{path} cannot be read as Parquet ({error}); delete it and run again."
+                f"{path} cannot be read as Parquet ({reason}); delete it and run again."
             ) from error
         if table.schema.names != schema.names:
             raise UserError(f"{path} has other columns than a {kind.__name__}; make it again.")

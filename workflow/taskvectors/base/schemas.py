@@ -2,8 +2,9 @@
 
 import difflib
 import json
-import math
-from collections.abc import Hashable
+import re
+import sys
+from collections.abc import Hashable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -13,24 +14,40 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_text
 from taskvectors.base.strict_json import encodable
 
-# Numbers are finite, and a whole one is written as such.
+TEXT, MERGED = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"  # of keys in YAML
+SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
+MOST, MOST_WHOLE = sys.float_info.max, 2**63  # what floats and seeds can be
+MOST_QUOTED = 300  # characters of a fault's description, whose value may be a whole file
+
+
+def _pattern(_: Any, pattern: str, value: Any, __: Any) -> Iterator[ValidationError]:
+    """``$`` is the end, as JSON Schema has it, and not before a last line break, as Python does."""
+    if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
+
+
+# Numbers are finite; a whole one is written as such, and of 64 bits.
 Strict = extend(
     Draft202012Validator,
+    {"pattern": _pattern},
     type_checker=Draft202012Validator.TYPE_CHECKER.redefine_many(
         {
-            "number": lambda _, value: _is_number(value) and math.isfinite(value),
-            "integer": lambda _, value: _is_number(value) and isinstance(value, int),
+            "number": lambda _, value: _is_number(value) and -MOST <= value <= MOST,
+            "integer": lambda _, value: _is_whole(value) and abs(value) < MOST_WHOLE,
         }
     ),
 )
-TEXT, MERGED = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"  # of keys in YAML
-SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 @cache
@@ -64,9 +81,14 @@ def _sentence(error: ValidationError, schema_of_all: dict[str, Any]) -> str:
         hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}."
         return f"unknown key {f'{key}.{unknown}' if key else unknown!r}; {hint}"
     about = _about(list(error.absolute_path), schema_of_all)
-    return (
-        f"{key or 'the whole'}: {error.message}; {about}see workflow/schemas for what is allowed."
-    )
+    fault = _shortened(error.message)
+    return f"{key or 'the whole'}: {fault}; {about}see workflow/schemas for what is allowed."
+
+
+def _shortened(text: str) -> str:
+    """A text without its middle where it is long."""
+    half = MOST_QUOTED // 2
+    return text if len(text) <= MOST_QUOTED else f"{text[:half]} ... {text[-half:]}"
 
 
 def _about(path: list[str | int], schema: dict[str, Any]) -> str:
@@ -102,15 +124,10 @@ class _Keyed(yaml.SafeLoader):
 
 
 def read_yaml(path: Path) -> Any:
-    """Read YAML. Raises `UserError` naming the file where it is missing or not YAML."""
+    """Read YAML. Raises `UserError` as `read_text`, and where it is not YAML."""
+    text = read_text(path, missing="restore it from the repository")
     try:
-        return parse_yaml(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise UserError(f"{path} is missing; restore it from the repository.") from error
-    except IsADirectoryError as error:
-        raise UserError(f"{path} is a folder; put a YAML file in its place.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not in UTF-8 ({error.reason}); save it in UTF-8.") from error
+        return parse_yaml(text)
     except ValueError as error:
         raise UserError(f"{path} is not valid YAML: {error}.") from error
 

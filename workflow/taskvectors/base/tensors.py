@@ -39,7 +39,7 @@ def write_tensors(
     try:
         with written_whole(path) as temporary:
             save_file(contiguous, temporary, metadata)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise UserError(
             f"{path} cannot be written ({error}); make room, or name another place. Nothing "
             "half-written was left behind."
@@ -68,7 +68,7 @@ def _opened(path: Path) -> Iterator[Any]:
             yield file
     except FileNotFoundError as error:
         raise UserError(f"{path} is missing; run the stage that makes it.") from error
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, UnicodeEncodeError) as error:
         raise UserError(
             f"{path} is not a whole safetensors file ({error}); delete it and run again."
         ) from error

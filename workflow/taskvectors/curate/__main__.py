@@ -84,7 +84,7 @@ def said_in_text(entities: list[Entity], texts: dict[str, str] | None) -> dict[s
 
 def read_reasons(missing: Path, entity_set: str) -> dict[str, str]:
     """Why entities have no image; only Wikipedia's manifest has that table beside it."""
-    rows = read_csv(missing) if missing.is_file() else []
+    rows = read_csv(missing, "entity_set", "entity", "reason") if missing.is_file() else []
     return {row["entity"]: row["reason"] for row in rows if row["entity_set"] == entity_set}
 
 
@@ -92,7 +92,7 @@ def read_dropped(path: Path, entity_set: str) -> list[dict[str, str]]:
     """Decisions about entities that were considered and never entered the entity table."""
     return [
         {"entity": row["entity"], "decision": f"dropped: {row['label']}: {row['reason']}"}
-        for row in read_csv(path)
+        for row in read_csv(path, "entity_set", "entity", "label", "reason")
         if row["entity_set"] == entity_set
     ]
 

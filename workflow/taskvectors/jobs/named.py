@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.files import is_folder
 from taskvectors.models.checkpoint import folder_revision, revision_of
 from taskvectors.study.config import read_models
 
+LONGEST_NAME = 255  # characters that are quoted
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -34,14 +36,14 @@ def find_model(name_or_folder: str, dtype: str | None, root: Path = ROOT) -> Nam
     Raises `UserError` where a name is unknown, prepared nowhere, or of two different models.
     """
     folder = Path(name_or_folder)
-    if folder.is_dir():
+    if is_folder(name_or_folder):
         prepared = folder.resolve() in {path.resolve() for path in root.glob("results/*/prepare/*")}
         return Named(folder, folder.absolute().name, dtype or "float32", prepared)
     known = read_models(root / "resources/models.yaml")
     if name_or_folder not in known:
         raise UserError(
-            f"{name_or_folder!r} is neither a folder nor a model of resources/models.yaml, which "
-            f"has {', '.join(known)}."
+            f"{name_or_folder[:LONGEST_NAME]!r} is neither a folder nor a model of "
+            f"resources/models.yaml, which has {', '.join(known)}."
         )
     configs = sorted(root.glob(f"results/*/prepare/{name_or_folder}/config.json"))
     if not configs:

@@ -21,6 +21,7 @@ WEIGHTS = "model*.safetensors"
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 # The same weights again in their authors' own format, which transformers does not load.
 LEFT_OUT = "consolidated*.safetensors"
+LONGEST_KIND = 100  # characters of an architecture's name
 ADAPTERS = ("adapter_config.json", "adapter_model.*")
 MERGE = "merge it first (`merge_and_unload` of peft, then `save_pretrained`) and give that folder"
 
@@ -52,6 +53,9 @@ def read_config(folder: Path) -> dict[str, Any]:
             raise UserError(
                 f"{folder} has an adapter ({path.name}), which would not be applied; {MERGE}."
             )
+    for path in folder.glob("*"):
+        if not path.is_file() and any(fnmatch(path.name, one) for one in (*DESCRIBING, WEIGHTS)):
+            raise UserError(f"{path} is no file, or a link to none; fetch the whole checkpoint.")
     path = folder / "config.json"
     if not path.is_file():
         raise UserError(
@@ -61,11 +65,9 @@ def read_config(folder: Path) -> dict[str, Any]:
     config = read_json(path)
     if not isinstance(config, dict):
         raise UserError(f"{path} is no JSON object; restore the checkpoint's own.")
-    if not isinstance(config.get("model_type", ""), str):
-        raise UserError(
-            f"{path}: model_type is {config['model_type']!r}, which is no text; restore the "
-            "checkpoint's own."
-        )
+    kind = config.get("model_type")
+    if kind is not None and not (isinstance(kind, str) and len(kind) <= LONGEST_KIND):
+        raise UserError(f"{path}: model_type is no name; restore the checkpoint's own.")
     if config.get("transformers_weights") is not None:
         raise UserError(
             f"{path}: transformers_weights names {config['transformers_weights']!r} in the place "

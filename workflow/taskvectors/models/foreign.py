@@ -9,7 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import transformers
-from transformers import CONFIG_MAPPING, AutoConfig, AutoTokenizer, PreTrainedConfig
+from transformers import (
+    CONFIG_MAPPING,
+    AutoConfig,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedConfig,
+)
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import read_json
@@ -78,6 +84,9 @@ def load_config(folder: Path) -> PreTrainedConfig:
     checked_config(folder)
     with reading(folder, "config.json"):
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    if (folder / "generation_config.json").is_file():  # transformers loads it with the weights
+        with reading(folder, "generation_config.json"):
+            GenerationConfig.from_pretrained(folder, trust_remote_code=False)
     layers = getattr(config.get_text_config(), "num_hidden_layers", 1)
     if layers < 1:
         raise UserError(

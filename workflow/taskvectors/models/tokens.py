@@ -11,6 +11,7 @@ import transformers
 from tokenizers import Tokenizer
 
 from taskvectors.base.errors import UserError
+from taskvectors.models.foreign import reading
 
 # Texts at whose words, lines and images such rules differ; the image's text is filled in. None has
 # a space where a text begins, or goes on after an image: of such transformers 5 leaves out one.
@@ -43,6 +44,11 @@ def check_tokens(tokenizer: Any, folder: Path, image_text: str = "") -> None:
     path = folder / "tokenizer.json"
     if not path.is_file():
         return
+    with reading(folder, "the tokenizer"):
+        _compare(tokenizer, path, image_text)
+
+
+def _compare(tokenizer: Any, path: Path, image_text: str) -> None:
     own = Tokenizer.from_file(str(path))
     own.no_truncation()
     own.no_padding()

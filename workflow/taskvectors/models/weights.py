@@ -23,6 +23,10 @@ DTYPES = {
 }
 
 
+# What configurations call the number of layers, of a decoder or a vision tower.
+LAYER_COUNTS = ("num_hidden_layers", "num_global_layers", "depth")
+MOST_LAYERS = 1000  # of a model whose weights are not here to count
+
 # In a precision's stead: the architecture alone, to look at its sizes and lay out prompts.
 NO_WEIGHTS = "none"
 
@@ -65,17 +69,25 @@ def empty_model(
 
     Raises `UserError` where the configuration makes no model, or none of those weights.
     """
-    layers = getattr(config.get_text_config(), "num_hidden_layers", 1)
-    if tensors and layers > len(tensors):  # making them could take for ever
+    layers = max(_layers(config))
+    if layers > (len(tensors) or MOST_LAYERS):  # making them could take for ever
+        held = f"the weights are {len(tensors)} tensors" if tensors else "no model has so many"
         raise UserError(
-            f"{folder}/config.json states {layers} layers, but the weights are {len(tensors)} "
-            "tensors; restore the checkpoint's own."
+            f"{folder}/config.json states {str(layers)[:20]} layers, but {held}; restore the "
+            "checkpoint's own."
         )
     with reading(folder, "the model"), torch.device("meta"):
         model = auto_class.from_config(config, trust_remote_code=False)
     if tensors:
         check_tensors(model, tensors, folder)
     return model
+
+
+def _layers(config: PreTrainedConfig) -> list[int]:
+    """How many layers a configuration states, of the model and of each of its parts."""
+    parts = [config, *(getattr(config, name, None) for name in config.sub_configs)]
+    stated = [getattr(part, key, None) for part in parts for key in LAYER_COUNTS]
+    return [0, *(count for count in stated if isinstance(count, int))]
 
 
 def load_weights(

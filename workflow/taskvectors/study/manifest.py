@@ -1,10 +1,12 @@
 """Manifests: where each collected image lies, where it is from, and under which licence."""
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.files import lies_in, read_text
 
 MANIFEST = "manifest.csv"
 TAKEN = ("entity_set", "entity", "sha256", "rendering", "author", "licence")
@@ -52,27 +54,38 @@ def read_manifest(manifest: Path, entity_set: str | None = None) -> list[Collect
     its folder.
     """
     try:
-        images = [_image(manifest, row) for row in read_csv(manifest)]
+        images = [_image(manifest, row) for row in read_csv(manifest, "file", *TAKEN)]
     except KeyError as error:
         raise UserError(f"{manifest} has no column {error}; collect again.") from error
     return [image for image in images if entity_set in (None, image.entity_set)]
 
 
-def read_csv(path: Path) -> list[dict[str, str]]:
-    """A CSV file's rows as text, without a mark that it is UTF-8.
+def read_csv(path: Path, *columns: str) -> list[dict[str, str]]:
+    """A CSV file's rows as text.
 
-    Raises `UserError` where it cannot be read.
+    Raises `UserError` where it cannot be read, lacks one of the ``columns``, or has a row of more
+    or fewer cells than its header.
     """
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""))
     try:
-        with path.open(encoding="utf-8-sig", newline="") as handle:
-            return list(csv.DictReader(handle))
-    except (FileNotFoundError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); make or restore it.") from error
+        rows = list(reader)
+    except csv.Error as error:
+        raise UserError(f"{path} is no table ({error}); make or restore it.") from error
+    for column in columns:
+        if column not in (reader.fieldnames or ()):
+            raise UserError(f"{path} has no column {column!r}; make or restore it.")
+    for number, row in enumerate(rows, start=1):
+        if None in row or None in row.values():
+            raise UserError(
+                f"{path}: entry {number} has more or fewer cells than the header; make or restore "
+                "it."
+            )
+    return rows
 
 
 def _image(manifest: Path, row: dict[str, str]) -> CollectedImage:
     path = manifest.parent / row["file"]
-    if not path.resolve().is_relative_to(manifest.parent.resolve()):
+    if not lies_in(path, manifest.parent):
         raise UserError(f"{manifest} names {row['file']}, outside its folder; collect again.")
     if "file_page" in row:  # from Wikipedia
         title, source, url = row["wiki_file"], row["file_page"], row["file_page"]

@@ -62,7 +62,7 @@ def raise_all(table: Path, faults: list[str], remedy: str) -> None:
         return
     more = len(faults) - MOST_NAMED
     shown = [*faults[:MOST_NAMED], *([f"and {more} more"] if more > 0 else [])]
-    raise UserError(f"{table}: {remedy}:" + "".join(f"\n  {fault}" for fault in shown))
+    raise UserError(f"{table}: {remedy}:", *shown)
 
 
 def _own_image(table: Path, row: TableRow) -> OwnImage:

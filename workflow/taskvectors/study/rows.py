@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from taskvectors.base.errors import UserError
+from taskvectors.base.files import read_text
 from taskvectors.base.strict_json import number_of, parse_json
 
 OWN_TABLES = ("metadata.csv", "metadata.jsonl")
@@ -81,14 +82,7 @@ def read_rows(table: Path) -> tuple[list[str], list[TableRow]]:
     UTF-8, as spreadsheets write it, is no part of it. Raises `UserError` naming table and row where
     it is missing or cannot be read as a table.
     """
-    try:
-        text = table.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise UserError(f"{table} is missing; an entity set needs its table there.") from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            f"{table} is not in UTF-8; save it as CSV or JSON lines in UTF-8."
-        ) from error
+    text = read_text(table, missing="an entity set needs its table there")
     columns, rows = _of_json(table, text) if table.suffix == ".jsonl" else _of_csv(table, text)
     names = [unicodedata.normalize("NFC", column) for column in columns]
     if not is_own(table):

@@ -15,6 +15,7 @@ from huggingface_hub import HfApi
 
 from taskvectors.base.command import command_parser, parse, run_command
 from taskvectors.base.errors import UserError
+from taskvectors.base.files import is_folder
 from taskvectors.models.add.abilities import (
     Boundaries,
     beginnings,
@@ -36,10 +37,10 @@ MODELS = RESOURCES / "models.yaml"
 
 def describe(model: str, into: Path) -> Checkpoint:
     """What is said of a hub id or folder; a hub's files but the weights are fetched ``into``."""
-    if Path(model).is_dir():
+    if is_folder(model):
         return of_folder(Path(model))
     if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", model, re.ASCII):
-        raise UserError(f"{model!r} is neither a folder nor a hub id (owner/name); give one.")
+        raise UserError(f"{model[:200]!r} is neither a folder nor a hub id (owner/name); give one.")
     return of_hub(HfApi(), model, into)
 
 

@@ -1,0 +1,1 @@
+"""Hostile and broken input, as data: what a person or a stranger may hand to each door."""
