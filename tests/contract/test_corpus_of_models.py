@@ -6,6 +6,8 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -264,3 +266,31 @@ def test_a_vector_that_does_not_say_what_it_is_of_is_refused(kind, tmp_path):
     about = {} if said is None else {"about": said}
     save_file({"vector": torch.ones(3, 32)}, path, {"format": "taskvectors/1", **about})
     assert refusal(lambda: api.open_vector(path)) is not None
+
+
+# -- the real commands -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["demo", "models.add"])
+def test_a_command_ends_in_one_line_and_leaves_no_file(command, copy, root, tmp_path):
+    prompts, out = tmp_path / "prompts.jsonl", tmp_path / "out"
+    prompts.write_text('{"id": "a"}\n')
+    broken, words = {
+        "demo": (prompts, ["--model", str(copy), "--template", "spaced", "--prompts", str(prompts),
+                           "--out", str(out)]),
+        "models.add": (copy / "config.json", [str(copy), "--dry-run"]),
+    }[command]  # fmt: skip
+    damage(broken, "a link to itself")
+    before = files_in(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", f"taskvectors.{command}", *words],
+        cwd=root,
+        text=True,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 1 and done.stdout == ""
+    assert "Traceback" not in done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith("error: ") and broken.name in last
+    assert files_in(tmp_path) == before

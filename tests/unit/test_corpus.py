@@ -143,6 +143,7 @@ def good_documents() -> dict[str, Any]:
         name: yaml.safe_load((RESOURCES / file).read_text(encoding="utf-8"))
         for name, file in files.items()
     }
+    read["conflicts"] = {kind: blocks[:1] for kind, blocks in read["conflicts"].items()}
     return {"config": config, **read, "demo": LINE, "item": ITEM, "exemplars": EXEMPLARS}
 
 
