@@ -60,7 +60,7 @@ REFUSED: list[tuple[Call, str]] = [
     (lambda m, v: api.read(m, iter([])), "from exemplars or from an instruction"),
     (lambda m, v: api.read(m, instruction=["a"]), r"an instruction is a str, not \['a'\]"),
     (lambda m, v: api.ask(m, "a", "bc"), "exemplars are a list, but this is one str"),
-    (lambda m, v: api.ask(m, "a", tokens=0), "is a whole number of 1 or more, not 0"),
+    (lambda m, v: api.ask(m, "a", tokens=0), "is a whole number from 1 to 1000, not 0"),
     (lambda m, v: api.ask(m, "https://a.org/b.JPG?w=3"), "is the link of an image"),
     (lambda m, v: api.ask(m, "data:image/png;base64,iVBORw0KGgo="), "is the link of an image"),
     (lambda m, v: api.ask(m, Path("\udcff.png")), r"udcff.png' is not UTF-8; rename it"),

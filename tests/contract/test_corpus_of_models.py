@@ -192,7 +192,7 @@ NONSENSE: dict[str, Any] = {
 }
 TEXTS = {"a text of nothing", "a text of zeros", "a long text", "a path out"}
 NUMBERS = {"a whole number", "a negative number", "a fraction", "a whole float", "null"}
-NONE = {"a list of nothing", "an empty array", "an empty tensor"}
+NONE = {"a list of nothing"}
 #: By function and argument: how it is called, and what of the above is right there.
 CALLS: dict[str, tuple[Callable[..., Any], set[str]]] = {
     "ask": (lambda m, v, x: api.ask(m, x, tokens=1), TEXTS),
@@ -209,11 +209,13 @@ CALLS: dict[str, tuple[Callable[..., Any], set[str]]] = {
     "patch, vector": (lambda m, v, x: api.patch(m, "a", x, 1, tokens=1), set()),
     "sweep": (lambda m, v, x: api.sweep(m, x, v), {"a text of two letters"}),
     "sweep, labels": (lambda m, v, x: api.sweep(m, ["a"], v, x), {"null", "a text of two letters"}),
-    "sweep, a label": (lambda m, v, x: api.sweep(m, ["a"], v, [x]), TEXTS),
+    "sweep, a label": (lambda m, v, x: api.sweep(m, ["a"], v, [x]),
+                       TEXTS - {"a text of nothing"}),
     "sweep, strength": (lambda m, v, x: api.sweep(m, ["a"], v, strength=x), NUMBERS),
     "sweep_heads, clean": (lambda m, v, x: api.sweep_heads(m, x, PAIRS, "a", "b"), set()),
     "sweep_heads, shuffled": (lambda m, v, x: api.sweep_heads(m, PAIRS, x, "a", "b"), set()),
-    "sweep_heads, label": (lambda m, v, x: api.sweep_heads(m, PAIRS, PAIRS, "a", x), TEXTS),
+    "sweep_heads, label": (lambda m, v, x: api.sweep_heads(m, PAIRS, PAIRS, "a", x),
+                           TEXTS - {"a text of nothing"}),
     "average": (lambda m, v, x: api.average(x), set()),
     "average, a vector": (lambda m, v, x: api.average([x]), set()),
     "compare": (lambda m, v, x: api.compare(x, 1), set()),

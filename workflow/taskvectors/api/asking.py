@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from taskvectors.api.given import count_of, layer_of, pairs_of, text_of
+from taskvectors.api.given import count_of, layer_of, pairs_of, strength_of, text_of
 from taskvectors.api.model import Model, Shown
 from taskvectors.api.replies import ModelReply
 from taskvectors.api.vectors import LAST_TOKEN, About, TaskVector, check_fits
@@ -37,6 +37,8 @@ def read(
     torch.Size([3, 32])
     """
     given = pairs_of(exemplars, "exemplars")
+    if licence is not None:
+        text_of(licence, "a licence")
     if bool(given) == bool(text_of(instruction, "an instruction")):
         raise UserError("a vector is read from exemplars or from an instruction; give one of them.")
     adapter = model.adapter
@@ -126,6 +128,7 @@ def patch(
     layer = layer_of(layer, model.layers, f"{model.name} has")
     asked = model.place(query)
     encoded = model.adapter.encode(model.template.query(asked))
+    strength = strength_of(strength)
     times = 1.0 if strength is None else strength
     added = strength is not None
     here = Patch(0, encoded.marks[QUERY.name], layer, times * vector.tensor[layer], added)

@@ -128,12 +128,13 @@ def load(
     >>> load(tiny_folder)
     <VLM tiny: 3 layers, 32 wide, spaced>
     """
-    kind = (device or "cpu").partition(":")[0]
-    if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+    devices = {None, "cpu", *(["cuda"] if torch.cuda.is_available() else [])}
+    devices |= {f"cuda:{number}" for number in range(torch.cuda.device_count())}
+    if not isinstance(device, str | None) or device not in devices:
         raise UserError(
             f"a model cannot be loaded on {device!r} here; name cpu, or cuda with a GPU."
         )
-    if dtype is not None and dtype not in DTYPES:
+    if not isinstance(dtype, str | None) or dtype not in {None, *DTYPES}:
         raise UserError(f"the dtype {dtype!r} is unknown; choose one of {', '.join(DTYPES)}.")
     found = find_model(str(name_or_folder), dtype)
     adapter = load_adapter(found.folder, found.name, found.dtype, device)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from taskvectors.api.asking import Exemplars
-from taskvectors.api.given import listed, pairs_of, text_of
+from taskvectors.api.given import listed, pairs_of, strength_of, text_of
 from taskvectors.api.model import Model, Shown
 from taskvectors.api.replies import Sweep
 from taskvectors.api.vectors import TaskVector, check_fits
@@ -45,6 +45,7 @@ def sweep(
     6
     """
     check_fits(vector, model)
+    strength = strength_of(strength)
     queries = listed(queries, "queries")
     if not queries:
         raise UserError("there is no query to sweep; give at least one.")

@@ -13,7 +13,7 @@ import torch
 from gguf import GGUFWriter
 from torch import Tensor
 
-from taskvectors.api.given import listed
+from taskvectors.api.given import is_whole, listed
 from taskvectors.api.model import Model
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import written_whole
@@ -91,7 +91,7 @@ class TaskVector:
         a patch takes the place of one token's. It knows no vector after the first layer. Raises
         `UserError` for that one and for layers that there are not.
         """
-        if layer not in range(1, self.layers):
+        if not is_whole(layer) or not 0 < layer < self.layers:
             raise UserError(
                 f"a control vector is of one of the layers 1 to {self.layers - 1}, not {layer!r}."
             )
