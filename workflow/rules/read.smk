@@ -16,7 +16,7 @@ rule read:
         validation=f"{RESULTS}/curate/{{task}}/validation.jsonl",
         test=f"{RESULTS}/curate/{{task}}/test.jsonl",
         exemplars=f"{RESULTS}/curate/{{task}}/exemplars.jsonl",
-        first_tokens=ancient(f"{RESULTS}/curate/first_tokens/{TASK_JOB}.csv"),  # to be read first
+        first_tokens=f"{RESULTS}/curate/first_tokens/{TASK_JOB}.csv",  # counted before a model runs
         images=task_images,
     output:
         **({"heads": HEADS} if config["heads"] else {}),
