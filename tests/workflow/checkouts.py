@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -70,3 +71,9 @@ def copy_of_the_workflow(folder: Path) -> Checkout:
         del block["prompts"][2:]
     conflicts.write_text(yaml.safe_dump(blocks), encoding="utf-8")
     return Checkout(folder)
+
+
+def link(source: str, target: str) -> None:
+    """Link a file; of Snakemake's time of a folder make a copy, since `--touch` changes it."""
+    own = Path(source).name == ".snakemake_timestamp"
+    (shutil.copy2 if own else os.link)(source, target)

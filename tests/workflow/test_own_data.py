@@ -5,7 +5,6 @@ Images are drawn here, one for each row of the guide's table; the model is the t
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from checkouts import Checkout
+from checkouts import Checkout, link
 from guide import commands, draw, files, write_files
 from PIL import Image
 
@@ -72,7 +71,7 @@ def followed(tiny_run, second_checkout) -> Followed:
     results = second_checkout.folder / "results/zoo"
     table = write_files(second_checkout.folder)
     for stage in ("collect", "prepare"):
-        shutil.copytree(tiny_run.results / stage, results / stage, copy_function=os.link)
+        shutil.copytree(tiny_run.results / stage, results / stage, copy_function=link)
     printed = []
     for words in commands():
         model = ["--rerun-triggers", "mtime"] if "table_3" in words else []
