@@ -166,3 +166,15 @@ def test_without_any_metadata_the_same_is_planned_as_with_all(
         patch.setenv("PYTHONPATH", str(folder / "workflow"))
         assert found == planned(undisturbed)
     assert found
+
+
+def test_a_rule_of_ones_own_without_records_is_planned_by_snakemake(tmp_path):
+    made = copy_of_the_workflow(tmp_path / "workflow")
+    with (made.folder / "Snakefile").open("a") as snakefile:
+        snakefile.write(
+            '\n\nrule own:\n    output: "own.txt"\n    shell: "echo {resources.mem_mb} > {output}"\n'
+        )
+    assert made.tiny("own.txt", "--default-resources", "mem_mb=7").returncode == 0
+    assert (made.folder / "own.txt").read_text() == "7\n"
+    again = made.tiny("own.txt", "--dry-run", "--default-resources", "mem_mb=7")
+    assert "Nothing to be done" in again.stdout

@@ -18,7 +18,7 @@ from snakemake.persistence import NO_PARAMS_CHANGE, ParamsChange, PersistenceBas
 
 from taskvectors.base.errors import UserError
 from taskvectors.base.files import sha256
-from taskvectors.record.__main__ import parsed, stated
+from taskvectors.record.__main__ import WRAPPER, parsed, stated
 from taskvectors.record.provenance import (
     NewerSchemaError,
     inside,
@@ -27,13 +27,18 @@ from taskvectors.record.provenance import (
     record_path,
 )
 
-snakemakes_own = PersistenceBase.params_changed
+snakemakes_own, snakemake_knows = PersistenceBase.params_changed, PersistenceBase.has_metadata
 
 
 def hold_to_records() -> None:
     """Let this process's Snakemake ask the records, where it would ask its metadata for params."""
-    PersistenceBase.has_metadata = lambda self, job: True
+    PersistenceBase.has_metadata = lambda self, job: is_recorded(job) or snakemake_knows(self, job)
     PersistenceBase.params_changed = params_changed
+
+
+def is_recorded(job: Job) -> bool:
+    """Whether the job's command is one that writes records; a rule that a person adds may not."""
+    return str(job.rule.shellcmd).startswith(" ".join(WRAPPER))
 
 
 def params_changed(self: PersistenceBase, job: Job, file: Any = None) -> bool | ParamsChange:
@@ -41,7 +46,7 @@ def params_changed(self: PersistenceBase, job: Job, file: Any = None) -> bool | 
 
     Of a result that `--cache` linked no job ran here: Snakemake's own metadata are asked.
     """
-    if job.rule.shellcmd is None:
+    if not is_recorded(job):
         return snakemakes_own(self, job, file)
     command = parsed(shell_of(job))
     now = stated(command)
