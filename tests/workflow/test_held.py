@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from checkouts import Checkout
+from checkouts import Checkout, copy_of_the_workflow
 from test_staleness import edited, planned
 
 from taskvectors.base.files import read_json, write_json
@@ -172,7 +172,8 @@ def test_a_rule_of_ones_own_without_records_is_planned_by_snakemake(tmp_path):
     made = copy_of_the_workflow(tmp_path / "workflow")
     with (made.folder / "Snakefile").open("a") as snakefile:
         snakefile.write(
-            '\n\nrule own:\n    output: "own.txt"\n    shell: "echo {resources.mem_mb} > {output}"\n'
+            '\n\nrule own:\n    output: "own.txt"\n'
+            '    shell: "echo {resources.mem_mb} > {output}"\n'
         )
     assert made.tiny("own.txt", "--default-resources", "mem_mb=7").returncode == 0
     assert (made.folder / "own.txt").read_text() == "7\n"
