@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from taskvectors.base.frames import read_frame, write_frame
 from taskvectors.render.captions import caveats
 from taskvectors.score.accuracy import score
 from taskvectors.score.answers import Answers
@@ -70,11 +71,11 @@ def test_captions_say_so_of_the_tasks_of_which_it_is_true_only():
     assert caveats({"tiny": table[table["task"] == "other"]}) == []
 
 
-def test_captions_count_labels_that_begin_as_others_do_or_with_no_text():
+def test_captions_count_labels_that_begin_as_others_do_or_with_no_text(tmp_path):
     items = answered(["Bern", "Bonn", "Rome", "กรุง"], [1, 1, 2, 3])
     items.loc[3, "label_token_ids"] = "3 4 5"
-    table = score(Answers(judged(items), ["year"], Bootstrap(100, 0)))
-    assert caveats({"tiny": table}) == [
+    write_frame(tmp_path / "a.csv", score(Answers(judged(items), ["year"], Bootstrap(100, 0))))
+    assert caveats({"tiny": read_frame(tmp_path / "a.csv")}) == [
         "tiny: labels whose first token is another's, too: year 2 of 4.",
         "tiny: labels judged by more than the first token, which shows no text: year 1 of 4.",
         "tiny, year: 2 of 4 labels begin with the same token, which is right for 50% of the items "

@@ -63,14 +63,15 @@ def beginning_sentences(scores: Mapping[str, pd.DataFrame]) -> list[str]:
     sentences = []
     for name, table in scores.items():
         tasks = table.dropna(subset="alike").drop_duplicates("task").set_index("task")
+        counts = tasks[["labels", "alike", *BEGINNINGS]].astype(int)
         for count, what in BEGINNINGS.items():
-            some = tasks[tasks[count] > 0]
+            some = counts[counts[count] > 0]
             told = [f"{task} {row[count]} of {row['labels']}" for task, row in some.iterrows()]
             sentences += [f"{name}: labels {what}: {', '.join(told)}."] if told else []
         sentences += [
-            f"{name}, {task}: {alike_clause(row['labels'], row['alike'], row['alike_items'])}."
-            for task, row in tasks.iterrows()
-            if tells_little(row["alike"], row["alike_items"])
+            f"{name}, {task}: {alike_clause(row['labels'], row['alike'], share)}."
+            for (task, row), share in zip(counts.iterrows(), tasks["alike_items"], strict=True)
+            if tells_little(row["alike"], share)
         ]
     return sentences
 
