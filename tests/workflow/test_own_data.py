@@ -70,8 +70,8 @@ def followed(tiny_run, second_checkout) -> Followed:
     """The guide, followed; the embedded model is the tiny run's, and so are its emoji."""
     results = second_checkout.folder / "results/zoo"
     table = write_files(second_checkout.folder)
-    for stage in ("collect", "prepare"):
-        shutil.copytree(tiny_run.results / stage, results / stage, copy_function=link)
+    for stage, how in {"collect": shutil.copy2, "prepare": link}.items():
+        shutil.copytree(tiny_run.results / stage, results / stage, copy_function=how)
     printed = []
     for words in commands():
         model = ["--rerun-triggers", "mtime"] if "table_3" in words else []
