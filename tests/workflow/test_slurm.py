@@ -226,7 +226,7 @@ def test_a_failing_job_stops_with_the_reason(finished):
     assert finished.run("--retries", "0", "--force", *tiny, "--", TESTED) != 0
     assert "Error in rule write_test" in finished.said
     logs = list((finished.folder / "logs/slurm").rglob("rule_write_test/**/*.log"))
-    sentence = "error: results/tiny/prepare/embedded has no config.json; prepare the model"
+    sentence = "error: results/tiny/prepare/embedded/config.json is missing since its folder was"
     assert any(sentence in log.read_text() for log in logs)
     assert any(str(log.relative_to(finished.folder)) in finished.said for log in logs)
     assert not (finished.folder / TESTED).exists()
