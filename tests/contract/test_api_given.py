@@ -108,3 +108,8 @@ def test_whatever_gives_several_is_taken(model, vector):
 def test_a_text_that_speaks_of_a_link_is_a_text(model):
     assert api.ask(model, "see https://a.org/b.png", tokens=1).how == "alone"
     assert api.ask(model, "https://a.org/page", tokens=1).how == "alone"
+
+
+def test_exemplars_that_a_generator_does_not_give_are_none(model):
+    none = (pair for pair in ())
+    assert api.ask(model, "a", none, instruction="b:", tokens=1).how == "after an instruction"

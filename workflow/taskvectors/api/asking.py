@@ -101,7 +101,7 @@ def ask(
         how = f"after {len(pairs)} exemplar{'s' if len(pairs) > 1 else ''}"
     if text_of(instruction, "an instruction"):
         parts.insert(0, (Text(instruction + model.template.end),))
-        how = "after an instruction" + (f", {how}" if exemplars else "")
+        how = "after an instruction" + (f", {how}" if pairs else "")
     encoded = model.adapter.encode(tuple(segment for part in parts for segment in part))
     return _reply(model, asked, encoded, how, tokens)
 
